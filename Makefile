@@ -37,9 +37,8 @@ binaries = $(examples) $(check) $(units:%=build/tcc/unit/%) $(units:%=build/gcc/
 faults   = build/faults/calls build/faults/disk
 wired    = $(filter-out slow_fsync scarce_memory disk,$(call names,tests/wire/*.c)) outside
 # Those that take longest first; many of them wait most of the time.
-suites   = $(wildcard tests/browser/*.test.mjs tests/model/*.t tests/header/*.t tests/arch/*.t) \
-           $(wildcard tests/frame/*.t tests/datastar/*.test.mjs) \
-           $(wildcard tests/wire/*.t tests/wire/*.test.mjs)
+suites   = $(wildcard tests/browser/*.test.mjs tests/model/*.t tests/header/*.t tests/arch/*.t \
+           tests/frame/*.t tests/datastar/*.test.mjs tests/wire/*.t tests/wire/*.test.mjs)
 servers  = $(wired:%=build/asan/%) $(addprefix build/poll/,ends http stopping topics) \
            $(addprefix build/clang/,server sqlite disk faults) \
            $(addprefix build/tsan/,server stopping) build/senders/topics \
@@ -85,6 +84,14 @@ bench: ## measure sse.h beside others: 10 minutes; BENCH=quick: 2; CHARTS=DIR: c
 	@MAKE='$(MAKE1)' BENCH='$(BENCH)' CHARTS='$(CHARTS)' perl tests/bench/run.pl
 
 outside: build/outside ## build the server for other people's test suites
+
+mutants: ## put N=100 faults into sse.h and see the tests fail: SEED= SECTION= (minutes)
+	@sh tests/setup.sh test
+	@perl tests/mutants/run.pl
+
+coverage: ## count the lines and branches that the tests reach, by section (minutes)
+	@sh tests/setup.sh test
+	@perl tests/coverage/run.pl
 
 fuzz: ## fuzz each target for FUZZ=30 seconds; finds go to build/fuzz
 	@sh tests/setup.sh fuzz
@@ -320,5 +327,5 @@ build/bench/fair: build/slow_fsync.so
 build/replay/frame build/fuzz/frame build/bench/frame build/asan/combine: LIBS += -lbrotlidec -lz
 build/replay/server build/fuzz/server: LIBS += -lbrotlidec -lz
 
-.PHONY: all run check test portable layers sizes pictures bench outside fuzz faults soak fresh \
-    format format-check install uninstall dist clean help
+.PHONY: all run check test portable layers sizes pictures bench outside mutants coverage fuzz \
+    faults soak fresh format format-check install uninstall dist clean help

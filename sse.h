@@ -3162,7 +3162,7 @@ SSE_API int sse_stream_view(sse_stream s, const char *live_path);
    live_path: as for sse_stream_view; or the path and query of the request, for the view that it was
    opened for.
    Returns: 0; SSE_E_CLOSED; SSE_E_ARG: the stream does not show it; SSE_E_STATE: the view is being
-   rendered. Threads: loop. In callbacks: yes. */
+   rendered; SSE_E_NOMEM. Threads: loop. In callbacks: yes. */
 SSE_API int sse_stream_unview(sse_stream s, const char *live_path);
 
 /* ---- db: SQLite ------------------------------------------------------------------------------ */
@@ -8710,7 +8710,7 @@ static void sse__loop_wait(sse__loop *loop, int timeout_ms) {
 
 /*==========================================================================
   >>core   struct sse_app, and what every section says through it
-  Uses: >>loop >>sys >>base             Tests: tests/unit/refusals.c words.c
+  Uses: >>loop >>sys >>base             Tests: tests/unit/refusals.c words.c misuse.c
   CO1  No line break of a peer's making gets into the log: control
        characters become '?'.
   CO2  The first mistake of setting up stays: sse_serve answers it. Once the
@@ -14043,7 +14043,7 @@ static sse_req *sse__req_copy(const sse_req *from) {
     req->bytes = req->input.ptr;
     if (!error && from->query_text.ptr)
         req->query_text = sse__slice_str(req->bytes, req->head.query);
-    if (!sse__eq(req->query_text, from->query_text)) /* of a view: see sse__live_guard_allows */
+    if (!sse__eq(req->query_text, from->query_text)) /* of a view: see sse__live_guard_ask */
         req->query_text = sse__text(sse__req_text(req, from->query_text));
     for (i = 0; i < SSE__MAX_PARAMS; i++)
         if (from->params[i]) req->params[i] = sse__req_text(req, sse__text(from->params[i]));
@@ -21068,13 +21068,13 @@ static void sse__target_find(sse__target *t, sse_app *app, const char *target) {
 
 /* Asks the hooks and the guard of a view that is to be shown on a stream whose handler still runs,
    as for a request of its own: with its path and parameters, and its query ahead of that of the
-   request. They can only refuse: the reply itself has begun. each: set to a view of sse_live_each
-   that is made for the request as they saw it; NULL: for a shared one, or without memory. */
-static bool sse__live_guard_allows(const sse__target *t, sse_req *req, sse_view **each) {
+   request. They can only refuse (SSE_E_STATE): the reply itself has begun. each: set to a view of
+   sse_live_each that is made for the request as they saw it; NULL: for a shared one, or without
+   memory. */
+static int sse__live_guard_ask(const sse__target *t, sse_req *req, sse_view **each) {
     const sse_req saved = *req;
     const bool    own   = sse__req_own_attrs(req);
-    bool          allowed;
-    int           i;
+    int           i, error;
     sse__req_set_phase(req, SSE__REQ_GUARDED);
     sse__req_forget_output(req);
     req->status = 0;
@@ -21088,8 +21088,10 @@ static bool sse__live_guard_allows(const sse__target *t, sse_req *req, sse_view 
     for (i = 0; i < t->found.nparams; i++) req->params[i] = sse__req_text(req, t->found.params[i]);
     if (own) req->app->views->ask_hooks(req);
     if (own && !sse__req_answered(req)) sse__live_ask_guard(t->live, req);
-    allowed = own && !sse__req_answered(req) && req->error != SSE_E_NOMEM;
-    if (allowed && t->live->render_each) *each = sse__view_each(t, req);
+    error = !own || req->error == SSE_E_NOMEM ? SSE_E_NOMEM
+            : sse__req_answered(req)          ? SSE_E_STATE
+                                              : SSE_OK;
+    if (!error && t->live->render_each) *each = sse__view_each(t, req);
     if (req->file) sse__block_drop(req->file->block);
     sse__req_forget_output(req);
     req->file        = NULL;
@@ -21102,14 +21104,16 @@ static bool sse__live_guard_allows(const sse__target *t, sse_req *req, sse_view 
     req->param_names = saved.param_names;
     memcpy(req->params, saved.params, sizeof req->params);
     sse__req_set_phase(req, SSE__REQ_STREAMING);
-    return allowed;
+    return error;
 }
 
 /* Shows a view on the stream of a handler that still runs, or (shared ones only) of an earlier
    one. */
 static int sse__stream_show(const sse__target *t, sse__stream *stream, const char *call) {
-    sse_req  *req  = sse__stream_req(stream);
-    sse_view *view = NULL;
+    sse_req  *req   = sse__stream_req(stream);
+    sse_view *view  = NULL;
+    int       error = SSE_OK;
+    if (!t->path) return SSE_E_NOMEM;
     if (!t->live)
         return sse__refused(stream->app, SSE_E_ARG, "%s: no live view has the path %s", call,
                             t->path);
@@ -21120,8 +21124,10 @@ static int sse__stream_show(const sse__target *t, sse__stream *stream, const cha
                                call, t->path);
         if (sse__view_each_of(t, stream)) return SSE_OK;
     }
-    if (req && (sse__req_may(req, SSE__MAY_SHOW, call) || !sse__live_guard_allows(t, req, &view)))
-        return SSE_E_STATE; /* refused; or it is asked for by a guard that is being asked */
+    if (req && sse__req_may(req, SSE__MAY_SHOW, call))
+        return SSE_E_STATE; /* it is asked for by a guard that is being asked */
+    if (req) error = sse__live_guard_ask(t, req, &view);
+    if (error) return error;
     if (!sse__stream_lives(stream)) { /* by what a guard did */
         if (view) sse__view_free(view);
         return SSE_E_CLOSED;
@@ -21129,7 +21135,8 @@ static int sse__stream_show(const sse__target *t, sse__stream *stream, const cha
     if (t->live->render_each)
         return view ? sse__view_each_join(view, t->path, stream) : SSE_E_NOMEM;
     view = sse__view_get(t, true);
-    return view ? sse__view_join(view, stream) : SSE_E_FULL;
+    if (view) return sse__view_join(view, stream);
+    return t->live->count < t->live->max_views ? SSE_E_NOMEM : SSE_E_FULL;
 }
 
 SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
@@ -21156,8 +21163,9 @@ SSE_API int sse_stream_unview(sse_stream s, const char *live_path) {
     sse__target_find(&t, s.app, live_path ? live_path : "");
     if (t.live) view = t.live->render ? sse__view_get(&t, false) : sse__view_each_of(&t, stream);
     if (view) sub = sse__channel_find(&view->channel, stream);
+    error = t.path ? SSE_E_ARG : SSE_E_NOMEM;
     SSE_FREE(t.path);
-    if (!sub) return SSE_E_ARG;
+    if (!sub) return error;
     if (view == s.app->views->rendering) return SSE_E_STATE;
     while (sse__conn_forget(stream->conn, &view->channel, NULL))
         stream->of.has.mark = 0; /* it refers to that frame */
@@ -24888,7 +24896,8 @@ static int sse__test_connect(sse_app *app, sse__test_conn *t) {
     }
     sse__socket_tune(fds[0], 0); /* no SIGPIPE, where that is an option of a socket */
     sse__socket_tune(fds[1], 0);
-    return sse__listener_take(&l, fds[1], &peer) ? SSE_OK : SSE_E_FULL;
+    if (sse__listener_take(&l, fds[1], &peer)) return SSE_OK;
+    return app->net->count < (uint64_t)app->options.max_connections ? SSE_E_NOMEM : SSE_E_FULL;
 }
 
 SSE_API int sse_test_close(sse_test_reply *reply) {
@@ -25081,7 +25090,7 @@ SSE_API int sse_load_env(const char *file) {
 
 /*==========================================================================
   >>tunnel   a public address, by a program of somebody else's
-  Uses: >>server >>base                 Tests: tests/wire/tunnel.test.mjs
+  Uses: >>server >>base                 Tests: tests/wire/tunnel.test.mjs tests/unit/tunnel.c
 
   Owns the agent: a process group of a shell, the agent's program and a
   watcher, the pipe that they live by, and the pipe that tells the address.
@@ -25269,6 +25278,7 @@ SSE_API sse_tunnel *sse_tunnel_start(sse_app *app, const char *command) {
     if (fault) sse__log(app, SSE_LOG_ERROR, "no tunnel was started: %s", fault);
     if (!t) return NULL;
     t->app      = app;
+    t->out      = t->life = -1;
     app->tunnel = t;
     app->stages[SSE__END_TUNNEL] = sse__tunnel_end;
     sse__tunnel_script(&script, command ? command : sse__tunnel_ngrok, sse_port(app));

@@ -211,7 +211,62 @@ static void checks(void) { /* each broken promise ends the program in the next t
     nwaiting = 0;
 }
 
+/* ---- queues ---- */
+
+static sse__queue queued(const char *kinds) { /* a letter each: d may be lost, k is kept */
+    sse__queue q;
+    memset(&q, 0, sizeof q);
+    for (; *kinds; kinds++) {
+        sse__block *b = sse__block_new((char *)SSE_MALLOC(10), 10);
+        sse__out    out;
+        memset(&out, 0, sizeof out);
+        b->droppable = *kinds == 'd';
+        out.block = b;
+        out.to = 10;
+        if (q.count == (q.ring_bits ? 1u << q.ring_bits : 1u)) sse__queue_grow(&q);
+        q.count++;
+        *sse__queue_at(&q, q.count - 1) = out;
+        q.bytes += 10;
+    }
+    return q;
+}
+
+static void test_shed(void) {
+    static const struct {
+        const char *was;
+        int         begun, room;
+        const char *is;
+    } rows[] = {{"ddd", 0, 3, "ddd"}, {"ddd", 0, 2, "dd"}, {"ddd", 0, 1, "d"}, {"ddd", 0, 0, "d"},
+        {"ddd", 1, 2, "dd"}, {"ddd", 1, 0, "dd"}, {"dk", 0, 0, "k"}, {"kd", 0, 0, "kd"},
+        {"kkk", 0, 0, "kkk"}, {"kdkd", 0, 0, "kkd"}, {"dkdkd", 0, 4, "kdkd"},
+        {"dkdkd", 1, 4, "dkkd"}, {"dkdkd", 0, 3, "kkd"}, {"d", 0, 0, "d"}, {"d", 1, 0, "d"},
+        {"dddddddd", 1, 3, "ddd"}};
+    size_t i, k;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const size_t n = strlen(rows[i].was), entry = 10 + sizeof(sse__out);
+        sse__queue   q = queued(rows[i].was);
+        sse__block  *first = sse__queue_at(&q, 0)->block,
+                   *last = sse__queue_at(&q, q.count - 1)->block;
+        char     left[16] = "";
+        uint32_t shed;
+        q.begun = rows[i].begun;
+        shed = sse__queue_shed(&q, entry * (size_t)rows[i].room);
+        for (k = 0; k < q.count; k++)
+            left[k] = sse__queue_at(&q, (uint32_t)k)->block->droppable ? 'd' : 'k';
+        is_str(left, rows[i].is, rows[i].was);
+        ok(shed == n - q.count && q.bytes == 10u * q.count, "... and is counted");
+        ok(sse__queue_at(&q, q.count - 1)->block == last, "... the newest stays");
+        if (rows[i].begun) ok(sse__queue_at(&q, 0)->block == first, "... and what is sent in part");
+        ok(sse__queue_fits(&q, q.bytes + q.count * sizeof(sse__out)), "... it fits its size");
+        ok(sse__queue_fits(&q, (q.count - 1) * entry), "... a single entry more does, too");
+        ok(q.count < 2 || !sse__queue_fits(&q, (q.count - 1) * entry - 1), "... and no more");
+        sse__queue_clear(&q);
+        ok(!q.count && !q.bytes && !q.begun && !q.ring_bits, "... cleared");
+    }
+}
+
 int main(void) {
+    test_shed();
     checks();
     early_reply();
     bodies_together();

@@ -370,8 +370,40 @@ static void test_no_memory(void) {
     sse_buf_free(&out);
 }
 
+static void test_lacks_id(void) { /* the first element, as far as it is well-formed */
+    static const char *const lacking[] = {"<p>", "<p>x</p>", " <p>", "x", "<!-->--", "<p id>",
+        "<p id=>", "<p id=\"\">", "<p id=''>", "<p class=id>", "<p class=\"id=a\">",
+        "<p class='id=\"a\"'>", "<p id\t>", "<p/>", "<p / >", "<p data-id=a>", "<p idx=a>",
+        "<p i=a>", "<p title='>' class=a>", "<!-- <p id=a> --><p>", "<!doctype html><p>",
+        "<!-- a > b --><p>", "<!-- a --- b -> c --><p>", "<P CLASS=A>", "<z>", "<a>", "<Z>", "<A>",
+        "<p a=b id>", "<p ==a>", "<p = id=''>", "<1 id=a>", "< p id=a>", "<heads>", "<p a = b>",
+        "<p\nid\n=\n''\n>"};
+    static const char *const fine[] = {"<p id=a>", "<p id=\"a\">", "<p id='a'>", "<P ID=a>",
+        "<p class=b id=a>", "<p class=\"b\" id=a>", "<p class='b'id=a>", "<p a id=b>",
+        "<p id = \"a\">", "<p\nid\n=\na>", "<p/id=a>", "<p title='>' id=a>", "<p title=\">\" id=a>",
+        "<!-- x --><p id=a>", "<!-- a > b --><p id=a>", "<!-----><p id=a>", "<!x><p id=a>",
+        "<html>", "<head>", "<body>", "<body class=a>", "<HTML>", "", " ", "\t\r\n\f", "<!-- x -->",
+        "<!---->", "<p", "<p ", "<p id", "<p id=", "<p class=\"a>", "<p class=a", "<!-- x", "<!x",
+        "<!-", "<!", "<!-->", "x<p id=a>", "<p class='a", "<p class =", "<p a=b\"c id=d>"};
+    size_t                   i;
+    for (i = 0; i < SSE__COUNT(lacking); i++) {
+        char *exact = (char *)malloc(strlen(lacking[i]) + 1); /* of its size, for the sanitizer */
+        memcpy(exact, lacking[i], strlen(lacking[i]));
+        ok(sse__html_lacks_id(sse__str(exact, strlen(lacking[i]))), "no id: %s", lacking[i]);
+        free(exact);
+    }
+    for (i = 0; i < SSE__COUNT(fine); i++) {
+        char *exact = (char *)malloc(strlen(fine[i]) + 1);
+        memcpy(exact, fine[i], strlen(fine[i]));
+        ok(!sse__html_lacks_id(sse__str(exact, strlen(fine[i]))), "fine: %s", fine[i]);
+        free(exact);
+    }
+    ok(!sse__html_lacks_id(sse__text(NULL)), "fine: nothing at all");
+}
+
 int main(void) {
     test_elements();
+    test_lacks_id();
     test_modes();
     test_elements_refused();
     test_signals();

@@ -398,8 +398,23 @@ static void test_tables(void) {
     is_str(sse__mime(SSE__LIT("")), "application/octet-stream", "nor nothing");
 }
 
+static void test_compresses(void) { /* by the name of their type */
+    static const char *const yes[] = {"text/html", "TEXT/x", "text/html; charset=utf-8", " text/a ",
+        "application/json", "APPLICATION/JSON;a=b", "application/javascript", "font/otf",
+        "application/ld+json", "image/svg+xml", "a/b+c+xml", "a/b+XML", "a/b+xml;charset=x"};
+    static const char *const no[] = {"", "text", "image/png", "application/jso",
+        "application/jsonx", "application/octet-stream", "font/woff2", "a/json", "json", "xml",
+        "a/b+xml+c", "a/b+", "a/b+zip", "a/b;c=d+xml", "json xml", "a/b+json xml"};
+    size_t                   i;
+    for (i = 0; i < SSE__COUNT(yes); i++)
+        ok(sse__media_compresses(sse__text(yes[i])), "it compresses: %s", yes[i]);
+    for (i = 0; i < SSE__COUNT(no); i++)
+        ok(!sse__media_compresses(sse__text(no[i])), "it does not: %s", no[i]);
+}
+
 int main(void) {
     test_classes();
+    test_compresses();
     test_lists();
     test_weights();
     test_etags();

@@ -182,7 +182,8 @@ static void test_multipart_memory(void) { /* ASan watches the memory, of any siz
     static const char body[] =
         PART("name=\"abc\"; filename=\"def\"; filename*=UTF-8''ghi\r\nContent-Type: a/b",
             "1") "--XX--";
-    size_t size, refused = 0, taken = 0;
+    static const char least[] = PART("name=a", "1") "--XX--";
+    size_t            size, refused = 0, taken = 0;
     for (size = 0; size < 200; size++) {
         const char *got = run(body, sizeof body - 1, 7, 7, size);
         refused += strcmp(got, "-431") == 0;
@@ -190,6 +191,10 @@ static void test_multipart_memory(void) { /* ASan watches the memory, of any siz
     }
     ok(refused + taken == 200 && refused > 50 && taken > 50,
         "headers fit the memory given or are refused");
+    for (size = 0; strcmp(run(least, sizeof least - 1, 7, 7, size), "-431") == 0;) size++;
+    is_int(size, strlen("Content-Disposition: form-data; name=a\r\n\r\n"),
+        "headers as long as the memory fit");
+    is_str(run(least, sizeof least - 1, 7, 7, size), "{a,-,-:1}.", "and are read");
 }
 
 static void test_boundaries(void) {

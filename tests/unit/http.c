@@ -628,10 +628,11 @@ static void test_chunked(void) {
         CHUNK(-413, "ffffffffffffffff\r\n", ""),
         CHUNK(-413, "64\r\n" FIFTY FIFTY "\r\n1\r\n", FIFTY FIFTY),
         CHUNK(-413, "1\r\na\r\nffffffffffffffff\r\n", "a"), CHUNK(-400, "0\r\n\n", ""),
-        CHUNK(-400, "0\r\nA b\r\n", ""), CHUNK(-400, "0\r\n: b\r\n", ""),
-        CHUNK(-400, "0\r\n A: b\r\n", ""), CHUNK(-400, "0\r\nA : b\r\n", ""),
-        CHUNK(-400, "0\r\nA: b\n", ""), CHUNK(-400, "0\r\nA: \0\r\n", ""),
-        CHUNK(-400, "0\r\nA: b\r\n c\r\n", ""), CHUNK(-400, "0\r\n\rx", "")};
+        CHUNK(-400, "0\r\nA b\r\n", ""), CHUNK(-400, "0\r\nAb\r\n", ""),
+        CHUNK(-400, "0\r\n: b\r\n", ""), CHUNK(-400, "0\r\n A: b\r\n", ""),
+        CHUNK(-400, "0\r\nA : b\r\n", ""), CHUNK(-400, "0\r\nA: b\n", ""),
+        CHUNK(-400, "0\r\nA: \0\r\n", ""), CHUNK(-400, "0\r\nA: b\r\n c\r\n", ""),
+        CHUNK(-400, "0\r\n\rx", "")};
     char   out[300], again[300];
     size_t i, step, n, m, used, used_again;
     for (i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -124,6 +124,57 @@ static void test_methods(void) {
     is_str(sse__route_of(m.at->routes, SSE__LIT("GET"))->method, "GET", "and no others");
 }
 
+static void test_words(void) { /* what is refused, and what is not */
+    static const struct {
+        const char *path, *why;
+    } rows[] = {{"/a/{A}/{Z}/{z}/{_}", NULL}, {"/a/:a", ":name"}, {"/a/:z", ":name"},
+        {"/a/:A", ":name"}, {"/a/:Z", ":name"}, {"/a/:_", ":name"}, {"/a/:1", NULL},
+        {"/a/x:a", NULL}, {"/a/:", NULL}, {"/a/.", "segment"}, {"/a/..", "segment"},
+        {"/./a", "segment"}, {"/../a", "segment"}, {"/a/...", NULL}, {"/a/.x", NULL},
+        {"/a/x.", NULL}, {"/a/..x/b", NULL}, {"/a/", NULL}, {"/%41", "decoded"}, {"/%4", NULL},
+        {"/%g1", NULL}, {"/%1g", NULL}, {"/%", NULL}, {"/a/*", "no pattern"}, {"/a?b", "query"},
+        {"/{a}{b}", "nothing between"}, {"/{a}x{b}", NULL}, {"/{ab}/{a}", NULL},
+        {"/{a}/{ab}", NULL}, {"/{a}/{b}/{a}", "one name"}, {"/a}", "without its {"},
+        {"/{a}}", "without its {"}, {"/{a", "without its }"}, {"/{", "without its }"},
+        {"/{}", "without a name"}, {"a", "begins with /"},
+        {"/{1}/{2}/{3}/{4}/{5}/{6}/{7}/{8}/{9}/{10}/{11}/{12}/{13}/{14}/{15}/{16}", NULL},
+        {"/{1}/{2}/{3}/{4}/{5}/{6}/{7}/{8}/{9}/{10}/{11}/{12}/{13}/{14}/{15}/{16}/{17}",
+            "16 params"}};
+    size_t i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const char *why = sse__route_path_error(rows[i].path, false);
+        ok(rows[i].why ? why && strstr(why, rows[i].why) : !why, "%s: %s", rows[i].path,
+            why ? why : "fine");
+    }
+    ok(!sse__route_path_error("", true), "a mount at the root");
+    ok(sse__route_path_error("/{a}", true) != NULL, "a mount has no params");
+}
+
+static int nfreed;
+
+static void count_freed(void *user) { nfreed += user == &nfreed; }
+
+static void test_freeing(void) { /* each route, also one that is refused, once */
+    const sse__route *taken;
+    sse__route_node   own;
+    int               i;
+    memset(&own, 0, sizeof own);
+    for (i = 0; i < 6; i++) {
+        static const char *const paths[] = {"/", "/a/b", "/a/{b}", "/a/{c}", "/m", "/m/n"};
+        sse__route              *route = SSE__NEW(sse__route);
+        route->path = sse__strdup(sse__text(paths[i]));
+        route->method = sse__strdup(SSE__LIT("GET"));
+        route->fn = nothing;
+        route->user = &nfreed;
+        route->free_user = count_freed;
+        is_int(sse__route_add(&own, route, i >= 4, &taken), i == 3 ? SSE_E_STATE : SSE_OK,
+            paths[i]);
+        is_int(nfreed, i >= 3, "what was refused is freed");
+    }
+    sse__route_node_clear(&own);
+    is_int(nfreed, 6, "and then all of them");
+}
+
 static void test_many(void) { /* RT1 */
     char   path[64];
     int    i, good = 0;
@@ -153,6 +204,8 @@ int main(void) {
     test_adding();
     test_finding();
     test_methods();
+    test_words();
+    test_freeing();
     test_many();
     sse__route_node_clear(&root);
     return tap_done();

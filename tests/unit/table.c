@@ -58,6 +58,12 @@ static void test_slots(void) {
         "its slot serves again, with another generation");
     ok(!sse__slots_get(&t, slot[7], gen[7]), "which the old handle does not name");
     is_int(t.count, 100, "the count is right");
+    for (i = 10; i < 20; i++) sse__slots_remove(&t, slot[i]);
+    is_int(t.count, 90, "ten less");
+    for (i = 10, good = 0; i < 20; i++) good += sse__slots_add(&t, &slot[i], &slot[i], &gen[i]);
+    for (i = 0; i < 100; i++) good += i == 7 || sse__slots_get(&t, slot[i], gen[i]) == &slot[i];
+    ok(good == 110 && t.used == 100 && t.count == 100,
+        "ten that were removed serve again, each once");
     t.at[3].gen = UINT32_MAX;
     sse__slots_remove(&t, 3);
     is_int(t.at[3].gen, 1, "generations wrap around past 0");

@@ -425,6 +425,20 @@ static void doubles(const char *where) {
     is_int(wrong, 0, "5,000 numbers written by sse_printf");
 }
 
+static void digits(void) {
+    static const struct {
+        uint64_t    v;
+        const char *text;
+    } rows[] = {{0, "0"}, {9, "9"}, {10, "10"}, {1234567890, "1234567890"},
+        {UINT64_MAX, "18446744073709551615"}};
+    size_t i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        char          room[20];
+        const sse_str got = sse__digits(room, rows[i].v);
+        is_mem(got.ptr, got.len, rows[i].text, strlen(rows[i].text), rows[i].text);
+    }
+}
+
 static size_t number_span(sse_str s) { /* 0: there is no number at its start */
     const char *p = s.ptr;
     return s.len && sse__take_number(&p, s.ptr + s.len, false) ? (size_t)(p - s.ptr) : 0;
@@ -445,6 +459,7 @@ int main(void) {
     percent();
     base64_both();
     integers();
+    digits();
     spans();
     doubles("in C");
     for (i = 0; i < SSE__COUNT(other_points); i++) {

@@ -1,0 +1,200 @@
+/* What no program should do, and what it is answered: no app, no name, no function; the loop's
+   functions on another thread; streams that are not there. */
+#define _DEFAULT_SOURCE
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+
+#include "../tap.h"
+#include <unistd.h>
+
+static void on_log(int level, const char *line, void *user) { (void)level, (void)line, (void)user; }
+static void on_app(sse_app *app, void *user) { (void)app, (void)user; }
+static void on_req(sse_req *req, void *user) { (void)req, (void)user; }
+static void on_fd(sse_app *app, int fd, int events, void *user) {
+    (void)app, (void)fd, (void)events, (void)user;
+}
+static void on_line(sse_app *app, const char *line, void *user) {
+    (void)app, (void)line, (void)user;
+}
+static void on_topic(sse_app *app, const char *topic, const sse_event *event, void *user) {
+    (void)app, (void)topic, (void)event, (void)user;
+}
+static bool on_stream(sse_stream s, void *user) {
+    (void)s, (void)user;
+    return false;
+}
+static bool on_label(const char *label, int n, void *user) {
+    (void)label, (void)n, (void)user;
+    return false;
+}
+static bool on_who(const char *who, sse_stream s, void *user) {
+    (void)who, (void)s, (void)user;
+    return false;
+}
+static bool on_event(const sse_event *event, void *user) {
+    (void)event, (void)user;
+    return false;
+}
+static void on_view(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)html, (void)user;
+}
+static void on_each(sse_req *req, sse_buf *html, void *user) { (void)req, (void)html, (void)user; }
+static void on_commit(sse_app *app, sse_db *db, void *user) { (void)app, (void)db, (void)user; }
+
+static int  nfreed;
+static void count_freed(void *user) { nfreed += user == &nfreed; }
+
+/* Whatever needs an app answers want to this one: none, or one whose loop runs on another
+   thread. */
+static void loop_only(sse_app *app, sse_db *db, int want, const char *who) {
+    sse_event         event;
+    sse_test_reply    reply;
+    sse_route_options route;
+    sse_filter        filter;
+    int               fds[2] = {-1, -1};
+    memset(&event, 0, sizeof event);
+    memset(&reply, 0, sizeof reply);
+    memset(&route, 0, sizeof route);
+    memset(&filter, 0, sizeof filter);
+    if (pipe(fds)) perror("pipe");
+#define IS(call) is_int(call, want, who)
+    IS(sse_get(app, "/x", on_req, NULL));
+    IS(sse_post(app, "/x", on_req, NULL));
+    IS(sse_put(app, "/x", on_req, NULL));
+    IS(sse_patch(app, "/x", on_req, NULL));
+    IS(sse_delete(app, "/x", on_req, NULL));
+    IS(sse_mount(app, "/x", on_req, NULL));
+    route.free_user = count_freed;
+    nfreed = 0;
+    IS(sse_route(app, "/x", on_req, &nfreed, &route));
+    is_int(nfreed, 1, "... and frees what it took");
+    IS(sse_before(app, "/x", on_req, NULL));
+    IS(sse_static(app, "/x", "/", NULL));
+    IS(sse_datastar(app, "/x", NULL));
+    IS(sse_live(app, "/x", on_view, NULL));
+    IS(sse_live_each(app, "/x", on_each, NULL));
+    IS(sse_topic(app, "x", NULL));
+    IS(sse_topic_from_table(app, "x", db, "SELECT 1"));
+    IS(sse_topic_listen(app, "x", on_topic, NULL));
+    IS(sse_topic_unlisten(app, "x", on_topic, NULL));
+    IS(sse_topic_who(app, "x", on_who, NULL));
+    IS(sse_topic_history(app, "x", 1, on_event, NULL));
+    IS(sse_source_restart(app, "x"));
+    IS(sse_on_commit(app, db, NULL, on_commit, NULL));
+    IS(sse_streams_count(app, &filter));
+    IS(sse_streams_each(app, &filter, on_stream, NULL));
+    IS(sse_streams_labels(app, on_label, NULL));
+    IS(sse_streams_close(app, &filter, &event));
+    IS(sse_monitor(app, "/_x", NULL, NULL));
+    IS(sse_watch(app, fds[0], SSE_READ, on_fd, NULL));
+    IS(sse_watch_lines(app, fds[0], on_line, NULL));
+    IS(sse_offload(app, on_app, NULL, NULL));
+    IS(sse_log_access(app));
+    IS(sse_log_topic(app, "x"));
+    IS(sse_listen(app, NULL));
+    IS(sse_serve(app, NULL));
+    IS(sse_poll(app, 0));
+    IS(sse_stop_on_signals(app));
+    IS(sse_upgrade_on_signal(app, NULL));
+    IS(sse_test_request(app, "GET /x", NULL, NULL, &reply));
+    IS(sse_test_run(app, 1));
+    ok(!sse_every(app, 1, on_app, NULL).app && !sse_after(app, 1, on_app, NULL).app, "%s: no timer",
+        who);
+    ok(!sse_tunnel_start(app, "cloudflared"), "%s: no tunnel", who);
+#undef IS
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void no_app(void) {
+    sse_event  event;
+    sse_stats  stats;
+    sse_filter filter;
+    sse_timer  timer;
+    sse_stream none;
+    memset(&event, 0, sizeof event);
+    memset(&timer, 0, sizeof timer);
+    memset(&none, 0, sizeof none);
+    memset(&filter, 0, sizeof filter);
+    loop_only(NULL, NULL, SSE_E_ARG, "no app");
+    is_int(sse_call(NULL, on_app, NULL), SSE_E_ARG, "no app to call on");
+    is_int(sse_publish(NULL, "x", &event), SSE_E_ARG, "no app to publish in");
+    is_int(sse_publish_json(NULL, "x", NULL, "{}"), SSE_E_ARG, "... JSON likewise");
+    is_int(sse_touch(NULL, "/x"), SSE_E_ARG, "no app to touch a view of");
+    is_int(sse_stats_get(NULL, &stats), SSE_E_ARG, "no app to count in");
+    is_int(sse_stop(NULL), SSE_E_ARG, "no app to stop");
+    is_int(sse_stopping(NULL), 0, "... and none that stops");
+    is_int(sse_fd(NULL), SSE_E_ARG, "no app with a descriptor");
+    is_int(sse_next_ms(NULL), SSE_E_ARG, "no app with a next turn");
+    is_int(sse_upgrade(NULL), SSE_E_ARG, "no app to hand over");
+    is_int(sse_timer_cancel(timer), SSE_E_CLOSED, "no timer");
+    ok(!sse_serve_background(NULL, NULL), "no app to serve");
+    is_int(sse_stream_is_open(none), 0, "a zeroed handle is no stream");
+    is_int(sse_stream_send(none, &event), SSE_E_CLOSED, "... to which nothing is sent");
+    ok(!sse_stream_find(NULL, "1-1").app, "no app to find a stream in");
+    sse_app_free(NULL);
+    sse_db_close(NULL);
+}
+
+static void no_arguments(sse_app *app) {
+    sse_event event, odd;
+    memset(&event, 0, sizeof event);
+    memset(&odd, 0, sizeof odd);
+    odd.data = "x";
+    odd.except_count = -1;
+    is_int(sse_call(app, NULL, NULL), SSE_E_ARG, "sse_call: no function");
+    is_int(sse_offload(app, NULL, on_app, NULL), SSE_E_ARG, "sse_offload: no work");
+    is_int(sse_publish(app, NULL, &event), SSE_E_ARG, "sse_publish: no topic");
+    is_int(sse_publish(app, "x", NULL), SSE_E_ARG, "... no event");
+    is_int(sse_publish(app, "x", &odd), SSE_E_ARG, "... fewer than no exceptions");
+    is_int(sse_publish_json(app, NULL, NULL, "{}"), SSE_E_ARG, "sse_publish_json: no topic");
+    is_int(sse_touch(app, NULL), SSE_E_ARG, "sse_touch: no path");
+    is_int(sse_touch(app, "x"), SSE_E_ARG, "... one that does not begin with /");
+    is_int(sse_stats_get(app, NULL), SSE_E_ARG, "sse_stats_get: nowhere");
+    is_int(sse_topic_who(app, NULL, on_who, NULL), SSE_E_ARG, "sse_topic_who: no topic");
+    is_int(sse_topic_who(app, "x", NULL, NULL), SSE_E_ARG, "... no function");
+    is_int(sse_topic_history(app, NULL, 1, on_event, NULL), SSE_E_ARG,
+        "sse_topic_history: no topic");
+    is_int(sse_topic_history(app, "x", 1, NULL, NULL), SSE_E_ARG, "... no function");
+    is_int(sse_topic_history(app, "x", -1, on_event, NULL), SSE_E_ARG, "... less than no limit");
+    is_int(sse_topic_unlisten(app, NULL, on_topic, NULL), SSE_E_ARG,
+        "sse_topic_unlisten: no topic");
+    is_int(sse_topic_unlisten(app, "x", NULL, NULL), SSE_E_ARG, "... no function");
+    is_int(sse_source_restart(app, NULL), SSE_E_ARG, "sse_source_restart: no name");
+    is_int(sse_source_restart(app, "x"), SSE_E_ABSENT, "... of a topic without a source");
+    is_int(sse_streams_each(app, NULL, NULL, NULL), SSE_E_ARG, "sse_streams_each: no function");
+    is_int(sse_streams_labels(app, NULL, NULL), SSE_E_ARG, "sse_streams_labels: no function");
+    ok(!sse_stream_find(app, NULL).app && !sse_stream_find(app, "").app &&
+            !sse_stream_find(app, "1").app && !sse_stream_find(app, "1-1").app,
+        "sse_stream_find: no id, or of no stream");
+    ok(!sse_every(app, 1, NULL, NULL).app && !sse_after(app, -1, on_app, NULL).app &&
+            !sse_every(app, -1, on_app, NULL).app,
+        "timers: no function, a time that is past");
+}
+
+int main(void) {
+    sse_serve_options serve;
+    sse_app          *app;
+    sse_app_options   options;
+    sse_server       *server;
+    sse_timer         timer;
+    sse_db           *db = sse_db_open(":memory:", NULL);
+    memset(&serve, 0, sizeof serve);
+    memset(&options, 0, sizeof options);
+    no_app();
+    options.on_log = on_log;
+    app = sse_app_new(&options);
+    no_arguments(app);
+    sse_app_free(app);
+    app = sse_app_new(&options);
+    timer = sse_every(app, 60000, on_app, NULL);
+    serve.port = SSE_ANY_PORT;
+    server = sse_serve_background(app, &serve);
+    ok(server != NULL, "a loop on another thread");
+    loop_only(app, db, SSE_E_THREAD, "the loop is elsewhere");
+    is_int(sse_timer_cancel(timer), SSE_E_THREAD, "its timers too");
+    is_int(sse_stop_background(server, 30000), SSE_OK, "which ends");
+    sse_app_free(app);
+    sse_db_close(db);
+    return tap_done();
+}

@@ -1,0 +1,162 @@
+/* Agents that tell a public address: which words of theirs are one, how they end, and that nothing
+   of them is left. */
+#define _DEFAULT_SOURCE
+#include <stdlib.h>
+
+static long  fail_at, living;
+static void *scarce_realloc(void *p, size_t n) {
+    void *made = fail_at && --fail_at == 0 ? NULL : realloc(p, n);
+    living += made && !p;
+    return made;
+}
+static void scarce_free(void *p) {
+    living -= p != NULL;
+    free(p);
+}
+#define SSE_MALLOC(n)     scarce_realloc(NULL, n)
+#define SSE_REALLOC(p, n) scarce_realloc(p, n)
+#define SSE_FREE(p)       scarce_free(p)
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+
+#include "../tap.h"
+#include "dial.h"
+#include <dirent.h>
+
+static char logged[2000];
+static void on_log(int level, const char *line, void *user) {
+    (void)level, (void)user;
+    if (strlen(logged) + strlen(line) < sizeof logged - 2) strcat(strcat(logged, line), "\n");
+}
+
+static int descriptors(void) {
+    DIR *dir = opendir("/proc/self/fd");
+    int  n = 0;
+    while (dir && readdir(dir)) n++;
+    if (dir) closedir(dir);
+    return n;
+}
+
+static sse_app *begin(bool listens) {
+    sse_app_options options;
+    sse_app        *app;
+    memset(&options, 0, sizeof options);
+    options.on_log = on_log;
+    app = listens ? dial_app(&options) : sse_app_new(&options);
+    logged[0] = '\0';
+    return app;
+}
+
+static void gone(pid_t group, const char *name) { /* what an agent started may end a moment later */
+    int i;
+    for (i = 0; i < 3000 && !kill(-group, 0); i++) poll(NULL, 0, 10);
+    ok(kill(-group, 0) < 0 && errno == ESRCH, "%s: nothing of it runs", name);
+}
+
+static void words(void) {
+    static const struct {
+        const char *says, *url;
+    } rows[] = {
+        {"echo https://a.example", "https://a.example"},
+        {"echo https://a.example/", "https://a.example"},
+        {"echo 'see http://a.example:8, now'", "http://a.example:8"},
+        {"echo '<https://a.example>'", "https://a.example"},
+        {"echo \"(https://a.example)\"", "https://a.example"},
+        {"echo 'at=https://a.example;'", "https://a.example"},
+        {"echo https://a.example/path; echo https://b.example", "https://b.example"},
+        {"echo https://a.example/path https://b.example", "https://b.example"},
+        {"echo http://localhost:1 http://127.0.0.1 https://c.example", "https://c.example"},
+        {"echo https://; echo https://d.example", "https://d.example"},
+        {"echo https://a.example https://b.example", "https://a.example"},
+        {"echo '{\"a\":1,\"url\":\"https://e.example\"}'", "https://e.example"},
+        {"echo '{\"url\":\"https://f.example/path\"}'; echo https://g.example",
+            "https://g.example"},
+        {"echo https://h.example >&2", "https://h.example"},
+        {"echo https://p{port}.example", NULL},
+        {"echo https://{port}.a{port}.example", NULL},
+    };
+    const int before = descriptors();
+    size_t    i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_app    *app = begin(true);
+        char        command[200], want[100];
+        sse_tunnel *t;
+        pid_t       group;
+        const char *url;
+        int         port = sse_port(app);
+        snprintf(command, sizeof command, "%s; sleep 100", rows[i].says);
+        snprintf(want, sizeof want,
+            i + 1 < SSE__COUNT(rows) ? "https://p%d.example" : "https://%d.a%d.example", port,
+            port);
+        if (rows[i].url) snprintf(want, sizeof want, "%s", rows[i].url);
+        t = sse_tunnel_start(app, command);
+        url = sse_tunnel_url(t, 30000);
+        is_str(url, want, rows[i].says);
+        ok(url == sse_tunnel_url(t, 0), "... which stays");
+        ok(app->tunnel_host && strstr(want, app->tunnel_host), "... and is a host of the app");
+        ok(!sse_tunnel_start(app, command) && strstr(logged, "there is one"), "... the only one");
+        group = t->pid;
+        if (i % 2) sse_tunnel_stop(t);
+        if (i % 2) ok(!app->tunnel && !app->tunnel_host, "stopped: no host");
+        dial_free(app);
+        gone(group, rows[i].says);
+    }
+    is_int(descriptors(), before, "no descriptor is left");
+    is_int(living, 0, "no memory is");
+}
+
+static void ends(void) {
+    const int   before = descriptors();
+    sse_app    *app = begin(false);
+    sse_tunnel *t = sse_tunnel_start(app, "echo https://a.example");
+    int         i;
+    ok(!t && strstr(logged, "call sse_listen first"), "nothing listens: no tunnel");
+    sse_app_free(app);
+    app = begin(true);
+    t = sse_tunnel_start(app, "sleep 100");
+    ok(!sse_tunnel_url(t, 0) && !sse_tunnel_url(t, -1) && !sse_tunnel_url(t, 50), "not known yet");
+    sse_tunnel_stop(t);
+    t = sse_tunnel_start(app, "echo one; echo two; exit 3");
+    ok(t && !sse_tunnel_url(t, 30000), "an agent that ends without an address");
+    ok(strstr(logged, "agent ended: two\n") != NULL, "the log has its last words");
+    ok(t->out < 0 && !t->pid, "it is buried");
+    sse_tunnel_stop(t);
+    logged[0] = '\0';
+    t = sse_tunnel_start(app, "echo https://a.example; echo bye");
+    for (i = 0; i < 3000 && t->out >= 0; i++) turns(app, 1), poll(NULL, 0, 10);
+    is_str(sse_tunnel_url(t, 0), "https://a.example", "the loop reads what it says, too");
+    ok(strstr(logged, "tunnel at https://a.example\n") && strstr(logged, "agent ended: bye\n"),
+        "as the log tells");
+    t = (sse_tunnel_stop(t), NULL);
+    sse_tunnel_stop(t);
+    ok(!sse_tunnel_url(NULL, 10), "no tunnel, no address");
+    dial_free(app);
+    is_int(descriptors(), before, "no descriptor is left");
+    is_int(living, 0, "no memory is");
+}
+
+static void without_memory(void) {
+    const int before = descriptors();
+    long      n, refused = 0, wrong = 0;
+    for (n = 1; n < 100; n++) {
+        sse_app    *app = begin(true);
+        sse_tunnel *t;
+        fail_at = n;
+        t = sse_tunnel_start(app, "echo https://a.example");
+        wrong += t != app->tunnel;
+        if (t && fail_at) n = 100; /* it has all that it needs */
+        else refused += !t;
+        fail_at = 0;
+        dial_free(app);
+    }
+    ok(refused >= 3 && !wrong, "%ld allocations fail: no tunnel", refused);
+    is_int(descriptors(), before, "no descriptor is left");
+    is_int(living, 0, "no memory is");
+}
+
+int main(void) {
+    words();
+    ends();
+    without_memory();
+    return tap_done();
+}
