@@ -342,10 +342,12 @@ for my $row (@ready) {
 }
 for my $row (grep { !$_->{cc} } @chosen) {
     if ($row->{name} eq 'subsets') {
-        job('subsets: tests/header/subsets.t, all of them', sub {
-            local $ENV{ALL} = 1;
-            return command('perl tests/header/subsets.t');
-        });
+        for my $test (qw(subsets include names)) {
+            job("subsets: tests/header/$test.t, all of it", sub {
+                local $ENV{ALL} = 1;
+                return command("perl tests/header/$test.t");
+            });
+        }
         next;
     }
     for (warnings_of()) {
