@@ -99,7 +99,7 @@ add_counts($_) for sort keys %made;
 
 sub percent { return $_[1] ? 100 * $_[0] / $_[1] : 100 }
 
-my $of = parse(slurp('sse.h'));
+my $of = parse(slurp("$dir/sse.h")); # as it was built
 my @text = split /^/, $of->{text};
 my @code = split /^/, $of->{masked}; # without comments
 my (%count, @bare);

@@ -81,7 +81,8 @@ my @units = glob('tests/unit/*.c');
 
 sub judges { # of a section: its unit tests, those of others, the wire tests
     my ($section) = @_;
-    my @own = grep { /\.c$/ && -f } map { m{^tests/frame/} ? 'tests/frame/frames.c' : $_ }
+    my @own = grep { m{^tests/(?:unit|fuzz|frame)/.*\.c$} && -f }
+        map { m{^tests/frame/} ? 'tests/frame/frames.c' : $_ }
         @{$of->{section}{$section}{judges}};
     push @own, 'tests/unit/unseen.c'; # of all sections, what lived before
     my %own = map { $_ => 1 } @own;
