@@ -16824,7 +16824,7 @@ static void sse__channel_send_snapshots(sse__channel *channel, sse__message *sta
 /*==========================================================================
   >>history   what topics keep: numbers, rings, tables of SQLite
   Uses: >>stream >>posts >>loop
-  Tests: tests/unit/history.c topics.c lost.c store.c tests/faults/disk.c
+  Tests: tests/unit/history.c topics.c lost.c store.c unseen.c tests/faults/disk.c
 
   Every event that is kept gets the next number of the app's one sequence,
   and carries it as its id:
@@ -20594,7 +20594,7 @@ SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn do
 /*==========================================================================
   >>live   views: render once, share
   Uses: >>channel >>stream >>route >>datastar >>db
-  Tests: tests/unit/live.c tests/wire/live.test.mjs
+  Tests: tests/unit/live.c unseen.c tests/wire/live.test.mjs
 
   touch, commit, timer --> [view_mark] --> dirty --> end of turn: [view_render]
                               |  ^                        |
