@@ -104,10 +104,14 @@ fuzz: ## fuzz each target for FUZZ=30 seconds; finds go to build/fuzz
 	    grep -a -e INITED -e DONE build/fuzz/$$f.log || \
 	    { tail -n 50 build/fuzz/$$f.log; exit 1; }; done
 
-faults: $(faults) ## fail each system call, allocation, write (minutes)
+faults: ## fail each system call, allocation, write (minutes)
+	@sh tests/setup.sh check
+	@$(MAKE1) -j2 $(faults)
 	@prove --timer build/faults/calls :: all && prove --timer build/faults/disk :: all
 
-soak: build/asan/combine ## combine features by chance for HOURS=1, against a model of each client
+soak: ## combine features by chance for HOURS=1, against a model of each client
+	@sh tests/setup.sh check
+	@$(MAKE1) build/asan/combine
 	@build/asan/combine -t $$(( 3600 * $(HOURS) ))
 
 fresh: ## run the tests on a fresh Debian in a directory of its own (root, debootstrap, minutes)
