@@ -110,7 +110,7 @@ faults: ## fail each system call, allocation, write (minutes)
 	@prove --timer build/faults/calls :: all && prove --timer build/faults/disk :: all
 
 soak: ## combine features by chance for HOURS=1, against a model of each client
-	@sh tests/setup.sh check
+	@sh tests/setup.sh fuzz
 	@$(MAKE1) build/asan/combine
 	@build/asan/combine -t $$(( 3600 * $(HOURS) ))
 
