@@ -144,7 +144,7 @@ static void failing(sse_view *view, sse_buf *html, void *user) {
     else sse_puts(html, "<p id=\"p\">once</p>");
 }
 
-static void backoff(void) { /* V3: after 500 ms, 1 s, 2, 4, 8, 16, 32, 32 ... */
+static void backoff(void) { /* after 500 ms, 1 s, 2, 4, 8, 16, 32, 32 ... */
     static const int until_ms[] = {0, 499, 1, 999, 1, 1999, 1, 3999, 1, 7999, 1, 15999, 1, 31999, 1,
         31999, 1, 31999, 1};
     sse_app_options  options = quiet();
@@ -287,7 +287,7 @@ static void slow_or_stuck(void) {
     free(large);
 }
 
-static void reservations(void) { /* K1 */
+static void reservations(void) {
     sse_app_options   options = quiet();
     sse_topic_options topic;
     sse_app          *app = dial_app(&options);
@@ -326,7 +326,7 @@ static void reservations(void) { /* K1 */
     dial_free(app);
 }
 
-static void unreadable(void) { /* K2 */
+static void unreadable(void) {
     sse_app_options   options = quiet();
     sse_topic_options topic;
     sse_app          *app;
