@@ -4631,7 +4631,7 @@ static bool sse__json_name_is(const char *name, const char *path, const char **r
 /* As an array writes it: no 01 */
 static bool sse__json_index_is(size_t index, const char *path, const char **rest) {
     const size_t n = strspn(path, "0123456789");
-    uint64_t     v;
+    uint64_t     v = 0;
     *rest = path + n;
     return (!**rest || **rest == '.') && (n == 1 || *path != '0') &&
            sse__parse_u64(sse__str(path, n), SIZE_MAX, &v) && v == index;
