@@ -3148,8 +3148,9 @@ SSE_API int sse_view_skip(sse_buf *html);
 
 /* Shows a live view on a stream that is open already: several views on one connection (a browser
    has six). In the stream's opening handler the before hooks of that path and the route's guard run
-   first, with its path and parameters, and its query ahead of that of the request. A reply of
-   theirs refuses the view, and goes nowhere else, as do the attrs they set; one that would reply
+   first, with its path and parameters, and its query ahead of that of the request, of which they
+   are not shown the parameters that the route's .query lists: a shared view has none of them from
+   there. A reply of theirs refuses the view, and goes nowhere else, as do the attrs they set; one that would reply
    later (sse_defer) refuses it; a stream that a guard opens is this one. In later calls they are
    not asked. A view of sse_live_each needs the opening handler: its render gets a copy of that
    request as the guard saw it, with the attrs that the guard set.
@@ -20610,6 +20611,7 @@ SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn do
   V3  A render that fails changes nothing that watchers see.
   V4  What clients choose makes no more than max_views views of a route, and
       touching or joining one of them looks at no other.
+  V5  A guard is shown the parameters that its view is rendered with.
 ==========================================================================*/
 
 typedef struct sse__live {           /* one sse_live or sse_live_each */
@@ -21066,9 +21068,31 @@ static void sse__target_find(sse__target *t, sse_app *app, const char *target) {
     if (t->route && t->route->fn == sse__live_handler) t->live = (sse__live *)t->route->user;
 }
 
+static bool sse__live_lists(const sse__live *live, sse_str name) { /* in .query */
+    sse_str words = sse__text(live->query);
+    while (words.ptr)
+        if (sse__form_is(name, sse__cut(&words, ' ', false))) return true;
+    return false;
+}
+
+/* The query that the guard of a view is shown: the view's own, and what the request has besides.
+   What tells the views of a route apart is in the first only, as for the view itself: V5. */
+static sse_str sse__live_guard_query(const sse__target *t, sse_req *req) {
+    sse_str     rest = req->query_text, name, value;
+    sse_buf     b    = {NULL, 0, 0, SSE_OK};
+    const char *text;
+    sse__put_str(&b, t->query);
+    while (sse__pair_next(&rest, '&', &name, &value))
+        if (!sse__live_lists(t->live, name))
+            sse_printf(&b, "&%.*s=%.*s", SSE_STR(name), SSE_STR(value));
+    (void)sse__req_error(req, b.error);
+    text = sse_fmt(req, "%s", sse_buf_text(&b));
+    sse_buf_free(&b);
+    return sse__text(text);
+}
+
 /* Asks the hooks and the guard of a view that is to be shown on a stream whose handler still runs,
-   as for a request of its own: with its path and parameters, and its query ahead of that of the
-   request. They can only refuse (SSE_E_STATE): the reply itself has begun. each: set to a view of
+   as for a request of its own: with its path and parameters, and live_guard_query. They can only refuse (SSE_E_STATE): the reply itself has begun. each: set to a view of
    sse_live_each that is made for the request as they saw it; NULL: for a shared one, or without
    memory. */
 static int sse__live_guard_ask(const sse__target *t, sse_req *req, sse_view **each) {
@@ -21079,9 +21103,7 @@ static int sse__live_guard_ask(const sse__target *t, sse_req *req, sse_view **ea
     sse__req_forget_output(req);
     req->status = 0;
     req->path   = t->path;
-    if (t->query.len)
-        req->query_text = sse__text(sse_fmt(req, "%.*s&%.*s", SSE_STR(t->query),
-                                            SSE_STR(req->query_text)));
+    req->query_text = sse__live_guard_query(t, req);
     req->param_names = (const char *const *)t->route->names;
     memset(&req->query, 0, sizeof req->query);
     memset(req->params, 0, sizeof req->params);

@@ -303,6 +303,52 @@ static void names_in_queries(void) {
     sse_app_free(app);
 }
 
+/* Follows the view that its query names, ?view=, with what the query has besides. */
+static void shows(sse_req *req, void *user) {
+    sse_stream s = sse_stream_open(req, NULL);
+    (void)user;
+    if (sse_stream_view(s, sse_query(req, "view"))) sse_stream_end(s, NULL);
+}
+
+static void mine(sse_req *req, void *user) {
+    const char *page = sse_query(req, "page"), *token = sse_query(req, "token");
+    (void)user;
+    if (!token || strcmp(token, "t") != 0) sse_fail(req, 401, "who is it?");
+    else if (!page || strcmp(page, "mine") != 0) sse_fail(req, 403, "not yours");
+}
+
+/* On a stream that is open a view has its own parameters only, and its guard is shown no others of
+   those names. V5 */
+static void guards_of_more_views(void) {
+    static const struct { const char *path; bool shown; } rows[] = {
+        {"/all?token=t&view=/list", false},
+        {"/all?token=t&view=/list&page=mine", false},
+        {"/all?page=mine&token=t&view=/list", false},
+        {"/all?token=t&view=/list&%70age=mine", false},
+        {"/all?token=t&view=/list%3Fpage=yours&page=mine", false},
+        {"/all?token=t&view=/list%3Fpage=%25zz&page=mine", false},
+        {"/all?token=t&view=/list%3Fpag=mine&page=mine", false},
+        {"/all?view=/list%3Fpage=mine", false},
+        {"/all?token=t&view=/list%3Fpage=mine", true},
+        {"/all?token=t&view=/list%3Fpage=mine&page=yours", true},
+    };
+    sse_live_options o = options_of(mine);
+    sse_test_reply   r;
+    size_t           i;
+    memset(&r, 0, sizeof r);
+    app = sse_app_new(NULL);
+    o.query = "other page";
+    sse_live(app, "/list", render, &o);
+    sse_get(app, "/all", shows, NULL);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        is_int(get(rows[i].path, &r), 0, rows[i].path);
+        is_int(times_in(r.body, "<p id=\"x\">"), rows[i].shown, "shown, or not");
+        if (rows[i].shown) ok(strstr(r.body, "<p id=\"x\">- mine ") != NULL, "with its own page");
+        sse_test_close(&r);
+    }
+    sse_app_free(app);
+}
+
 static size_t compared_by_touching(int views) {
     sse_live_options o = options_of(enter);
     char             path[64];
@@ -623,6 +669,7 @@ int main(void) {
     several_views();
     limits();
     names_in_queries();
+    guards_of_more_views();
     few = compared_by_touching(10);
     many = compared_by_touching(300);
     ok(many <= few + 5, "touching compares %lu names among 20 views, %lu among 600",
