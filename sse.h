@@ -286,7 +286,7 @@
      not sent. A client that joins gets the present state at once; a slow reader gets the newest
      state, not a queue of old ones. A view changes when a commit of any process touches its tables,
      when every_ms have passed, or when the program calls sse_touch(app, "/feed"), which answers 0
-     for a path that nobody watches, and so for a misspelt one.
+     also if nobody watches, and SSE_E_ABSENT, with a warning, if no live view has the path.
 
      Its guard may refuse a request, or open the stream itself with what only the request knows;
      .stream is then ignored:
@@ -1946,7 +1946,8 @@ typedef struct sse_app_options {
     size_t      max_queue_bytes;    /* unsent, per stream. default: 1048576 */
     int         max_headers;        /* fields in a request, at most 10000. default: 100 */
     int         max_connections;    /* default: 0.9 of the descriptors this process may open */
-    int         max_per_peer;       /* connections from one address. default: no limit */
+    int         max_per_peer;       /* connections from one address that is none of
+                                       trusted_proxies. default: no limit */
     int         max_views;          /* views of one live route at a time: see sse_live_options.
                                        default: 1000 */
     int         max_topics;         /* topics and patterns at a time. default: 10000 */
@@ -1977,8 +1978,8 @@ typedef struct sse_app_options {
     bool        cors_credentials;   /* ... with cookies; not with "*". default: false */
     sse_handler on_reply;           /* a reply is queued; of a stream: its head (its end is
                                        on_close's). default: none */
-    bool        check_utf8;         /* refuse events that are not UTF-8, with SSE_E_SYNTAX.
-                                       default: false */
+    bool        check_utf8;         /* refuse events that are not UTF-8, with SSE_E_SYNTAX; not
+                                       what views render. default: false */
     size_t      max_call_bytes;     /* of calls (sse_call; sse_publish and sse_touch of other
                                        threads) that wait for the loop. default: 67108864;
                                        SSE_UNLIMITED */
@@ -2289,8 +2290,9 @@ SSE_API int sse_stats_get(sse_app *app, sse_stats *out);
    looks; what is noted meanwhile is noted once for an event, a render, a commit, a cut, a warning.
    prefix: "/_sse", not "/". guard: a before hook for all of it, with user, that refuses strangers;
    the page (labels, owners of streams, addresses, topics, log) and the ending are for those it lets
-   through. NULL: only requests that come to a loopback address by a local name; a proxy on this
-   machine can look like that: give a guard then.
+   through. NULL: only requests that come to a loopback address by a local name, or by none, and
+   that no proxy has put its mark on (Forwarded, Via, X-Forwarded-For, X-Real-IP); a proxy on this
+   machine need not leave any (nginx does not by itself): give a guard then.
    metrics.json is one object. Its names stay, others may come. What ends in _s, _ms, _us is a time,
    ago_s is before now; null: not known, or none. It looks at 32768 streams and topics at most.
      version uptime_s slow_ms     uptime_s: since this call
@@ -2311,7 +2313,9 @@ SSE_API int sse_stats_get(sse_app *app, sse_stats *out);
      log        [{ago_s level times line}], the last 16; level: error, warning
    Its query: q, in who, label, path, peer, topics and views, in any case; sort: state age waiting
    events bytes idle peer who label path, with a "-" the other way; topics: watchers rate kept name;
-   page, from 0; rows, 1 to 200. default: sort=-state topics=-watchers page=0 rows=20.
+   page, from 0, past the end the last one (from says where it begins; from and its rows are found
+   at the end of the last); rows, 1 to 200. What is none of that is the default: sort=-state
+   topics=-watchers page=0 rows=20.
    Returns: 0, or an error that sse_serve answers too: SSE_E_ARG: prefix; SSE_E_STATE: a route is
    there; SSE_E_NOMEM. Threads: loop. */
 SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, void *user);
@@ -2467,10 +2471,11 @@ typedef struct sse_body_file_options {
     size_t      max_bytes;          /* of the file. default: max_body_bytes of the route only */
     int         mode;               /* permissions, less the umask. default: 0600 */
     const char *topic;              /* gets events "progress", {"bytes":65536,"total":900000}, at
-                                       most ten a second, and one at the end. total: of the file; of
-                                       one in a form, meanwhile, with the fields behind it, as no
-                                       client says more; none if it does not say how much it sends.
-                                       default: none */
+                                       most ten a second, and one at the end, which has "done":true
+                                       or "failed":true as well. total: of the file; of one in a
+                                       form, meanwhile, with the fields behind it, as no client says
+                                       more; none if it does not say how much it sends. Uploads at a
+                                       time are told apart by topics of their own. default: none */
     void       *user;               /* for done. borrowed until that returns */
 } sse_body_file_options;
 typedef struct sse_body_file {      /* valid until done returns */
@@ -2572,7 +2577,9 @@ SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *va
     const sse_cookie_options *options);
 SSE_API int sse_cookie_delete(sse_req *req, const char *name,
     const sse_cookie_options *options); /* .path and .domain as it was set with */
-/* 303 See Other unless a 3xx status is set. SSE_E_ARG: url is neither relative nor http(s). */
+/* 303 See Other unless a 3xx status is set. SSE_E_ARG: url is neither relative nor http(s). What a
+   client sent leads anywhere ("//evil.example" is relative): look at it, or write your own path in
+   front. */
 SSE_API int sse_redirect(sse_req *req, const char *url);
 /* An error as the reply: text/plain, replaces what is written; the first stays. fmt: as sse_printf.
    status: 400..599; with another the reply is a 500, and the answer SSE_E_ARG. */
@@ -3150,8 +3157,9 @@ SSE_API int sse_view_skip(sse_buf *html);
    has six). In the stream's opening handler the before hooks of that path and the route's guard run
    first, with its path and parameters, and its query ahead of that of the request, of which they
    are not shown the parameters that the route's .query lists: a shared view has none of them from
-   there. A reply of theirs refuses the view, and goes nowhere else, as do the attrs they set; one that would reply
-   later (sse_defer) refuses it; a stream that a guard opens is this one. In later calls they are
+   there. A reply of theirs refuses the view, and goes nowhere else, as do the attrs they set; one
+   that would reply later (sse_defer) refuses it; a stream that a guard opens is this one. In later
+   calls they are
    not asked. A view of sse_live_each needs the opening handler: its render gets a copy of that
    request as the guard saw it, with the attrs that the guard set.
    Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no such live route, or a raw stream; SSE_E_STATE: refused,
@@ -20453,8 +20461,9 @@ static void sse__upload_tell(sse__upload *u, uint64_t now) {
     u->told_ms = now;
     if (u->total && ((u->last && !u->file.error) || u->total < u->file.bytes))
         u->total = u->file.bytes;
-    sse_printf(&data, u->total ? "{\"bytes\":%llu,\"total\":%llu}" : "{\"bytes\":%llu}",
-               (unsigned long long)u->file.bytes, (unsigned long long)u->total);
+    sse_printf(&data, "{\"bytes\":%llu", (unsigned long long)u->file.bytes);
+    if (u->total) sse_printf(&data, ",\"total\":%llu", (unsigned long long)u->total);
+    sse_puts(&data, !u->last ? "}" : u->file.error ? ",\"failed\":true}" : ",\"done\":true}");
     memset(&event, 0, sizeof event);
     event.event     = "progress";
     event.data      = sse_buf_text(&data);
@@ -20564,6 +20573,8 @@ SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn do
     if (req->deferred) /* and would be finished twice */
         return sse__req_refused(req, SSE_E_STATE, call, "the request is deferred already");
     if (req->body_asked) return sse__req_refused(req, SSE_E_STATE, call, "its body has a reader");
+    if (!req->route || !req->route->body_later)
+        return sse__req_refused(req, SSE_E_STATE, call, "its route has no .body_later");
     u = (sse__upload *)sse__arena_get(&req->arena, sizeof *u);
     if (!u) return sse__req_error(req, SSE_E_NOMEM);
     if (!sse__random(random, sizeof random)) return sse__req_error(req, SSE_E_IO);
@@ -21092,7 +21103,8 @@ static sse_str sse__live_guard_query(const sse__target *t, sse_req *req) {
 }
 
 /* Asks the hooks and the guard of a view that is to be shown on a stream whose handler still runs,
-   as for a request of its own: with its path and parameters, and live_guard_query. They can only refuse (SSE_E_STATE): the reply itself has begun. each: set to a view of
+   as for a request of its own: with its path and parameters, and live_guard_query. They can only
+   refuse (SSE_E_STATE): the reply itself has begun. each: set to a view of
    sse_live_each that is made for the request as they saw it; NULL: for a shared one, or without
    memory. */
 static int sse__live_guard_ask(const sse__target *t, sse_req *req, sse_view **each) {
@@ -23857,12 +23869,16 @@ static void sse__monitor_metrics_handler(sse_req *req, void *user) {
                            sse__latencies[i].help, out);
 }
 
-/* Without a guard of the program's: clients on this machine only, by one of its own names. */
+/* Without a guard of the program's: clients on this machine only, by one of its own names, and not
+   for somebody else: proxies say so, most of them. */
 static void sse__monitor_guard(sse_req *req, void *user) {
+    static const char *const by_proxies[] = {"forwarded", "via", "x-forwarded-for", "x-real-ip"};
     const sse_str name = sse__slice_str(req->bytes, req->head.host);
     sse__host     host;
+    size_t        i = 0;
     (void)user;
-    if (req->conn->loopback &&
+    while (i < SSE__COUNT(by_proxies) && !sse_header(req, by_proxies[i])) i++;
+    if (req->conn->loopback && i == SSE__COUNT(by_proxies) &&
         (!name.len || (sse__host_parse(name, &host) && sse__host_is_local(host.name))))
         return;
     sse_fail(req, 403, "the monitor is for this machine alone, "

@@ -320,7 +320,10 @@ static void mine(sse_req *req, void *user) {
 /* On a stream that is open a view has its own parameters only, and its guard is shown no others of
    those names. V5 */
 static void guards_of_more_views(void) {
-    static const struct { const char *path; bool shown; } rows[] = {
+    static const struct {
+        const char *path;
+        bool        shown;
+    } rows[] = {
         {"/all?token=t&view=/list", false},
         {"/all?token=t&view=/list&page=mine", false},
         {"/all?page=mine&token=t&view=/list", false},

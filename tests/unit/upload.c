@@ -328,16 +328,24 @@ static void misused(void) {
     dial_free(app);
 }
 
+static void follow(sse_req *req, sse_stream s) {
+    (void)req;
+    sse_subscribe(s, "up");
+}
+
 static void leaves(void) { /* UP2: in the middle: gathered, or written already */
     static const size_t   sent[] = {10, 300000, 1000000};
     sse_body_file_options o;
     size_t                i;
     memset(&o, 0, sizeof o);
+    o.topic = "up";
     for (i = 0; i < SSE__COUNT(sent); i++) {
         sse_app *app = app_with(&o);
-        client  *c =
-            begin(app, "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2500000\r\n\r\n");
-        int n;
+        client  *watcher, *c;
+        int      n;
+        opening = follow;
+        watcher = dial(app, "/s", NULL);
+        c = begin(app, "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2500000\r\n\r\n");
         more(app, c, big, sent[i]);
         turns(app, 5);
         hang_up(c);
@@ -346,6 +354,7 @@ static void leaves(void) { /* UP2: in the middle: gathered, or written already *
             (unsigned long)sent[i]);
         turns(app, 3);
         is_int(files(), 0, "... nothing of it is left");
+        is_int(times(watcher, ",\"failed\":true}\n"), 1, "... who follows it is told so");
         dial_free(app);
     }
     for (i = 0; i < 3 * SSE__COUNT(sent); i++) {
@@ -396,11 +405,6 @@ static void disk(void) {
     dial_free(app);
 }
 
-static void follow(sse_req *req, sse_stream s) {
-    (void)req;
-    sse_subscribe(s, "up");
-}
-
 static void progress(void) {
     sse_body_file_options o;
     sse_app              *app;
@@ -412,7 +416,7 @@ static void progress(void) {
     watcher = dial(app, "/s", NULL);
     send_all(app, BIG);
     turns(app, 5);
-    ok(strstr(watcher->got, "event: progress\ndata: {\"bytes\":2500000,\"total\":2500000}") != NULL,
+    ok(strstr(watcher->got, "data: {\"bytes\":2500000,\"total\":2500000,\"done\":true}\n") != NULL,
         "a topic hears of the end");
     ok(times(watcher, "event: progress") >= 1 && times(watcher, "event: progress") < 50,
         "... and on the way, not of each piece (%d)", times(watcher, "event: progress"));
@@ -461,8 +465,9 @@ static void progress_of_form(const char *before, const char *behind, bool chunks
     answered(app, c);
     turns(app, 5);
     ok(strncmp(c->got, "HTTP/1.1 204", 12) == 0 && last_bytes == SIZE, "... which is kept");
-    ok(strstr(watcher->got,
-           chunks ? "{\"bytes\":1500000}\n" : "{\"bytes\":1500000,\"total\":1500000}\n") != NULL,
+    ok(strstr(watcher->got, chunks
+                                ? "{\"bytes\":1500000,\"done\":true}\n"
+                                : "{\"bytes\":1500000,\"total\":1500000,\"done\":true}\n") != NULL,
         "... and is all of it at the end");
     dial_free(app);
 }

@@ -192,6 +192,17 @@ test('without a guard it is for this machine alone', async () => {
   await open.stops()
 })
 
+test('... and not for whom a proxy speaks that is on it', async () => {
+  const near = await Server.start('asan/monitor', { args: ['127.0.0.1'] })
+  const metrics = headers => request(near, 'GET', '/_sse/metrics', { headers })
+  assert.equal((await metrics({})).status, 200)
+  for (const [name, value] of [['X-Forwarded-For', '9.9.9.9'], ['X-Forwarded-For', '127.0.0.1'],
+    ['Forwarded', 'for=9.9.9.9'], ['X-Real-IP', '9.9.9.9'], ['Via', '1.1 proxy']])
+    assert.equal((await metrics({ [name]: value })).status, 403, name)
+  assert.equal((await metrics({ Host: 'board.example' })).status, 403)
+  await near.stops()
+})
+
 test('metrics are Prometheus text, without names of topics', async () => {
   const watching = [await listen(server, '/topic/secret-name'),
     await listen(server, '/topic/other?label=kind-of-it')]
