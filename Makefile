@@ -35,6 +35,7 @@ binaries = $(examples) $(check) $(units:%=build/tcc/unit/%) $(units:%=build/gcc/
            $(polled:%=build/poll/unit/%) $(threaded:%=build/tsan/unit/%) \
            $(fuzzers:%=build/replay/%) build/asan/combine
 faults   = build/faults/calls build/faults/disk
+long     = build/asan/combine $(faults)
 wired    = $(filter-out slow_fsync scarce_memory disk,$(call names,tests/wire/*.c)) outside
 # Those that take longest first; many of them wait most of the time.
 suites   = $(wildcard tests/browser/*.test.mjs tests/model/*.t tests/header/*.t tests/arch/*.t \
@@ -59,7 +60,8 @@ check: ## run the unit tests under ASan and UBSan (seconds)
 test: ## run everything
 	@sh tests/setup.sh test
 	@$(MAKE1) -j2 $(faults) $(binaries) $(servers)
-	@prove -j4 --timer $(faults) $(suites) $(filter-out $(examples),$(binaries)) 2>build/test.log || \
+	@prove -j4 --timer $(long) $(suites) $(filter-out $(long) $(examples),$(binaries)) \
+	    2>build/test.log || \
 	    { echo "== what the tests said (build/test.log):"; tail -n 200 build/test.log; exit 1; }
 
 portable: ## run the tests on other machines, C libraries and compilers, and without parts
@@ -264,8 +266,8 @@ build/asan/combine: $(wildcard tests/combine/*) tests/tap.h sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
-# 40 MB are compressed there: optimised.
-build/asan/compress: ASAN += -O1
+# Much is computed there: optimised.
+build/asan/compress build/asan/combine: ASAN += -O1
 build/asan/unit/file build/poll/unit/file: ASAN += -O1
 
 build/tsan/%: tests/wire/%.c sse.h

@@ -2,7 +2,7 @@
    has it, in one process and in a time that stands still: what do clients see? See plan.h for the
    features, model.h for what must hold.
 
-   combine                     all pairs, then triples for CPU_SECONDS=35 of processor time
+   combine                     all pairs, then triples for CPU_SECONDS=20 of processor time
    combine -t SECONDS          three to six at a time for so long, and what was found (make soak)
    combine -f a,b -s SEED      one plan; -x a,c: without these; -d 3,5: without these steps
    combine -l                  the features, and the pairs that do not meet on one stream
@@ -285,7 +285,7 @@ static void pairs_and_triples(void) {
                 printf("#   %s with %s: %s\n", feature_names[apart_pairs[k].a],
                     feature_names[apart_pairs[k].b], apart_pairs[k].why);
     }
-    failures = run_all(source_chance, &i, 1000000, seconds ? atof(seconds) : 35);
+    failures = run_all(source_chance, &i, 1000000, seconds ? atof(seconds) : 20);
     happened();
     ok(!failures, "%ld triples, SEED=%llu", i, (unsigned long long)chance);
 }
