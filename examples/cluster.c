@@ -8,8 +8,8 @@
 
 static redis   tail, asks;                                       // the first waits for entries
 static char    seen[64] = "0-0";                                 // its last entry
-static sse_buf here;                                             // HTML: who is there
 static int     node;
+#include "cluster_here.h"                                        // who is there, on all nodes
 
 static int put(sse_stream *s, const redisReply *entry) {         // to a stream, or to all
     redisReply **field = entry->element[1]->element;             // who, ann, text, hello
@@ -78,37 +78,6 @@ static void missed(sse_stream s, const char *name, const char *after, void *user
                                            name, after)) return;
     free(a);
     if (after) sse_stream_reconnect(s, NULL);                    // Redis is down
-}
-
-// Who is there: a key for each node, which expires with it.
-static bool add_name(const char *who, sse_stream s, void *html) {
-    (void)s;
-    sse_html(html, "<li>%s <small>%d</small></li>", who, node);
-    return true;
-}
-
-static void told(redisAsyncContext *to, void *reply, void *user) {
-    redisReply *r = redis_good(to, reply);
-    sse_buf html = {0};
-    (void)user;
-    for (size_t i = 0; r && i < r->elements; i++) sse_puts(&html, r->element[i]->str);
-    if (r && strcmp(sse_buf_text(&here), sse_buf_text(&html)) != 0) {
-        sse_publish(asks.app, "chat", &(sse_event){ .event = "here", .data = sse_buf_text(&html) });
-        sse_buf_free(&here);
-        here = html;
-    } else sse_buf_free(&html);
-}
-
-static void tell(sse_app *app, void *user) {                     // once a second
-    sse_buf html = {0};
-    (void)user;
-    sse_topic_who(app, "chat", add_name, &html);
-    if (asks.to) {
-        redisAsyncCommand(asks.to, NULL, NULL, "SET here:%d %s EX 3", node, sse_buf_text(&html));
-        redisAsyncCommand(asks.to, told, NULL, "MGET here:1 here:2 here:3 here:4 here:5 here:6 "
-                                               "here:7 here:8 here:9");
-    }
-    sse_buf_free(&html);
 }
 
 static const char *me(sse_req *req) {                            // no login
