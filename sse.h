@@ -24612,8 +24612,8 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     if (!error && options && options->max_per_peer) app->net->peer_full = sse__net_peer_full;
     sse__apps_add(app);
     if (!drawn)
-        sse__log(app, SSE_LOG_WARNING, "sse_app_new: no random bytes are to be had: a peer might "
-                 "guess which names slow the app down");
+        sse__log(app, SSE_LOG_WARNING, "sse_app_new: no random bytes, so peers may guess which "
+                 "names slow the app down");
     if (!error) return app;
     if (!app->why[0]) sse__log(app, SSE_LOG_ERROR, "sse_app_new: %s", sse_error_text(error));
     sse__app_drop(app);
