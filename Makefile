@@ -201,7 +201,9 @@ build/%: examples/%.c sse.h
 # Only this one needs hiredis: it is left out where that is not installed.
 build/cluster: LIBS += -lhiredis
 build/cluster: examples/redis.h examples/cluster_page.h examples/cluster_here.h
-build/kanban: examples/kanban_page.h
+build/kanban: examples/kanban_page.h examples/kanban_files.h
+build/rooms: examples/rooms_page.h
+build/todo: examples/todo_page.h
 build/board: examples/board_page.h examples/board_camera.h
 build/board: LIBS =
 

@@ -1,9 +1,7 @@
-/* kanban.c: a tool for a team. Boards of cards that everybody sees move; who is there; a search of
-   one's own, which goes on finding; files that belong to cards; and each change in an outbox, by
-   the same transaction. Pages show the last of them, other programs get each, once and in order:
-       curl -N 'http://127.0.0.1:8000/audit?lastEventId=0'
-   Cards may be changed by sqlite3 kanban.db as well. Names are given, not proven: see login.c.
-   PORT=-1 lets the system choose a port; DATASTAR_JS=file serves that copy of Datastar's client. */
+/* kanban.c: a tool for a team. Boards of cards that everybody sees move, by sqlite3 kanban.db too;
+   who is there; a search that goes on finding; files of cards; and each change in an outbox, which
+   other programs get, once and in order: curl -N 'http://127.0.0.1:8000/audit?lastEventId=0'
+   Names are given, not proven: see login.c. PORT=-1: the system chooses. DATASTAR_JS=a client. */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 #include <sys/stat.h>
@@ -80,32 +78,7 @@ static int edit(sse_req *req) {
 
 static void post(sse_req *req, void *user) { (void)user, edit(req); }
 
-static void stored(sse_req *req, const sse_body_file *file, void *user) {
-    (void)user;
-    if (file->error) return;                                     // and answered
-    sse_set_attr(req, "file", strrchr(file->path, '/') + 1);
-    sse_set_attr(req, "name", *file->filename ? file->filename : "a file");
-    if (edit(req)) unlink(file->path);
-}
-
-static void attach(sse_req *req, void *user) {                   // POST /b/{board}/cards/{id}/files
-    unsigned long long random;
-    (void)user;
-    if (sse_random(&random, sizeof random)) return;              // and 500 is the answer
-    sse_body_to_file(req, sse_fmt(req, "kanban-files/%016llx", random), stored,
-                     &(sse_body_file_options){ .field = "file" });
-}
-
-static void download(sse_req *req, void *user) {
-    sse_rows *r = sse_db_query(db, "SELECT id, name FROM files WHERE id = %s",
-                               sse_param(req, "id"));
-    (void)user;
-    if (sse_db_next(r)) sse_send_file(req, sse_fmt(req, "kanban-files/%s", sse_db_text(r, 0)),
-                                      sse_fmt(req, "%s", sse_db_text(r, 1)));
-    else sse_fail(req, 404, "there is no such file");
-    sse_db_done(r);
-}
-
+#include "kanban_files.h"                                        // attach, download
 static void look(sse_req *req, void *user) {                     // the guard of the view: its owner
     (void)user;
     sse_subscribe(sse_stream_open(req, &(sse_stream_options){ .who = sse_attr(req, "me") }),

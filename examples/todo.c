@@ -2,8 +2,8 @@
    sessions outlive the server. PORT=-1 lets the system choose a port. */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
+#include "todo_page.h"                                           // its HTML
 
-static void page(sse_req *req, void *user);                      // at the end: HTML
 static sse_db *db;
 static const char schema[] =
     "CREATE TABLE IF NOT EXISTS users (name TEXT PRIMARY KEY, hash TEXT NOT NULL);"
@@ -97,6 +97,20 @@ static void list(sse_req *req, sse_buf *html, void *user) {      // of one user
     sse_puts(html, "</ul>");
 }
 
+static void page(sse_req *req, void *user) {
+    const char *name = sse_attr(req, "user");
+    sse_buf    *out  = sse_out(req);
+    sse_puts(out, page_head);
+    if (name) sse_follow(out, "/todo/list");
+    sse_html(out, "><header><h1>To do</h1>%s\n", name ? name : "");
+    if (sse_query(req, "wrong")) sse_puts(out, "<p role=\"alert\">Wrong name or password.</p>");
+    if (sse_query(req, "taken")) sse_puts(out, "<p role=\"alert\">This name is taken.</p>");
+    sse_puts(out, name ? page_form : page_login);
+    if (name) list(req, out, user);                              // the state of now
+    sse_puts(out, "<p role=\"status\" data-show=\"$_offline\" style=\"display: none\">\n"
+                  "Not connected. Trying again...</p></body></html>\n");
+}
+
 static void own(sse_req *req, void *user) {                      // the guard of the view
     (void)user;
     sse_stream_open(req, &(sse_stream_options){ .who = sse_attr(req, "user") });
@@ -126,53 +140,4 @@ int main(void) {
                   &(sse_live_options){ .db = db, .tables = "todo", .guard = own });
     sse_datastar(app, "/datastar.js", getenv("DATASTAR_JS"));
     return sse_serve(app, &(sse_serve_options){ .port = (int)sse_parse_int(getenv("PORT"), 8000) });
-}
-
-static const char page_head[] =
-    "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>To do</title>\n"
-    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-    "<link rel=\"icon\" href=\"data:,\"><script type=\"module\" src=\"/datastar.js\"></script>\n"
-    "<style>:root { color-scheme: light dark; --paper: light-dark(#f7f4ef, #191613);\n"
-    "  --card: light-dark(#fff, #27221d); --soft: light-dark(#6b6257, #a69c8f);\n"
-    "  --accent: light-dark(#a3471b, #f0a070); background: var(--paper) }\n"
-    "body { margin: 0 auto; max-width: 32rem; padding: 1rem; font: 1rem/1.5 system-ui }\n"
-    "header, li form, #add { display: flex; gap: .5rem; align-items: baseline; margin: .5rem 0 }\n"
-    "h1 { font-size: 1.3rem; flex: 1; margin: 0 } ul { list-style: none; padding: 0 }\n"
-    "input, button { font: inherit; color: inherit; border: 0; border-radius: .6rem;\n"
-    "  padding: .6rem .8rem; background: var(--card) } label { display: block; margin: .7rem 0 }\n"
-    "input { width: 100%; box-sizing: border-box } ul:empty::after { content: 'Nothing to do.' }\n"
-    "[aria-pressed] { flex: 1; min-width: 0; text-align: left; overflow-wrap: anywhere }\n"
-    "[aria-pressed]::before { content: '\\2610\\a0\\a0' / '' }\n"
-    "[aria-pressed=true]::before { content: '\\2611\\a0\\a0' / '' }\n"
-    "[aria-pressed=true], ::placeholder { color: var(--soft); opacity: 1 }\n"
-    ".main { background: var(--accent); color: var(--paper); font-weight: 600 }\n"
-    "[role] { color: var(--accent); position: sticky; bottom: 1rem; background: var(--paper) }\n"
-    ":focus-visible { outline: 2px solid var(--accent) }</style></head><body ";
-
-static const char page_login[] =
-    "</header><form method=\"post\" action=\"/login\"><label>Name\n"
-    "<input name=\"name\" maxlength=\"40\" autocomplete=\"username\" required></label>\n"
-    "<label>Password, 8 characters or more <input name=\"password\" type=\"password\"\n"
-    "  minlength=\"8\" autocomplete=\"current-password\" required></label>\n"
-    "<button class=\"main\">Log in</button> <button formaction=\"/join\">Join</button></form>\n";
-
-static const char page_form[] =
-    "<form method=\"post\" action=\"/todo/logout\"><button>Log out</button></form></header>\n"
-    "<form id=\"add\" method=\"post\" action=\"/todo\" data-signals=\"{title: ''}\"\n"
-    "  data-on:submit__prevent=\"$_offline || @post('/todo', {retry: 'never'})\">\n"
-    "<input name=\"title\" data-bind:title aria-label=\"Title\" placeholder=\"What is to do?\"\n"
-    "  maxlength=\"200\" required autofocus><button class=\"main\">Add</button></form>\n";
-
-static void page(sse_req *req, void *user) {
-    const char *name = sse_attr(req, "user");
-    sse_buf    *out  = sse_out(req);
-    sse_puts(out, page_head);
-    if (name) sse_follow(out, "/todo/list");
-    sse_html(out, "><header><h1>To do</h1>%s\n", name ? name : "");
-    if (sse_query(req, "wrong")) sse_puts(out, "<p role=\"alert\">Wrong name or password.</p>");
-    if (sse_query(req, "taken")) sse_puts(out, "<p role=\"alert\">This name is taken.</p>");
-    sse_puts(out, name ? page_form : page_login);
-    if (name) list(req, out, user);                              // the state of now
-    sse_puts(out, "<p role=\"status\" data-show=\"$_offline\" style=\"display: none\">\n"
-                  "Not connected. Trying again...</p></body></html>\n");
 }
