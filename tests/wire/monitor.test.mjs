@@ -199,7 +199,7 @@ test('... and not for whom a proxy speaks that is on it', async () => {
   for (const [name, value] of [['X-Forwarded-For', '9.9.9.9'], ['X-Forwarded-For', '127.0.0.1'],
     ['Forwarded', 'for=9.9.9.9'], ['X-Real-IP', '9.9.9.9'], ['Via', '1.1 proxy']])
     assert.equal((await metrics({ [name]: value })).status, 403, name)
-  assert.equal((await metrics({ Host: 'board.example' })).status, 403)
+  assert.equal((await metrics({ Host: 'board.example' })).status, 421)
   await near.stops()
 })
 
