@@ -158,7 +158,7 @@ for (const program of live) for (const client of clients_of(program)) {
       const before = program === 'sensor' ? '' : await state(tab)
       if (program === 'processes') await press(server, i)
       await until(async () => speakers[program] ? (await state(tab)).includes(`to tab ${i}`)
-        : await state(tab) !== before, `tab ${i} to follow`, 15000)
+        : await state(tab) !== before, `tab ${i} to follow`, 30000)
     }
     if (!hides) for (const tab of tabs) for (let i = 0; i < 9; i++) if (speakers[program])
       await until(async () => (await state(tab)).split(`to tab ${i}`).length === 2,
@@ -184,7 +184,7 @@ for (const program of ['chat', 'life']) for (const client of clients) {
         tab.evaluate(() => (document.getElementById('board') ?? document.body).innerHTML)
       const before = await state()
       if (program === 'chat') await post(server, talkers.chat, 'hello')
-      await until(async () => await state() !== before, 'the tab to follow', 15000)
+      await until(async () => await state() !== before, 'the tab to follow', 30000)
     }
     for (const tab of tabs) assert.deepEqual(tab.errors, [])
     await context.close()
@@ -282,7 +282,7 @@ for (const client of clients) test(
     await page.fill('input', '100000000')
     await page.keyboard.press('Enter')
     for (const each of [page, other])
-      await until(async () => /running/i.test(await state(each)), 'the job to run', 15000)
+      await until(async () => /running/i.test(await state(each)), 'the job to run', 30000)
     await until(async () => await percent(other) >= 2, 'two parts', 30000)
     await other.reload()
     assert(await percent(other) >= 2)
@@ -295,11 +295,11 @@ for (const client of clients) test(
     await until(async () => await percent(page) > before, 'another part', 30000)
     await other.locator('#stop').focus()
     await other.keyboard.press('Enter')
-    await until(async () => /cancelled/i.test(await state(page)), 'the end', 15000)
+    await until(async () => /cancelled/i.test(await state(page)), 'the end', 30000)
     await page.fill('input', '100000')
     await page.click('#go')
     for (const each of [page, other])
-      await until(async () => /done/i.test(await state(each)), 'the result', 15000)
+      await until(async () => /done/i.test(await state(each)), 'the result', 30000)
     assert.match(await other.innerText('#numbers'), /100 %\s+9592 below 100000/)
     assert.deepEqual(other.errors, [])
   })
@@ -310,7 +310,7 @@ test('progress: without a script the job starts, and the page follows', async ()
     await page.fill('input', '1000')
     await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')])
     await until(async () => /168 below 1000/.test(await page.innerText('#numbers')
-      .catch(() => '')), 'the result', 15000)
+      .catch(() => '')), 'the result', 30000)
   })
 })
 
@@ -318,7 +318,7 @@ test('ssecat: lines as they come, the end of the input, and the next input', asy
   const server = await Server.start('ssecat', { input: 'pipe' }), context = await user()
   const page = await open(context, server.url), put = text => server.child.stdin.write(text)
   const rows = () => page.$$eval('#log div', all => all.map(row => row.textContent))
-  const shows = async last => until(async () => (await rows()).at(-1) === last, last, 15000)
+  const shows = async last => until(async () => (await rows()).at(-1) === last, last, 30000)
   const at_end = () =>
     page.$eval('#log', log => log.scrollHeight - log.scrollTop - log.clientHeight < 40)
   put('one <b>\n\na\rb\n')
@@ -337,14 +337,14 @@ test('ssecat: lines as they come, the end of the input, and the next input', asy
   await page.keyboard.press('Enter')
   await until(at_end, 'the end of the page')
   server.child.stdin.end('no line break')
-  await until(async () => await page.innerText('#end') === 'End of the input.', 'the end', 15000)
+  await until(async () => await page.innerText('#end') === 'End of the input.', 'the end', 30000)
   await shows('no line break')
   await page.reload()
   assert.equal(await page.innerText('#end'), 'End of the input.')
   assert.equal((await rows()).at(-1), 'no line break')
   await server.restart('SIGKILL', { meanwhile: () => says_so(page) })
   server.child.stdin.write('a new one\n')
-  await until(async () => (await rows()).join() === 'a new one', 'only the new input', 15000)
+  await until(async () => (await rows()).join() === 'a new one', 'only the new input', 30000)
   assert.equal(await page.innerText('#end'), '')
   await is_back(page)
   assert.deepEqual(page.errors, [])
@@ -356,7 +356,7 @@ test('files: pages follow what is written, and come back with the server', async
   await with_page('files', {}, async (page, server) => {
     const put = (name, text) => writeFileSync(path.join(server.dir, name), text)
     const says = async (target, what) => until(async () => await page.innerText(target)
-      .catch(() => '') === what, what, 15000)
+      .catch(() => '') === what, what, 30000)
     const color = () => page.$eval('p', p => getComputedStyle(p).color)
     put('x.html', '') // the list follows as well
     await says('a', 'x.html')
@@ -365,7 +365,7 @@ test('files: pages follow what is written, and come back with the server', async
     await says('p', 'one')
     await page.evaluate(() => { window.same = true })
     put('a.css', 'p { color: rgb(0, 0, 255) }')
-    await until(async () => await color() === 'rgb(0, 0, 255)', 'the new color', 15000)
+    await until(async () => await color() === 'rgb(0, 0, 255)', 'the new color', 30000)
     assert.equal(await page.evaluate(() => window.same), true) // the same page
     assert.equal(await page.locator('link').count(), 1)
     put('new~', '<p>two')
@@ -399,7 +399,7 @@ for (const client of clients) test(
     }
     const shows = (page, ...wanted) => until(async () => (await page.$$eval('[aria-pressed]',
       all => all.map(e => e.textContent + (e.ariaPressed === 'true' ? '!' : '')))).join() ===
-      wanted.join(), `${wanted}`, 15000)
+      wanted.join(), `${wanted}`, 30000)
     const misfit = async page =>
       assert.deepEqual([...await misfits(page), ...await faint(page)], [])
     await enter(page, 'ann', 'Join')
@@ -410,7 +410,7 @@ for (const client of clients) test(
     await enter(other, 'ann', 'Log in')
     await type(page, 'milk <b>')
     for (const each of [page, other]) await shows(each, 'milk <b>')
-    await until(async () => await page.inputValue('#add input') === '', 'an empty field', 15000)
+    await until(async () => await page.inputValue('#add input') === '', 'an empty field', 30000)
     await other.locator('[aria-pressed]').focus()
     await other.keyboard.press('Enter')
     for (const each of [page, other]) await shows(each, 'milk <b>!')
@@ -427,8 +427,11 @@ for (const client of clients) test(
     await other.click('[aria-label="Delete milk <b>"]')
     for (const each of [page, other]) await shows(each, 'kept')
     const tab = await open(context, server.url)
+    const again = other.waitForResponse(/todo\/list/, { timeout: 30000 }) // its stream ends, too
     await Promise.all([tab.waitForNavigation(), tab.click('text=Log out')])
-    await page.waitForSelector('[name=password]', { timeout: 15000 }) // this tab as well
+    await page.waitForSelector('[name=password]', { timeout: 30000 }) // this tab as well
+    await again
+    await is_back(other)
     await type(other, 'goes on')
     await shows(other, 'goes on', 'kept')
     await phone.close()
@@ -485,7 +488,7 @@ for (const client of clients) test(
     await page.fill('[name=title]', 'Repair <b>')
     await page.keyboard.press('Enter')
     await shows('#lists', /Repair <b>/)
-    await until(async () => await page.inputValue('[name=title]') === '', 'an empty field', 15000)
+    await until(async () => await page.inputValue('[name=title]') === '', 'an empty field', 30000)
     await page.fill('[name=q]', 'pump')
     await other.locator('[aria-label="Repair <b>: to Doing"]').focus()
     await other.keyboard.press('Enter')
@@ -497,7 +500,7 @@ for (const client of clients) test(
     await other.click('#d1 button')
     await shows('#lists', /pump plan\.txt/)
     assert.equal(await page.getAttribute('#d1', 'open'), '') // a change leaves it open
-    await until(async () => /Repair/.test(await page.innerText('#found')), 'the find', 15000)
+    await until(async () => /Repair/.test(await page.innerText('#found')), 'the find', 30000)
     assert.equal(await other.innerText('#found'), '') // which is Ann's alone
     const [download] = await Promise.all([page.waitForEvent('download'), page.click('#c1 a')])
     assert.equal(download.suggestedFilename(), 'pump plan.txt')
@@ -507,7 +510,7 @@ for (const client of clients) test(
     for (const each of [page, other]) await is_back(each)
     await other.click('[aria-label="Remove Repair <b>"]')
     await shows('#log', /Bob removed Repair <b>/)
-    await until(async () => await page.innerText('#found') === '', 'nothing found', 15000)
+    await until(async () => await page.innerText('#found') === '', 'nothing found', 30000)
     assert.deepEqual(other.errors, [])
     await phone.close()
   })
