@@ -152,6 +152,7 @@ test('those who have to come back come spread over time', async t => {
   const streams = Array.from({ length: 200 }, () => follow(server, state))
   await until(() => streams.every(({ comes }) => comes), 'all to be there')
   const { pid } = await upgrade(server)
+  await until(() => streams.every(({ closed_at }) => closed_at.length), 'all to have left')
   const at = streams.map(({ closed_at }) => closed_at[0]), from = Math.min(...at)
   const slices = Array(10).fill(0)
   for (const time of at) slices[Math.min(9, Math.floor((time - from) / (ms / 10)))]++
