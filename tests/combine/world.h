@@ -94,7 +94,7 @@ static void follow(sse_stream s, session *x, int t) {
     model_follows(x, t);
 }
 
-/* What a stream of this session is subscribed to. */
+/* What a stream of x is subscribed to. */
 static void feed_stream(sse_stream s, session *x) {
     const bool rows = x->kind == KIND_ROWS || !numbered_kind();
     int        t;

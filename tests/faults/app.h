@@ -2,7 +2,7 @@
 #ifndef APP_H
 #define APP_H
 
-static sse_db *db;
+#include "rows.h"
 
 /* ---- what was opened ends once ---- */
 
@@ -101,19 +101,6 @@ static void later(sse_req *req, void *user) {
 }
 
 /* ---- the database ---- */
-
-static void posted(sse_app *a, const sse_db_result *result, void *user) {
-    (void)a;
-    if (result->changes < 0) sse_fail((sse_req *)user, 503, "%s", result->error);
-    sse_finish((sse_req *)user);
-}
-
-static void post(sse_req *req, void *user) { /* POST ?k=number */
-    sse_db_post_options to = {sse_req_app(req), posted, req};
-    (void)user;
-    if (sse_db_post(db, &to, "INSERT INTO rows(k) VALUES(%s)", sse_query(req, "k")) == SSE_OK)
-        sse_defer(req);
-}
 
 static int write_both(sse_db *d, void *user) {
     sse_req *req = (sse_req *)user;

@@ -22,6 +22,7 @@
 #include "../tap.h"
 #include "case.h"
 #include "vfs.h"
+#include "rows.h"
 #include <sys/mman.h>
 #include <sanitizer/lsan_interface.h>
 
@@ -32,7 +33,6 @@ static int               mode;
 /* ---- the server ---- */
 
 static sse_app *app;
-static sse_db  *db;
 
 static void events(sse_req *req, void *user) {
     (void)user;
@@ -47,19 +47,6 @@ static void publish(sse_req *req, void *user) { /* POST /publish/{topic}?k=numbe
     snprintf(data, sizeof data, "number %s.%150s", sse_query(req, "k"), "");
     e.data = data;
     if (sse_publish(sse_req_app(req), sse_param(req, "topic"), &e)) sse_fail(req, 503, "no");
-}
-
-static void posted(sse_app *a, const sse_db_result *result, void *user) {
-    (void)a;
-    if (result->changes < 0) sse_fail((sse_req *)user, 503, "%s", result->error);
-    sse_finish((sse_req *)user);
-}
-
-static void post(sse_req *req, void *user) { /* POST ?k=number */
-    sse_db_post_options to = {sse_req_app(req), posted, req};
-    (void)user;
-    if (sse_db_post(db, &to, "INSERT INTO rows(k) VALUES(%s)", sse_query(req, "k")) == SSE_OK)
-        sse_defer(req);
 }
 
 static int write_both(sse_db *d, void *user) {

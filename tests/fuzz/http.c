@@ -4,20 +4,7 @@
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 
-#define CHECK(x)                                                            \
-    do                                                                      \
-        if (!(x)) {                                                         \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x); \
-            abort();                                                        \
-        }                                                                   \
-    while (0)
-
-/* Of just this size, so that ASan sees a byte read too many. */
-static char *copy(const void *bytes, size_t n) {
-    char *p = (char *)malloc(n ? n : 1);
-    if (n) memcpy(p, bytes, n);
-    return p;
-}
+#include "fuzz.h"
 
 static void inside(sse_str s, sse_str whole) {
     CHECK(!s.ptr || (s.ptr >= whole.ptr && s.ptr + s.len <= whole.ptr + whole.len));
@@ -145,7 +132,6 @@ static void fuzz_values(sse_str in) {
     CHECK(sse__date_parse(sse__text(date), 0, &time));
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const size_t step = size ? 1 + data[0] / 8 : 1;
     char        *bytes;

@@ -2,29 +2,11 @@
    is refused says SSE_E_NOMEM, no request is answered as if nothing had happened, the next ones are
    answered well, and what was allocated is freed. */
 #define _DEFAULT_SOURCE
-#include <stdlib.h>
-
-static long fail_at, asked, living; /* fail_at 0: none fails; living: allocated and not freed yet */
-static void *scarce_realloc(void *p, size_t n) {
-    void *made;
-    asked++;
-    if (fail_at && --fail_at == 0) return NULL;
-    made = realloc(p, n);
-    living += made && !p;
-    return made;
-}
-static void scarce_free(void *p) {
-    living -= p != NULL;
-    free(p);
-}
-#define SSE_MALLOC(n)     scarce_realloc(NULL, n)
-#define SSE_REALLOC(p, n) scarce_realloc(p, n)
-#define SSE_FREE(p)       scarce_free(p)
+#include "scarce.h"
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 
 #include "../tap.h"
-#include <dirent.h>
 
 static long        wrong;  /* in this round */
 static const char *where;  /* the first of it */
@@ -44,14 +26,6 @@ static void may(int error, const char *what) { /* a call: done, or without memor
 
 /* volatile: gcc, which sees it all at once, takes a NULL for a mistake */
 static const char *volatile no_dir;
-
-static int descriptors(void) {
-    DIR *dir = opendir("/proc/self/fd");
-    int  n = 0;
-    while (dir && readdir(dir)) n++;
-    if (dir) closedir(dir);
-    return n;
-}
 
 static void on_log(int level, const char *line, void *user) { (void)level, (void)line, (void)user; }
 static void count_freed(void *user) { nfreed += user == &nfreed; }

@@ -1,27 +1,12 @@
 /* Agents that tell a public address: which words of theirs are one, how they end, and that nothing
    of them is left. */
 #define _DEFAULT_SOURCE
-#include <stdlib.h>
-
-static long  fail_at, living;
-static void *scarce_realloc(void *p, size_t n) {
-    void *made = fail_at && --fail_at == 0 ? NULL : realloc(p, n);
-    living += made && !p;
-    return made;
-}
-static void scarce_free(void *p) {
-    living -= p != NULL;
-    free(p);
-}
-#define SSE_MALLOC(n)     scarce_realloc(NULL, n)
-#define SSE_REALLOC(p, n) scarce_realloc(p, n)
-#define SSE_FREE(p)       scarce_free(p)
+#include "scarce.h"
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 
 #include "../tap.h"
 #include "dial.h"
-#include <dirent.h>
 #ifdef __linux__
 #include <sys/prctl.h>
 #endif
@@ -30,14 +15,6 @@ static char logged[2000];
 static void on_log(int level, const char *line, void *user) {
     (void)level, (void)user;
     if (strlen(logged) + strlen(line) < sizeof logged - 2) strcat(strcat(logged, line), "\n");
-}
-
-static int descriptors(void) {
-    DIR *dir = opendir("/proc/self/fd");
-    int  n = 0;
-    while (dir && readdir(dir)) n++;
-    if (dir) closedir(dir);
-    return n;
 }
 
 static sse_app *begin(bool listens) {
