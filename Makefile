@@ -8,7 +8,7 @@ OPT   = -O1
 CHECKS = -DSSE_DEBUG_CHECKS -DSSE_STATIC
 ASAN  = $(CHECKS) -g -O0 -fno-omit-frame-pointer -fsanitize=address,undefined \
         -fno-sanitize-recover=undefined
-TSAN  = $(CHECKS) -g -O1 -fsanitize=thread
+TSAN  = $(CHECKS) -g -O0 -fsanitize=thread
 FUZZ ?= 30
 HOURS ?= 1
 PREFIX ?= /usr/local
@@ -59,7 +59,7 @@ check: ## run the unit tests under ASan and UBSan (seconds)
 
 test: ## run everything
 	@sh tests/setup.sh test
-	@$(MAKE1) -j2 built
+	@$(MAKE1) -j2 OPT=-O0 built
 	@prove -j4 --timer $(long) $(suites) $(filter-out $(long) $(examples),$(binaries)) \
 	    2>build/test.log || \
 	    { echo "== what the tests said (build/test.log):"; tail -n 200 build/test.log; exit 1; }
@@ -210,9 +210,6 @@ build/todo: examples/todo_page.h
 build/board: examples/board_page.h examples/board_camera.h
 build/board: LIBS =
 
-# Their tests wait for no work of theirs, but for a compiler that optimises.
-$(addprefix build/,board embed $(guests) kanban tabs weather): OPT = -O0
-
 # The guest of other loops than its own, of those that are installed.
 build/embed-libuv: USE = -DUSE_LIBUV
 build/embed-glib-2.0: USE = -DUSE_GLIB
@@ -256,7 +253,7 @@ build/gcc/unit/%: tests/unit/%.c $(headers) sse.h
 
 build/tsan/unit/%: tests/unit/%.c $(headers) sse.h
 	@mkdir -p $(@D)
-	gcc -std=c11 $(TSAN) $(WARN) $< -o $@ $(LIBS)
+	clang -std=c11 $(TSAN) $(WARN) $< -o $@ $(LIBS)
 
 # scarce_memory.so is preloaded: the sanitizer of clang, linked in, would not ask it for memory.
 build/asan/faults: tests/wire/faults.c sse.h
@@ -277,12 +274,12 @@ build/asan/unit/file build/poll/unit/file: ASAN += -O1
 
 build/tsan/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)
-	gcc -std=c11 -I. $(TSAN) $(WARN) $< -o $@ $(LIBS)
+	clang -std=c11 -I. $(TSAN) $(WARN) $< -o $@ $(LIBS)
 
 # Every connection is written to by the threads of .senders: for senders.t.
 build/senders/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)
-	gcc -std=c11 -I. -DSSE__SENDERS_MIN=1 $(TSAN) $(WARN) $< -o $@ $(LIBS)
+	clang -std=c11 -I. -DSSE__SENDERS_MIN=1 $(TSAN) $(WARN) $< -o $@ $(LIBS)
 
 build/clang/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)
