@@ -331,6 +331,11 @@ static void settings(void) { /* of the connection that the program has */
     ok(strncmp(answers[0], "a: 1 ", 5) == 0, "foreign keys are off there, too: %s", answers[0]);
     sse_db_one(db->writer, &value, "PRAGMA synchronous");
     is_int(value, 2, "and synchronous is FULL");
+    sse_db_exec(db, "PRAGMA synchronous = NORMAL");
+    sse_db_post(db, &o, "INSERT INTO child VALUES (%d)", 12346);
+    wait_for(app, 2);
+    sse_db_one(db->writer, &value, "PRAGMA synchronous");
+    is_int(value, 1, "and NORMAL, once the program has it so");
     dial_free(app);
     sse_db_close(db);
 }
