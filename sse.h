@@ -21,6 +21,8 @@
 
        static void hello(sse_req *req, void *user) {
            (void)user;
+           sse_puts(sse_out(req), "<!doctype html><link rel=\"icon\" href=\"data:,\">"
+                                  "<meta name=\"color-scheme\" content=\"light dark\">");
            sse_html(sse_out(req), "<h1>hello %s</h1>", sse_query(req, "name"));    // %s is escaped
        }
 
