@@ -388,7 +388,12 @@
          JSON or JavaScript, patches in all modes, of svg and mathml, with a view transition, and
          the event datastar-fetch
 
-     and behaves like Datastar 1.0.2, with these differences:
+     Expressions become functions, as in Datastar: a Content-Security-Policy of your own needs
+
+       script-src 'self' 'unsafe-eval'; connect-src 'self'
+
+     for both clients, no inline script and no inline style; without 'unsafe-eval' the page stays as
+     it was rendered. The built-in client behaves like Datastar 1.0.2, with these differences:
 
        - It lacks data-computed, data-style, data-ref, data-json-signals, data-on-intersect,
          data-on-interval, data-on-signal-patch, data-scope-children, data-ignore__self; __case,
@@ -399,9 +404,10 @@
          error if retry is 'never', nor while the page is hidden; 'always' and 'error' retry after
          statuses from 400 on.
        - Code that awaits an action continues if the form is not valid, or the reply is JavaScript.
-       - An expression that fails leaves the rest of the page working. Strings may hold "@get(". A
-         name with a dash can only be a signal of the first level ($first-name). An effect that sets
-         $a does not run again because of it. Effects run a moment after a write, not within it.
+       - An expression that fails changes nothing and leaves the rest of the page working, which
+         Datastar does not set up then. Strings may hold "@get(". A name with a dash can only be a
+         signal of the first level ($first-name). An effect that sets $a does not run again because
+         of it. Effects run a moment after a write, not within it.
        - A script in a morphed element runs where it is put, once.
        - A number that is deselected in a <select multiple> comes back as text. Classes that
          data-class added stay when the attribute goes.
@@ -26739,7 +26745,7 @@ static const char sse__client_morph[] =
 /* Applies an attribute, which lasts as long as its AbortController; that is also the options of its
    listeners, so that its modifiers become capture, once and passive. What an effect wrote to the
    page is written again (redo) whenever the page changed; that changes nothing where it is still
-   right. */
+   right. An expression that fails leaves the page as it is: go passes on only what has a value. */
 static const char sse__client_attributes[] =
     "let apply = (el, name) => {\n"
       "el.$?.[name]?.abort()\n"
@@ -26748,7 +26754,7 @@ static const char sse__client_attributes[] =
       "if (!is || s == null || el.closest('[data-ignore]')) return\n"
       "let end = (el.$ ||= {})[name] = new AbortController, {type} = el\n"
       "for (let k of name.split('__')) end[k] = 1\n"
-      "let code, timer, last, val, count = 0, k = camel(key || s)\n"
+      "let code, timer, last, redo, count = 0, k = camel(key || s), none\n"
       "let react = fn => {\n"
         "let run = () => {\n"
           "seen = []\n"
@@ -26760,9 +26766,9 @@ static const char sse__client_attributes[] =
         "then(end, () => live.delete(run))\n"
         "return run\n"
       "}\n"
-      "let go = evt => {\n"
+      "let go = (evt, fn = v => v) => {\n"
         "try {\n"
-          "return (code ||= parse(s))(el, $, ask.bind(0, el, evt, end), evt)\n"
+          "return fn((code ||= parse(s))(el, $, ask.bind(0, el, evt, end), evt))\n"
         "} catch (e) {\n"
           "console.error(e)\n"
         "}\n"
@@ -26798,10 +26804,12 @@ static const char sse__client_plugins[] =
           "for (let k in o) set(el, k, o[k])\n"
         "}\n"
       "}[is]\n"
-      "if (show) react(() => show(val = key ? {[key]: go()} : go())).redo = () => show(val)\n"
+      "if (show) react(() => go(none, v => (redo = () => show(key ? {[key]: v} : v))())).redo = "
+        "() => redo?.()\n"
       "if (is == 'init') fire()\n"
       "if (is == 'effect') react(go)\n"
-      "if (is == 'signals') key ? put(k, go(), end.ifmissing) : merge(data, go(), end.ifmissing)\n"
+      "if (is == 'signals') go(none, v => key ? put(k, v, end.ifmissing) : merge(data, v, end."
+        "ifmissing))\n"
       "if (is == 'on') (end.window ? window : end.document || end.outside || "
         "key == 'datastar-fetch' ? d : el).addEventListener(key, e => {\n"
         "if (end.prevent || key == 'submit' && el.elements) e.preventDefault()\n"

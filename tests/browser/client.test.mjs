@@ -88,7 +88,7 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
 
   // A test gets a page whose body is this HTML. What goes wrong in it fails the test, but for what
   // it says it wants to see.
-  const test = (name, body, fn, { follow = '', fails } = {}) =>
+  const test = (name, body, fn, { follow = '', policy = '', fails } = {}) =>
       wire_test(`${kind}, ${client.name}: ${name}`, async t => {
     const browser = browsers[kind]
     if (!browser) return t.skip(`without ${kind}`)
@@ -99,7 +99,7 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     page.on('console', message => { if (message.type() === 'error') errors.push(message.text()) })
     page.errors = errors
     try {
-      await page.goto(url(proxy.url + '/', { body: record + body, follow }))
+      await page.goto(url(proxy.url + '/', { body: record + body, follow, policy }))
       await fn(page, t)
       assert.deepEqual(errors.filter(text =>
         !/status of \d|net::ERR|NetworkError|Failed to fetch/.test(text) && !fails?.test(text)), [])
@@ -398,14 +398,25 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await shows(page, '#p', 'as it was')
   })
 
-  test('a broken expression', `<p id="p" data-text="'before'"></p><p data-text="$a +"></p>
-    <button data-on:click="nothing.there()">x</button>
+  test('a broken expression changes nothing', `<p id="p" data-text="'before'"></p>
+    <div data-signals="{list: [1], kept: 1}"></div><p id="t" data-text="$a +">as it was</p>
+    <p id="s" data-show="nothing.there">shown</p><div data-signals:kept="nothing.there"></div>
+    <p id="l" data-text="$list[0].toFixed(1)"></p><p id="k" data-text="$kept"></p>
+    <button id="b" data-on:click="nothing.there()">x</button>
+    <button id="c" data-on:click="$list = []">c</button>
     <p id="q" data-text="'after'"></p>`, async page => {
     await shows(page, '#p', 'before')
+    await shows(page, '#t', 'as it was')
     if (!client.own) return // Datastar leaves the rest of the page as it is
     await shows(page, '#q', 'after')
-    await page.click('button')
-    await until(() => page.errors.length >= 2, 'the errors')
+    await shows(page, '#k', '1')
+    await shows(page, '#l', '1.0')
+    await page.click('#b')
+    await page.click('#c')
+    await until(() => page.errors.length >= 5, 'the errors')
+    await shows(page, '#t', 'as it was')
+    await shows(page, '#l', '1.0')
+    assert.equal(await page.evaluate(() => document.querySelector('#s').style.display), '')
   }, { fails: /./ })
 
   test('attributes that come, change and go', `<div data-signals="{a: 1}"></div>
@@ -692,21 +703,19 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
       ['started', 'retrying', 'retrying', 'retrying', 'retrying', 'retries-failed', 'finished'])
     const at = await page.evaluate(() => window.at)
     const waits = at.slice(2, 6).map((t, i) => t - at[i + 1])
-    // the built-in one waits up to a quarter longer, so that not all come at once
-    const most = client.own ? 1.25 : 1
-    waits.forEach((wait, i) => assert(wait >= [100, 300, 400, 400][i] - 5 &&
-      wait <= [100, 300, 400, 400][i] * most + 350, `waited ${waits}`))
+    waits.forEach((wait, i) => assert(wait >= [100, 300, 400, 400][i] - 5, `waited ${waits}`))
+    assert(waits[3] < 2700, `waited ${waits}: not 100 ms times 3 times 3 times 3`)
     assert.notEqual(await page.evaluate(() => window.over), true)
   })
 
-  test('retry: of the server', opens('s'), async page => {
+  test('retry: of the server', opens('s', '{retryInterval: 20000}'), async page => {
     await streams(1)
     await send('s', 'retry: 200\n' + signals('{a: 1}'))
     await until(async () => (await types(page)).length === 2, 'the event')
     const start = Date.now()
     proxy.cut()
     await until(async () => (await asked('s')).length === 2, 'the second request')
-    assert(Date.now() - start < 700, `came back after ${Date.now() - start} ms`)
+    assert(Date.now() - start < 15000, `came back after ${Date.now() - start} ms`)
   })
 
   test('a second action with the same method and URL ends the first', `
@@ -1007,9 +1016,49 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await same(() => page.evaluate(() => seen), [0, 1, 2])
   })
 
+  const state = page => page.evaluate(() => document.querySelector('#state').textContent)
+
+  // ---- a Content-Security-Policy ----------------------------------------------------------------
+
+  // Nothing but what the client needs: its own file, expressions as functions, requests.
+  const strict = "default-src 'none'; script-src 'self' 'unsafe-eval'; connect-src 'self'; " +
+    "img-src data:; base-uri 'none'; form-action 'none'"
+  test('a strict policy: all but inline scripts and styles', `
+    <div data-signals="{a: 1, on: true}"></div><main FOLLOW><b id="state">-</b></main>
+    <p id="p" data-text="'a' + $a" data-show="$on" data-class:big="$on"
+      data-attr:title="$a"></p><button data-on:click="$a++; $on = false">x</button>
+    <input id="i" data-bind:typed><div id="post" data-on:click="@post('/reply/x?status=204')"></div>
+    ${opens('s')}`, async page => {
+    await until(async () => (await state(page)) !== '-', 'the view')
+    await shows(page, '#p', 'a1')
+    await page.type('#i', 'hello')
+    await page.click('button')
+    await shows(page, '#p', 'a2')
+    await same(() => page.evaluate(() => {
+      const p = document.querySelector('#p')
+      return [p.style.display, p.className, p.title]
+    }), ['none', '', '2'])
+    await page.evaluate(() => document.querySelector('#post').click())
+    await until(async () => (await asked('x')).length, 'the request')
+    assert.equal(JSON.parse((await asked('x'))[0].body).typed, 'hello')
+    await streams(2)
+    await send('s', elements('<p id="p" data-text="\'patched\' + $a"></p>') + signals('{a: 7}'))
+    await shows(page, '#p', 'patched7')
+    // A script in a patch is an inline script.
+    await send('s', elements('<script>window.ran = true</script>', 'selector body', 'mode append'))
+    await send('s', signals('{a: 8}'))
+    await shows(page, '#p', 'patched8')
+    assert.equal(await page.evaluate(() => window.ran), undefined)
+  }, { policy: strict, follow: '/view', fails: /Content.Security.Policy|script-src/ })
+
+  test('a policy without unsafe-eval: nothing runs, as with Datastar', `
+    <p id="p" data-text="'no'">as it was</p>`, async page => {
+    await until(() => page.errors.length, 'the error')
+    assert.equal(await page.evaluate(() => document.querySelector('#p').textContent), 'as it was')
+  }, { policy: strict.replace(" 'unsafe-eval'", ''), fails: /./ })
+
   // ---- sse_follow -------------------------------------------------------------------------------
 
-  const state = page => page.evaluate(() => document.querySelector('#state').textContent)
   test('sse_follow: a first connect that meets a 502', `<main FOLLOW><b id="state">-</b></main>
     <p data-text="'off: ' + $_offline"></p>`, async page => {
     await shows(page, '#state', 'there')

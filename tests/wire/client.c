@@ -10,11 +10,14 @@ static char    names[64][40]; /* which were asked for, to count them */
 static int     times[64];
 static int     state; /* what the view shows */
 
-/* ?body=...&follow=/view; FOLLOW in the body becomes the attributes */
+/* ?body=...&follow=/view; FOLLOW in the body becomes the attributes. &policy=...: the page's
+   Content-Security-Policy */
 static void page(sse_req *req, void *user) {
     const char *body = sse_query(req, "body"), *at = body ? strstr(body, "FOLLOW") : NULL;
     sse_buf    *html = sse_out(req);
     (void)user;
+    if (sse_query(req, "policy"))
+        sse_set_header(req, "Content-Security-Policy", sse_query(req, "policy"));
     sse_puts(html,
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>client</title>"
         "<link rel=\"icon\" href=\"data:,\">"
