@@ -10,12 +10,11 @@ static char root[4096];
 static int  inotify;
 static bool waits, sheets;                                       // something is told soon; only CSS
 
-/* A hidden page closes its stream, as a browser has six connections to a server, and asks for what
-   it missed when it is looked at. A gap: the server was started anew. */
+/* A hidden page closes its stream, as a browser has six connections, and asks for what it missed
+   when it is looked at. A gap: the server was started anew. The title says when it is away. */
 static const char script[] =
-    "  const change = e => {\n"
-    "    last = e.lastEventId\n"
-    "    if (e.data !== 'css') return location.reload()\n"
+    "  const mark = 'Not connected: ', change = e => {\n"
+    "    last = e.lastEventId\n    if (e.data !== 'css') return location.reload()\n"
     "    for (const old of document.querySelectorAll('[rel=stylesheet]:not([href*=\"//\"])')) {\n"
     "      const url = new URL(old.href), link = old.cloneNode()\n"
     "      url.searchParams.set('changed', last)\n"
@@ -28,12 +27,13 @@ static const char script[] =
     "    stream?.close()\n"
     "    if (document.hidden) return\n"
     "    stream = new EventSource('/_changes?lastEventId=' + last)\n"
-    "    stream.onmessage = change\n"
-    "    stream.addEventListener('gap', () => location.reload())\n"
-    "    stream.onerror = () => stream.readyState === 2 && setTimeout(follow, 1000)\n"
+    "    stream.onmessage = change\n    stream.addEventListener('gap', () => location.reload())\n"
+    "    stream.onopen = stream.onerror = ({ type }) => {\n"
+    "      document.title = (type === 'open' ? '' : mark) + document.title.replace(mark, '')\n"
+    "      if (stream.readyState === 2) setTimeout(follow, 1000)\n"
+    "    }\n"
     "  }\n"
-    "  document.addEventListener('visibilitychange', follow)\n"
-    "  follow()\n"
+    "  document.addEventListener('visibilitychange', follow)\n  follow()\n"
     "}</script>\n";
 
 static void tell(sse_app *app, void *user) {

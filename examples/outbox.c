@@ -93,7 +93,7 @@ static const char page_script[] =
     "</ol><script>\n"
     "const form = document.querySelector('form'), waiting = document.getElementById('queue')\n"
     "const log = document.getElementById('log'), last = log.lastElementChild\n"
-    "const feed = new EventSource('/feed?lastEventId=' + (last ? last.dataset.id : ''))\n"
+    "const feed = new EventSource('/feed?lastEventId=' + (last ? last.dataset.id : 0))\n"
     "feed.onmessage = e => {\n"
     "  const row = document.createElement('li')\n"
     "  row.dataset.id = e.lastEventId\n"

@@ -113,7 +113,7 @@ static const char page_head[] =
 
 static const char page_script[] = "</ol><script>\n"
     "const [counts, log] = document.querySelectorAll('tbody, ol')\n"
-    "const last = log.lastElementChild?.dataset.id ?? ''\n"
+    "const last = log.lastElementChild?.dataset.id ?? 0\n"
     "const feed = new EventSource('/feed?lastEventId=' + last)\n"
     "feed.addEventListener('counts', e => { counts.innerHTML = e.data })\n"
     "feed.onmessage = e => {\n"

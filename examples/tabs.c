@@ -41,7 +41,7 @@ static void ready(sse_app *app, void *user) {
 
 int main(void) {
     sse_app *app = sse_app_new(&(sse_app_options){ .on_init = ready });
-    sse_topic(app, "tabs", &(sse_topic_options){ .history = 1000 });
+    sse_topic(app, "tabs", &(sse_topic_options){ .history = 1000, .greet = 1000 });
     sse_get (app, "/", page, NULL);
     sse_get (app, "/feed", feed, NULL);
     sse_post(app, "/press", press, NULL);

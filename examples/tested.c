@@ -54,7 +54,9 @@ static void page(sse_req *req, void *user) {
     clock_face(NULL, out, NULL);
     sse_puts(out, "</main>\n<form method=\"post\" action=\"/start\"><label>Minutes\n"
                   "<input name=\"minutes\" type=\"number\" min=\"1\" max=\"60\" value=\"5\">"
-                  "</label>\n<button>Start</button></form></body></html>\n");
+                  "</label>\n<button>Start</button></form>\n"
+                  "<p role=\"status\" data-show=\"$_offline\" style=\"display: none\">"
+                  "Not connected. Trying again...</p></body></html>\n");
 }
 
 static sse_app *egg_timer(const sse_app_options *options) {

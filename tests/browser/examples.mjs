@@ -84,3 +84,16 @@ export const is_back = page =>
 export const post = (server, { url, field }, text) => request(server, 'POST', url,
   { body: new URLSearchParams({ [field]: text, key: Math.random() }).toString(),
   headers: { 'Content-Type': 'application/x-www-form-urlencoded' } })
+
+// Hides the other tabs, as a browser does.
+export async function bring_to_front(pages, front) {
+  const set = (page, hidden) => until(() => page.evaluate(hidden => {
+    if (document.hidden === hidden) return true
+    Object.defineProperty(document, 'hidden', { value: hidden, configurable: true })
+    Object.defineProperty(document, 'visibilityState',
+      { value: hidden ? 'hidden' : 'visible', configurable: true })
+    return document.dispatchEvent(new Event('visibilitychange'))
+  }, hidden).catch(() => false), 'a page that was loaded anew')
+  for (const page of pages) if (page !== front) await set(page, true)
+  if (front) await set(front, false)
+}
