@@ -264,12 +264,16 @@ build/asan/%: tests/wire/%.c sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 -I. $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
+build/asan/alive build/asan/chat build/asan/life: tests/wire/crowd.h
+build/asan/chat: tests/wire/worn.h examples/chat.c
+build/asan/life: tests/wire/worn.h examples/life.c
+
 build/asan/combine: $(wildcard tests/combine/*) tests/tap.h sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
 # Much is computed there: optimised.
-build/asan/compress build/asan/combine: ASAN += -O1
+build/asan/compress build/asan/combine build/asan/life: ASAN += -O1
 build/asan/unit/file build/poll/unit/file: ASAN += -O1
 
 build/tsan/%: tests/wire/%.c sse.h

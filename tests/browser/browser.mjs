@@ -27,11 +27,12 @@ export async function launch(...more) {
   return chromium.launch({ executablePath: installed, env, args: [...flags, ...more] })
 }
 
-// Firefox, by WebDriver BiDi; undefined: it is not installed. It allows insecure certificates.
+// Firefox, by WebDriver BiDi; undefined: it is not installed. It allows insecure certificates, and
+// nothing moves on its pages. more: preferences
 const firefox = ['/usr/bin/firefox-esr', '/usr/bin/firefox'].find(existsSync)
-export async function launch_firefox() {
-  return firefox && require('puppeteer-core')
-    .launch({ browser: 'firefox', executablePath: firefox, env, acceptInsecureCerts: true })
+export async function launch_firefox(more = {}) {
+  return firefox && require('puppeteer-core').launch({ browser: 'firefox', executablePath: firefox,
+    env, acceptInsecureCerts: true, extraPrefsFirefox: { 'ui.prefersReducedMotion': 1, ...more } })
 }
 
 // A page of a new user; what goes wrong in it collects in .errors.

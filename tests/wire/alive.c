@@ -4,6 +4,8 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+#include "crowd.h"
+
 enum { MAX_CONNECTIONS = 400, MAX_SEATS = 400, MAX_QUEUE = 20000 };
 
 /* A client of one page; its streams have its name as their label. */
@@ -12,11 +14,9 @@ typedef struct seat {
     int  opened, short_lives;
 } seat;
 
-static seat      seats[MAX_SEATS];
-static int       seat_count, short_lives; /* a seat that had fewer of them gets one */
-static int       crowd[4 * MAX_CONNECTIONS], crowd_count;
-static sse_timer refill;
-static uint32_t  noise = 1;
+static seat     seats[MAX_SEATS];
+static int      seat_count, short_lives; /* a seat that had fewer of them gets one */
+static uint32_t noise = 1;
 
 static seat *seat_of(const char *name) {
     int i;
@@ -159,43 +159,10 @@ static void cut(sse_req *req, void *user) {
     sse_streams_each(sse_req_app(req), &(sse_filter){.all = true}, overflow, NULL);
 }
 
-/* Connects to itself: they are first in the queue. */
-static void crowd_in(sse_app *app, int count) {
-    struct sockaddr_in to;
-    memset(&to, 0, sizeof to);
-    to.sin_family = AF_INET;
-    to.sin_port = htons((uint16_t)sse_port(app));
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    for (; count > 0 && crowd_count < (int)(sizeof crowd / sizeof *crowd); count--) {
-        const int fd = socket(AF_INET, SOCK_STREAM, 0);
-        if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0) abort();
-        crowd[crowd_count++] = fd;
-    }
-}
-
-static void stay_full(sse_app *app, void *user) { /* somebody left meanwhile */
-    sse_stats st;
-    (void)user;
-    sse_stats_get(app, &st);
-    crowd_in(app, MAX_CONNECTIONS - (int)st.connections);
-}
-
-static void leave(sse_app *app, void *user) {
-    (void)app;
-    (void)user;
-    sse_timer_cancel(refill);
-    while (crowd_count > 0) close(crowd[--crowd_count]);
-}
-
 /* POST /full?ms=...: every stream is too slow, and for so long there is no room for any to come
    back */
 static void full(sse_req *req, void *user) {
-    sse_app  *app = sse_req_app(req);
-    sse_stats st;
-    sse_stats_get(app, &st);
-    crowd_in(app, MAX_CONNECTIONS - (int)(st.connections - st.streams));
-    refill = sse_every(app, 20, stay_full, NULL);
-    sse_after(app, (int)sse_parse_int(sse_query(req, "ms"), 1000), leave, NULL);
+    crowd_comes(sse_req_app(req), MAX_CONNECTIONS, (int)sse_parse_int(sse_query(req, "ms"), 1000));
     cut(req, user);
 }
 
