@@ -8111,9 +8111,9 @@ static uint64_t sse__clock_rough_ms(void) {
 }
 
 static int sse__set_flags(int fd) { /* close-on-exec and non-blocking */
-    const int status = fcntl(fd, F_GETFL);
-    if (status < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK)) return SSE_E_IO;
-    return fcntl(fd, F_SETFD, FD_CLOEXEC) ? SSE_E_IO : SSE_OK;
+    const int status = SSE__SYS(fcntl(fd, F_GETFL));
+    if (status < 0 || SSE__SYS(fcntl(fd, F_SETFL, status | O_NONBLOCK))) return SSE_E_IO;
+    return SSE__SYS(fcntl(fd, F_SETFD, FD_CLOEXEC)) ? SSE_E_IO : SSE_OK;
 }
 
 /* ---- threads ---- */
@@ -12543,7 +12543,7 @@ static void sse__listener_event(sse__source *source, int events) {
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
             sse__net_exhausted(net, source->fd);
         if (fd < 0) return;
-        if (fcntl(fd, F_SETFD, FD_CLOEXEC) || fcntl(fd, F_SETFL, O_NONBLOCK)) {
+        if (SSE__SYS(fcntl(fd, F_SETFD, FD_CLOEXEC)) || SSE__SYS(fcntl(fd, F_SETFL, O_NONBLOCK))) {
             close(fd); /* sendfile would wait for its reader, and all others with it */
             continue;
         }
@@ -12700,7 +12700,7 @@ static void sse__unix_clear(const sse__address *a) {
     struct stat st;
     int         fd;
     if (lstat(a->to.un.sun_path, &st) || !S_ISSOCK(st.st_mode)) return;
-    fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    fd = SSE__SYS(socket(AF_UNIX, SOCK_STREAM, 0));
     if (fd < 0) return;
     if (connect(fd, &a->to.any, a->len) && errno == ECONNREFUSED) unlink(a->to.un.sun_path);
     close(fd);
@@ -25345,7 +25345,7 @@ static bool sse__tunnel_open(sse_tunnel *t, const char *script) {
     /* to its watcher; from the agent */
     if (SSE__SYS(pipe(fds)) || SSE__SYS(pipe(fds + 2))) error = errno;
     for (i = 0; i < 4 && !error; i++)
-        if (fcntl(fds[i], F_SETFD, FD_CLOEXEC)) error = errno;
+        if (SSE__SYS(fcntl(fds[i], F_SETFD, FD_CLOEXEC))) error = errno;
     if (!error && sse__set_flags(fds[2])) error = errno;
     if (!error) error = sse__tunnel_spawn(&t->pid, script, fds[0], fds[3]);
     t->life = fds[1];
@@ -25547,7 +25547,7 @@ static bool sse__upgrade_copy(const sse_app *app, int link, int *high, int n) {
     for (i = 0; i < n; i++) high[i] = -1;
     for (i = 0; i < n; i++) {
         const int fd = i + 1 == n ? link : SSE__CONTAINER(l, sse__listener, link)->source.fd;
-        high[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3 + n);
+        high[i] = SSE__SYS(fcntl(fd, F_DUPFD_CLOEXEC, 3 + n));
         if (high[i] < 0) return false;
         l = l->next;
     }
@@ -25823,8 +25823,8 @@ static char **sse__upgrade_words(sse_str text) {
     return argv;
 }
 
-/* What this process was started with, unless the program says it. */
-static void sse__upgrade_argv(sse__upgrade *u, char *const *argv) {
+/* What this process was started with, unless the program says it. SSE_E_ARG: neither is known. */
+static int sse__upgrade_argv(sse__upgrade *u, char *const *argv) {
     sse_buf b  = {NULL, 0, 0, SSE_OK};
     int     fd = argv ? -1 : open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
     ssize_t n  = 1;
@@ -25836,20 +25836,22 @@ static void sse__upgrade_argv(sse__upgrade *u, char *const *argv) {
     }
     if (fd >= 0) close(fd);
     if (!b.error) u->argv = sse__upgrade_words(sse__str(b.ptr, b.len));
+    n = b.error || b.len;
     sse_buf_free(&b);
+    return u->argv ? SSE_OK : n ? SSE_E_NOMEM : SSE_E_ARG;
 }
 
 /* The program may change its directory later, and argv[0] be said from this one. */
-static void sse__upgrade_path(sse__upgrade *u) {
-    const char *name = u->argv ? u->argv[0] : NULL;
+static int sse__upgrade_path(sse__upgrade *u) {
+    const char *name = u->argv[0];
     char        dir[4096];
     sse_buf     b = {NULL, 0, 0, SSE_OK};
-    if (!name) return;
     if (name[0] != '/' && strchr(name, '/') && getcwd(dir, sizeof dir))
         sse_printf(&b, "%s/", dir);
     sse_puts(&b, name);
     if (!b.error) u->program = sse__strdup(sse__str(b.ptr, b.len));
     sse_buf_free(&b);
+    return u->program ? SSE_OK : SSE_E_NOMEM;
 }
 
 static void sse__upgrade_stop(sse_app *app) {
@@ -25919,8 +25921,6 @@ static sse__upgrade *sse__upgrade_new(sse_app *app, const sse_upgrade_options *o
     u->late.fn   = sse__upgrade_late;
     u->slice.fn  = sse__upgrade_slice;
     u->first.fn  = sse__upgrade_ready;
-    sse__upgrade_argv(u, o->argv);
-    sse__upgrade_path(u);
     return u;
 }
 
@@ -25950,7 +25950,8 @@ SSE_API int sse_upgrade_on_signal(sse_app *app, const sse_upgrade_options *optio
         app->listen_handed = sse__upgrade_take;
         sse__alarm_set(&app->loop.wheel, &u->first, app->loop.wheel.now);
     }
-    if (!u->program) error = u->argv ? SSE_E_NOMEM : SSE_E_ARG;
+    error = sse__upgrade_argv(u, o->argv);
+    if (!error) error = sse__upgrade_path(u);
     if (!error) error = sse__upgrade_listen(u);
     if (!error) return SSE_OK;
     sse__upgrade_end(app);
