@@ -12359,7 +12359,7 @@ static void sse__conn_alarm(sse__alarm *alarm) {
 
 /*==========================================================================
   >>listen   sockets that listen, and what comes in by them
-  Uses: >>conn >>http >>loop >>base     Tests: tests/wire/limits.test.mjs tests/unit/server.c
+  Uses: >>conn >>http >>loop >>base     Tests: tests/wire/limits.test.mjs tests/unit/address.c
 
   It owns the listeners, and makes connections of what they accept.
 
@@ -13249,7 +13249,7 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
 /*==========================================================================
   >>request   what a handler reads
   Uses: >>options >>conn >>route >>form >>http >>json >>sign
-  Tests: tests/wire/requests.test.mjs tests/unit/request.c
+  Tests: tests/wire/requests.test.mjs tests/unit/request.c seldom.c
 
   It owns struct sse_req: the request and the reply that its handler writes.
   A handler's view of the two; >>app makes, routes and frees them.
@@ -14068,7 +14068,7 @@ static sse_req *sse__req_copy(const sse_req *from) {
 /*==========================================================================
   >>reply   what a handler writes
   Uses: >>request >>conn >>http >>sign
-  Tests: tests/wire/replies.test.mjs tests/unit/request.c
+  Tests: tests/wire/replies.test.mjs tests/unit/request.c seldom.c
 
   What calls of the program leave in struct sse_req becomes a reply here: its
   status, head and body, compressed for clients that accept it.
@@ -14656,7 +14656,8 @@ static void sse__reply_answer(sse_req *req) {
 
 /*==========================================================================
   >>file   files as replies: conditions, ranges, directories
-  Uses: >>reply >>conn >>offload >>http Tests: tests/wire/replies.test.mjs tests/unit/file.c
+  Uses: >>reply >>conn >>offload >>http
+  Tests: tests/wire/replies.test.mjs tests/unit/file.c seldom.c
 
   A file, or bytes in memory, is the reply: whole, in part, or compressed. It
   owns the cache of compressed files.
@@ -24024,7 +24025,7 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
 
 /*==========================================================================
   >>server   make and free an app, listen, turn the loop, stop
-  Uses: everything above                Tests: tests/unit/server.c
+  Uses: everything above                Tests: tests/unit/server.c no_threads.c
 
   made ----> inited --------> stopping ------> over --+ on_exit ran
         [sse_poll] on_init  [server_begin_stop]  [server_end]
@@ -24705,7 +24706,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
 
 /*==========================================================================
   >>test   requests without a network, in a time that stands still
-  Uses: everything above                Tests: tests/unit/testing.c
+  Uses: everything above                Tests: tests/unit/testing.c seldom.c
 
   A socketpair: one end becomes a connection like those that a listener
   accepts, the other is the test's. Clock and time of day stand still (W5);

@@ -1,5 +1,5 @@
-/* refuse.h: the system refuses a call: the nth of those that begin with these words, as they stand in
-   sse.h. Include it before sse.h. */
+/* refuse.h: the system refuses a call: the nth of those that begin with these words, as they stand
+   in sse.h. Include it before sse.h. */
 #ifndef REFUSE_H
 #define REFUSE_H
 #include <errno.h>

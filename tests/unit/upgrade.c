@@ -242,8 +242,8 @@ static void begins_not(void) {
     static const struct {
         const char *call;
         int         nth;
-    } rows[] = {
-        {"socketpair(", 1},
+    } rows[] =
+    { {"socketpair(", 1},
         {"fcntl(fd, F_GETFL", 1},
         {"fcntl(fd, F_SETFL", 2},
         {"fcntl(fd, F_SETFD", 1},
@@ -262,7 +262,8 @@ static void begins_not(void) {
         logged[0] = '\0';
         refuse(rows[i].call, rows[i].nth, EMFILE);
         sse__upgrade_begin(app->upgrade);
-        ok(!refuse_at && strstr(logged, "no upgrade: sh: "), "%s refused: no upgrade", rows[i].call);
+        ok(!refuse_at && strstr(logged, "no upgrade: sh: "), "%s refused: no upgrade",
+            rows[i].call);
         ok(!app->upgrade->pid && descriptors() == open, "... and nothing is left of it");
     }
     for (n = 1; !app->upgrade->pid && n < 50; n++) {
@@ -288,8 +289,8 @@ static void sets_up_not(void) {
     static const struct {
         const char *call;
         int         nth;
-    } rows[] = {
-        {"pipe(", 1},
+    } rows[] =
+    { {"pipe(", 1},
         {"fcntl(fd, F_GETFL", 1},
         {"fcntl(fd, F_GETFL", 2},
 #if SSE__EPOLL
@@ -322,8 +323,7 @@ static void sets_up_not(void) {
             fail_at = 0;
             if (error && (error != SSE_E_NOMEM || app->upgrade))
                 ok(false, "allocation %ld: %d", n, error);
-            if (!error)
-                ok(*app->upgrade->program == '/' || !given, "%s", app->upgrade->program);
+            if (!error) ok(*app->upgrade->program == '/' || !given, "%s", app->upgrade->program);
             sse_app_free(app);
         }
         ok(!error && n > 4, "%ld allocations fail: it is not set up", n - 2);
@@ -358,10 +358,9 @@ static void idle(void) {
     const char          ask[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
     sse_upgrade_options o;
     sse_app            *app = app_new();
-    char               *argv[4] = {(char *)"sh", (char *)"-c",
-                      (char *)"printf R >&4; exec sleep 0.2", NULL};
-    char                text[512];
-    int                 fd, i;
+    char *argv[4] = {(char *)"sh", (char *)"-c", (char *)"printf R >&4; exec sleep 0.2", NULL};
+    char  text[512];
+    int   fd, i;
     memset(&o, 0, sizeof o);
     o.signal = SSE_OFF;
     o.argv = argv;
@@ -552,9 +551,9 @@ static void inherits(void) {
 
 /* What stands in SSE_LISTENERS is no such text, or nothing is there where it says. */
 static void not_handed(void) {
-    char    text[1200], parent[32];
-    size_t  i;
-    char    many[1100];
+    char   text[1200], parent[32];
+    size_t i;
+    char   many[1100];
     memset(many, 'l', sizeof many - 1);
     many[sizeof many - 1] = '\0';
     snprintf(parent, sizeof parent, "%ld", (long)getppid());
@@ -566,7 +565,8 @@ static void not_handed(void) {
                      : "l");
         setenv("SSE_LISTENERS", text, 1);
         sse_upgrade_on_signal(app, NULL);
-        ok(!app->upgrade->handed && app->upgrade->from < 0, "nothing is handed over by %.20s", text);
+        ok(!app->upgrade->handed && app->upgrade->from < 0, "nothing is handed over by %.20s",
+            text);
         sse_app_free(app);
     }
     unsetenv("SSE_LISTENERS");
@@ -613,7 +613,8 @@ static void fits(void) {
     is_int(sse__upgrade_take(app, &o), SSE_E_ARG, "what is no address is none here either");
     sse_stop(app);
     sse__upgrade_ready(&app->upgrade->first);
-    is_str(app->upgrade->handed, "l", "a process that stops before its first turn takes nothing over");
+    is_str(app->upgrade->handed, "l",
+        "a process that stops before its first turn takes nothing over");
     sse_app_free(app);
 }
 
