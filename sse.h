@@ -22818,7 +22818,7 @@ static int sse__live_check(sse_app *app, const char *path, const sse_live_option
                                   {"min_interval_ms", o->min_interval_ms, 0, INT32_MAX},
                                   {"max_views", o->max_views, 0, INT32_MAX}};
     const char *const fault = sse__live_fault(o);
-    char              what[200];
+    char              what[300];
     int               error;
     if (fault) return sse__refuse(app, SSE_E_ARG, "live view %s: %s", path, fault);
     snprintf(what, sizeof what, "live view %s", path);

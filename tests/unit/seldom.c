@@ -169,7 +169,7 @@ static void stream(sse_req *req, void *user) { /* ?wrong=n */
     }
     opened = sse_stream_open(req, &o);
     if (sse_parse_int(sse_query(req, "wrong"), 0) < 8) {
-        const char *why;
+        const char *why = "";
         ok(!opened.app, "no stream: %s", sse_query(req, "wrong"));
         is_int(sse_app_error(sse_req_app(req), &why), want, why);
     } else ok(opened.app != NULL, "a stream");
