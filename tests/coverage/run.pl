@@ -194,12 +194,13 @@ for my $name (@{$of->{order}}) {
     }
 }
 
-# ---- the reasons: for each "- words", the lines of that kind, as "function: text" ----
+# ---- the reasons: below each "- words", the lines of that kind, as "function: text" ----
 
-sub squeezed { # a line without its comment and what stands around it
-    my ($text, $code) = @_;
-    my $end = length($code =~ s/\s+$//r);
-    return substr($text, 0, $end) =~ s/^\s+//r;
+sub key { # of a line: without its comment and what stands around it, so much as fits into a line
+    my ($n) = @_;
+    my $end = length($code[$n - 1] =~ s/\s+$//r);
+    return substr("$function{$n}: " . (substr($text[$n - 1], 0, $end) =~ s/^\s+//r), 0, 94)
+        =~ s/\s+$//r;
 }
 
 my (%reason, $why, @wrong);
@@ -210,17 +211,16 @@ for (split /\n/, slurp('tests/coverage/reasons')) {
     elsif (/^    (\w+: .*)/) { $reason{$1} = $why }
     else { die "tests/coverage/reasons: $_\n" }
 }
-my %there = map { $_ => 1 } map { "$function{$_}: " . squeezed($text[$_ - 1], $code[$_ - 1]) }
-    1 .. @code;
+my %there = map { key($_) => 1 } 1 .. @code;
 my %used;
 my $table = '';
 for (@bare) {
     my ($name, $n, $times, $half, $ways) = @$_;
-    my $key = "$function{$n}: " . squeezed($text[$n - 1], $code[$n - 1]);
+    my $key = key($n);
     $used{$key} = 1;
     push @wrong, "no reason: $key" if !$reason{$key};
-    $table .= sprintf "%-10s %5d %s %s%s\n", $name, $n, $times ? "$half/$ways" : '-  ',
-        $text[$n - 1], $reason{$key} // '?';
+    $table .= sprintf "%-10s %5d %s %s%21s%s\n", $name, $n, $times ? "$half/$ways" : '-  ',
+        $text[$n - 1], '', $reason{$key} // '?';
 }
 write_file("$dir/bare", $table);
 for my $key (sort keys %reason) {
