@@ -2834,8 +2834,9 @@ typedef enum sse_overflow {
 
 /* A topic with a history numbers its events: each gets an id, and a client that comes back with the
    last one it saw gets what it missed. With .db the history is also written to that database
-   (tables sse_sequence, sse_topics, sse_events), before anybody sees the event, and is there again
-   after a restart or a crash. A thread writes it, on a connection of its own with db's synchronous:
+   (tables sse_sequence, sse_starts, sse_topics, sse_events), before anybody sees the event, and is
+   there again after a restart or a crash; a client whose id is of another database is told of a
+   gap. A thread writes it, on a connection of its own with db's synchronous:
    the event waits for the disk, as do the reply of the request that published it, those of deferred
    requests that were open then (any of them may have caused it) and everything else that the same
    callback sends; no other client waits. (On the loop instead: a database in memory, sse_db_attach,
@@ -8118,9 +8119,9 @@ static uint64_t sse__clock_rough_ms(void) {
 }
 
 static int sse__set_flags(int fd) { /* close-on-exec and non-blocking */
-    const int status = fcntl(fd, F_GETFL);
-    if (status < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK)) return SSE_E_IO;
-    return fcntl(fd, F_SETFD, FD_CLOEXEC) ? SSE_E_IO : SSE_OK;
+    const int status = SSE__SYS(fcntl(fd, F_GETFL));
+    if (status < 0 || SSE__SYS(fcntl(fd, F_SETFL, status | O_NONBLOCK))) return SSE_E_IO;
+    return SSE__SYS(fcntl(fd, F_SETFD, FD_CLOEXEC)) ? SSE_E_IO : SSE_OK;
 }
 
 /* ---- threads ---- */
@@ -9757,8 +9758,8 @@ static void sse__table_set_clear(sse__table_set *set) {
 static bool sse__table_is_ours(sse_str name) {
     const char   *dot   = (const char *)memchr(name.ptr, '.', name.len);
     const sse_str table = dot ? sse__str_skip(name, (size_t)(dot - name.ptr) + 1) : name;
-    return sse__eq(table, SSE__LIT("sse_sequence")) || sse__eq(table, SSE__LIT("sse_topics")) ||
-           sse__eq(table, SSE__LIT("sse_events"));
+    return sse__eq(table, SSE__LIT("sse_sequence")) || sse__eq(table, SSE__LIT("sse_starts")) ||
+           sse__eq(table, SSE__LIT("sse_topics")) || sse__eq(table, SSE__LIT("sse_events"));
 }
 
 /* Do the words of tables, "msgs aux.users", name changed, "main.msgs"? Without tables all do that
@@ -12366,7 +12367,7 @@ static void sse__conn_alarm(sse__alarm *alarm) {
 
 /*==========================================================================
   >>listen   sockets that listen, and what comes in by them
-  Uses: >>conn >>http >>loop >>base     Tests: tests/wire/limits.test.mjs tests/unit/server.c
+  Uses: >>conn >>http >>loop >>base     Tests: tests/wire/limits.test.mjs tests/unit/address.c
 
   It owns the listeners, and makes connections of what they accept.
 
@@ -12550,7 +12551,7 @@ static void sse__listener_event(sse__source *source, int events) {
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
             sse__net_exhausted(net, source->fd);
         if (fd < 0) return;
-        if (fcntl(fd, F_SETFD, FD_CLOEXEC) || fcntl(fd, F_SETFL, O_NONBLOCK)) {
+        if (SSE__SYS(fcntl(fd, F_SETFD, FD_CLOEXEC)) || SSE__SYS(fcntl(fd, F_SETFL, O_NONBLOCK))) {
             close(fd); /* sendfile would wait for its reader, and all others with it */
             continue;
         }
@@ -12707,7 +12708,7 @@ static void sse__unix_clear(const sse__address *a) {
     struct stat st;
     int         fd;
     if (lstat(a->to.un.sun_path, &st) || !S_ISSOCK(st.st_mode)) return;
-    fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    fd = SSE__SYS(socket(AF_UNIX, SOCK_STREAM, 0));
     if (fd < 0) return;
     if (connect(fd, &a->to.any, a->len) && errno == ECONNREFUSED) unlink(a->to.un.sun_path);
     close(fd);
@@ -13256,7 +13257,7 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
 /*==========================================================================
   >>request   what a handler reads
   Uses: >>options >>conn >>route >>form >>http >>json >>sign
-  Tests: tests/wire/requests.test.mjs tests/unit/request.c
+  Tests: tests/wire/requests.test.mjs tests/unit/request.c seldom.c
 
   It owns struct sse_req: the request and the reply that its handler writes.
   A handler's view of the two; >>app makes, routes and frees them.
@@ -14075,7 +14076,7 @@ static sse_req *sse__req_copy(const sse_req *from) {
 /*==========================================================================
   >>reply   what a handler writes
   Uses: >>request >>conn >>http >>sign
-  Tests: tests/wire/replies.test.mjs tests/unit/request.c
+  Tests: tests/wire/replies.test.mjs tests/unit/request.c seldom.c
 
   What calls of the program leave in struct sse_req becomes a reply here: its
   status, head and body, compressed for clients that accept it.
@@ -14663,7 +14664,8 @@ static void sse__reply_answer(sse_req *req) {
 
 /*==========================================================================
   >>file   files as replies: conditions, ranges, directories
-  Uses: >>reply >>conn >>offload >>http Tests: tests/wire/replies.test.mjs tests/unit/file.c
+  Uses: >>reply >>conn >>offload >>http
+  Tests: tests/wire/replies.test.mjs tests/unit/file.c seldom.c
 
   A file, or bytes in memory, is the reply: whole, in part, or compressed. It
   owns the cache of compressed files.
@@ -16867,6 +16869,9 @@ static void sse__channel_send_snapshots(sse__channel *channel, sse__message *sta
   K5  Stores are written by the disk's thread, one flight at a time; what is
       published meanwhile goes with the next. A flight has copies of all it
       needs, and the histories in it stay until it has landed.
+  K6  A store knows the starts whose numbers it has reserved, the latest
+      SSE__STARTS of them. An id of any other start, of another database say,
+      tells nothing about what this one has, and is unknown [store_knows].
 ==========================================================================*/
 
 struct sse__history;
@@ -16880,16 +16885,22 @@ static void sse__history_emptied(struct sse__history *h); /* by age; may free h 
 
 /* RESERVE: numbers that a store promises in one write, so that events which it does not keep cost
    it one write in 10,000; a crash skips those that were left, and ids need only grow. */
-enum { SSE__EPOCH_LEN = 8, SSE__RESERVE = 10000, SSE__SAVE_AGAIN_MS = 1000 };
+enum { SSE__EPOCH_LEN = 8, SSE__RESERVE = 10000, SSE__SAVE_AGAIN_MS = 1000, SSE__STARTS = 256 };
 
 /* Rows of sse_sequence: numbers up to there may be given; the boot in which a server began whose
    last commits need not be on the disk, until it has ended; sse__store.cut. */
 enum { SSE__ROW_RESERVED = 1, SSE__ROW_BOOT = 2, SSE__ROW_CUT = 3 };
 
+/* A row of sse_starts: ids of that start have numbers up to there. */
+typedef struct sse__start { char epoch[SSE__EPOCH_LEN + 1]; uint64_t upto; } sse__start;
+
 /* A database that keeps events. */
 typedef struct sse__store {
     struct sse__store *next;
     sse_db  *db;
+    const char *epoch;    /* of this start */
+    sse__start *starts;   /* the earlier ones: K6 */
+    size_t   starts_cap, nstarts;
     uint64_t reserved;    /* numbers up to there may be given: it knows that they may have been */
     uint64_t began;       /* numbers above are of this start */
     uint64_t cut;         /* numbers up to there may have gone with the power: K2 */
@@ -17203,6 +17214,7 @@ static void sse__store_free(sse__store *store) {
         close(store->owner_fd);
         SSE_FREE(store->owner);
     }
+    SSE_FREE(store->starts);
     SSE_FREE(store);
 }
 
@@ -17210,6 +17222,9 @@ static int sse__store_tables(sse_db *db, void *user) {
     int n = sse_db_exec(db, "CREATE TABLE IF NOT EXISTS sse_sequence"
                             " (id INTEGER PRIMARY KEY, reserved INTEGER NOT NULL)");
     (void)user;
+    if (n >= 0)
+        n = sse_db_exec(db, "CREATE TABLE IF NOT EXISTS sse_starts (start INTEGER PRIMARY KEY,"
+                            " epoch TEXT NOT NULL, reserved INTEGER NOT NULL)");
     if (n >= 0)
         n = sse_db_exec(db, "CREATE TABLE IF NOT EXISTS sse_topics"
                             " (topic TEXT PRIMARY KEY, lost INTEGER NOT NULL) WITHOUT ROWID");
@@ -17233,6 +17248,50 @@ static int sse__store_get(sse_db *db, int row, uint64_t *value) { /* < 0: an err
     const int error = sse_db_one(db, &n, "SELECT reserved FROM sse_sequence WHERE id = %d", row);
     *value = n > 0 ? (uint64_t)n : 0;
     return error;
+}
+
+/* In a transaction. Numbers up to there may be in ids of this start: K6. < 0: an error. */
+static int sse__store_put_start(sse_db *db, const char *epoch, uint64_t upto) {
+    int n = sse_db_exec(db, "UPDATE sse_starts SET reserved = %lld WHERE epoch = %s",
+                        (long long)upto, epoch);
+    if (n) return n;
+    n = sse_db_exec(db, "INSERT INTO sse_starts (epoch, reserved) VALUES (%s, %lld)", epoch,
+                    (long long)upto);
+    if (n < 0) return n;
+    return sse_db_exec(db, "DELETE FROM sse_starts WHERE start <="
+                           " (SELECT max(start) FROM sse_starts) - %d", SSE__STARTS);
+}
+
+static int sse__store_write_start(sse_db *db, void *user) { /* in a transaction */
+    const sse__store *store = (const sse__store *)user;
+    const int         n     = sse__store_put_start(db, store->epoch, store->began);
+    return n < 0 ? n : SSE_OK;
+}
+
+static int sse__store_read_starts(sse__store *store) {
+    sse_rows *rows = sse_db_query(store->db, "SELECT epoch, reserved FROM sse_starts");
+    while (sse_db_next(rows)) {
+        const char *epoch = sse_db_text(rows, 0);
+        void       *array = store->starts;
+        sse__start *start;
+        if (!epoch ||
+            !sse__grow(&array, &store->starts_cap, store->nstarts, sizeof *store->starts)) {
+            sse_db_done(rows);
+            return SSE_E_NOMEM;
+        }
+        store->starts = (sse__start *)array;
+        start         = &store->starts[store->nstarts++];
+        snprintf(start->epoch, sizeof start->epoch, "%s", epoch);
+        start->upto = (uint64_t)sse_db_int(rows, 1);
+    }
+    return sse_db_error(store->db, NULL);
+}
+
+/* Whether an id of an earlier start is of this store: K6. */
+static bool sse__store_knows(const sse__store *store, sse_str epoch, uint64_t seq) {
+    size_t i = 0;
+    while (i < store->nstarts && !sse__eq(epoch, sse__text(store->starts[i].epoch))) i++;
+    return i < store->nstarts && seq <= store->starts[i].upto;
 }
 
 static int sse__store_write_cut(sse_db *db, void *user) { /* in a transaction */
@@ -17295,8 +17354,9 @@ static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out
     if (error) return error;
     store = SSE__NEW(sse__store);
     if (!store) return SSE_E_NOMEM;
-    store->db = db;
-    error     = sse__store_own(sequence, store);
+    store->db    = db;
+    store->epoch = sequence->epoch;
+    error        = sse__store_own(sequence, store);
     if (!error) {
         error = sse_db_write(db, sse__store_tables, NULL);
         if (error == SSE_E_STATE)
@@ -17304,6 +17364,7 @@ static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out
     }
     if (!error) error = sse__store_read(sequence, store);
     if (!error) error = sse__store_cut(sequence, store);
+    if (!error) error = sse__store_read_starts(store);
     if (error) {
         sse__store_free(store);
         return error;
@@ -17313,6 +17374,10 @@ static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out
     if (sequence->last < store->reserved) sequence->last = store->reserved; /* K1 */
     store->began = sequence->on_disk_upto = sequence->last;
     sse__sequence_began(sequence, store->reserved);
+    /* so that a place where it begins is known; if not now, it is with the first reservation */
+    sse__db_wait(db, false);
+    (void)sse_db_write(db, sse__store_write_start, store);
+    sse__db_wait(db, true);
     *out = store;
     return SSE_OK;
 }
@@ -17382,6 +17447,7 @@ static int sse__save_write(sse_db *db, void *user) { /* in a transaction */
                         (long long)save->shift, (long long)save->began);
     if (n >= 0 && save->reserved) n = sse__store_put(db, SSE__ROW_RESERVED, save->reserved);
     if (n >= 0 && save->reserved) n = sse__store_put(db, SSE__ROW_BOOT, save->boot);
+    if (n >= 0 && save->reserved) n = sse__store_put_start(db, save->store->epoch, save->reserved);
     for (t = save->topics; t && n >= 0; t = t->next) n = sse__save_write_topic(db, t, save->clock);
     return n < 0 ? n : SSE_OK;
 }
@@ -18961,7 +19027,7 @@ static int sse__topic_add_outbox(sse_app *app, const char *name, sse_db *db, con
 
       its id                                         reason   [found by]
       is not of this start, and what it may have     unknown  [resume_find]
-        missed is not all in databases
+        missed is not all in databases that know it           [store_knows]
       is followed by what was trimmed: by count,     expired  [history.lost]
         bytes or age                                          [topics.load_lost]
       is followed by what went when the machine      expired  [store.cut]
@@ -19017,13 +19083,27 @@ static void sse__stream_histories(sse__stream *stream, uint64_t after, sse__hist
 
 /* What keeps the topics of a subscription, also those that a pattern matches and that are not
    there yet, or no more. cut: the stores'. gone: numbers up to there may be missing from what a
-   pattern matches, although no history that is there tells. */
-typedef struct sse__keepers { bool memory, stores; uint64_t gone, cut; } sse__keepers;
+   pattern matches, although no history that is there tells. strange: a store does not know
+   the id of which it is asked, of that epoch and number (K6). */
+typedef struct sse__keepers {
+    bool     memory, stores, strange;
+    uint64_t gone, cut, seq;
+    sse_str  epoch;
+} sse__keepers;
+
+static sse__keepers sse__keepers_of(sse_str epoch, uint64_t seq) { /* none as yet */
+    sse__keepers k;
+    memset(&k, 0, sizeof k);
+    k.epoch = epoch;
+    k.seq   = seq;
+    return k;
+}
 
 static void sse__keepers_add(sse__keepers *k, const sse__rule *rule) {
     const sse__store *store = rule->limits.store;
     *(store ? &k->stores : &k->memory) = true;
     if (store && k->cut < store->cut) k->cut = store->cut;
+    if (store && k->epoch.len && !sse__store_knows(store, k->epoch, k->seq)) k->strange = true;
 }
 
 static void sse__keepers_add_rule(sse__keepers *k, const sse__rule *rule, uint64_t earlier) {
@@ -19059,15 +19139,15 @@ static void sse__sub_keepers(const sse__sub *sub, sse__keepers *k) {
     }
 }
 
-static sse__keepers sse__stream_keepers(const sse__stream *stream) {
-    sse__keepers    k = {false, false, 0, 0};
+static sse__keepers sse__stream_keepers(const sse__stream *stream, sse_str epoch, uint64_t seq) {
+    sse__keepers    k = sse__keepers_of(epoch, seq);
     const sse__sub *sub;
     for (sub = sse__stream_subs(stream); sub; sub = sub->next) sse__sub_keepers(sub, &k);
     return k;
 }
 
 static bool sse__sub_has_history(const sse__sub *sub) {
-    sse__keepers k = {false, false, 0, 0};
+    sse__keepers k = sse__keepers_of(sse__str(NULL, 0), 0);
     sse__sub_keepers(sub, &k);
     return k.memory || k.stores || sub->channel->outbox;
 }
@@ -19289,7 +19369,7 @@ static uint64_t sse__stream_refill(sse__stream *stream, bool begins) {
         if (sub->channel->topic && sub->of.after < after) after = sub->of.after;
     (void)sse__stream_load(stream, after); /* a client that resumes has been told if that fails */
     for (sub = sse__stream_subs(stream); sub; sub = sub->next) {
-        sse__keepers k = {false, false, 0, 0};
+        sse__keepers k = sse__keepers_of(sse__str(NULL, 0), 0);
         sse__sub_keepers(sub, &k);
         if (sequence->forgot > m.told && k.gone > sub->of.after) m.lost = true;
     }
@@ -19333,21 +19413,22 @@ static void sse__resume_lost(sse__history *h, sse__sub *sub, void *user) {
 }
 
 /* Finds the number that an id stands for: one of this start; one that the program gave; one of an
-   earlier start, if all histories are in databases. A made-up id chooses a place in what the
-   handler subscribed to, no more; it scans every history. */
+   earlier start, if all histories are in databases that know it. A made-up id chooses a place in
+   what the handler subscribed to, no more; it scans every history. */
 static void sse__resume_find(sse__resume *r, sse__stream *stream) {
     const sse__sequence *sequence = &stream->app->topics->sequence;
     sse__keepers         k;
-    sse_str              epoch;
+    sse_str              epoch = {NULL, 0};
     uint64_t             seq = 0;
     bool                 all;
     r->ours  = sse__id_parse(r->id, &epoch, &seq) && seq <= sequence->last;
     r->found = r->ours && sse__eq(epoch, sse__text(sequence->epoch));
     if (r->found) r->seq = seq;
     all = sse__stream_load(stream, r->seq);
-    k   = sse__stream_keepers(stream);
+    k   = sse__stream_keepers(stream, r->found ? sse__str(NULL, 0) : epoch, seq);
     if (!r->found) sse__stream_histories(stream, 0, sse__resume_by_program_id, r);
-    if (!r->found && r->ours && seq <= sequence->earlier && k.stores && !k.memory) {
+    if (!r->found && r->ours && seq <= sequence->earlier && k.stores && !k.memory &&
+        !k.strange) {
         r->found = r->old = true;
         r->seq   = seq;
     }
@@ -19372,8 +19453,11 @@ static void sse__stream_send_position(sse__stream *stream) {
     else sse__put_str(&b, sse__id_line(id, sequence->epoch, sequence->last));
     sse__put_char(&b, '\n');
     m = sse__message_new(&b, NULL);
-    if (m && !rows && !source && !sse__sequence_is_reserved(sequence))
-        m->block->after = stream->app->net->told; /* K1 */
+    if (m && !rows && !source && !sse__sequence_is_reserved(sequence)) { /* K1 */
+        sse__net *net = stream->app->net;
+        if (net->told == net->kept) sse__net_tell(net); /* nothing else reserves it */
+        m->block->after = net->told;
+    }
     (void)sse__stream_push_new(stream, m);
 }
 
@@ -22742,7 +22826,7 @@ static int sse__live_check(sse_app *app, const char *path, const sse_live_option
                                   {"min_interval_ms", o->min_interval_ms, 0, INT32_MAX},
                                   {"max_views", o->max_views, 0, INT32_MAX}};
     const char *const fault = sse__live_fault(o);
-    char              what[200];
+    char              what[300];
     int               error;
     if (fault) return sse__refuse(app, SSE_E_ARG, "live view %s: %s", path, fault);
     snprintf(what, sizeof what, "live view %s", path);
@@ -23949,7 +24033,7 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
 
 /*==========================================================================
   >>server   make and free an app, listen, turn the loop, stop
-  Uses: everything above                Tests: tests/unit/server.c
+  Uses: everything above                Tests: tests/unit/server.c no_threads.c
 
   made ----> inited --------> stopping ------> over --+ on_exit ran
         [sse_poll] on_init  [server_begin_stop]  [server_end]
@@ -24630,7 +24714,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
 
 /*==========================================================================
   >>test   requests without a network, in a time that stands still
-  Uses: everything above                Tests: tests/unit/testing.c
+  Uses: everything above                Tests: tests/unit/testing.c seldom.c
 
   A socketpair: one end becomes a connection like those that a listener
   accepts, the other is the test's. Clock and time of day stand still (W5);
@@ -25270,7 +25354,7 @@ static bool sse__tunnel_open(sse_tunnel *t, const char *script) {
     /* to its watcher; from the agent */
     if (SSE__SYS(pipe(fds)) || SSE__SYS(pipe(fds + 2))) error = errno;
     for (i = 0; i < 4 && !error; i++)
-        if (fcntl(fds[i], F_SETFD, FD_CLOEXEC)) error = errno;
+        if (SSE__SYS(fcntl(fds[i], F_SETFD, FD_CLOEXEC))) error = errno;
     if (!error && sse__set_flags(fds[2])) error = errno;
     if (!error) error = sse__tunnel_spawn(&t->pid, script, fds[0], fds[3]);
     t->life = fds[1];
@@ -25472,7 +25556,7 @@ static bool sse__upgrade_copy(const sse_app *app, int link, int *high, int n) {
     for (i = 0; i < n; i++) high[i] = -1;
     for (i = 0; i < n; i++) {
         const int fd = i + 1 == n ? link : SSE__CONTAINER(l, sse__listener, link)->source.fd;
-        high[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3 + n);
+        high[i] = SSE__SYS(fcntl(fd, F_DUPFD_CLOEXEC, 3 + n));
         if (high[i] < 0) return false;
         l = l->next;
     }
@@ -25748,8 +25832,8 @@ static char **sse__upgrade_words(sse_str text) {
     return argv;
 }
 
-/* What this process was started with, unless the program says it. */
-static void sse__upgrade_argv(sse__upgrade *u, char *const *argv) {
+/* What this process was started with, unless the program says it. SSE_E_ARG: neither is known. */
+static int sse__upgrade_argv(sse__upgrade *u, char *const *argv) {
     sse_buf b  = {NULL, 0, 0, SSE_OK};
     int     fd = argv ? -1 : open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
     ssize_t n  = 1;
@@ -25761,20 +25845,22 @@ static void sse__upgrade_argv(sse__upgrade *u, char *const *argv) {
     }
     if (fd >= 0) close(fd);
     if (!b.error) u->argv = sse__upgrade_words(sse__str(b.ptr, b.len));
+    n = b.error || b.len;
     sse_buf_free(&b);
+    return u->argv ? SSE_OK : n ? SSE_E_NOMEM : SSE_E_ARG;
 }
 
 /* The program may change its directory later, and argv[0] be said from this one. */
-static void sse__upgrade_path(sse__upgrade *u) {
-    const char *name = u->argv ? u->argv[0] : NULL;
+static int sse__upgrade_path(sse__upgrade *u) {
+    const char *name = u->argv[0];
     char        dir[4096];
     sse_buf     b = {NULL, 0, 0, SSE_OK};
-    if (!name) return;
     if (name[0] != '/' && strchr(name, '/') && getcwd(dir, sizeof dir))
         sse_printf(&b, "%s/", dir);
     sse_puts(&b, name);
     if (!b.error) u->program = sse__strdup(sse__str(b.ptr, b.len));
     sse_buf_free(&b);
+    return u->program ? SSE_OK : SSE_E_NOMEM;
 }
 
 static void sse__upgrade_stop(sse_app *app) {
@@ -25844,8 +25930,6 @@ static sse__upgrade *sse__upgrade_new(sse_app *app, const sse_upgrade_options *o
     u->late.fn   = sse__upgrade_late;
     u->slice.fn  = sse__upgrade_slice;
     u->first.fn  = sse__upgrade_ready;
-    sse__upgrade_argv(u, o->argv);
-    sse__upgrade_path(u);
     return u;
 }
 
@@ -25875,7 +25959,8 @@ SSE_API int sse_upgrade_on_signal(sse_app *app, const sse_upgrade_options *optio
         app->listen_handed = sse__upgrade_take;
         sse__alarm_set(&app->loop.wheel, &u->first, app->loop.wheel.now);
     }
-    if (!u->program) error = u->argv ? SSE_E_NOMEM : SSE_E_ARG;
+    error = sse__upgrade_argv(u, o->argv);
+    if (!error) error = sse__upgrade_path(u);
     if (!error) error = sse__upgrade_listen(u);
     if (!error) return SSE_OK;
     sse__upgrade_end(app);

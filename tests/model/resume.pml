@@ -1,11 +1,14 @@
 /* Coming back to histories, as >>history, >>topics and >>replay of sse.h do it: one server with a
    topic in memory (MEM) and one in a database (DISK), and one client that follows either or both.
-   In any order: the server publishes, trims, forgets what nobody follows, saves (or cannot), is
-   killed and started again; the client receives, loses its connection with what was under way, and
-   comes back with the last id it has.
+   In any order: the server publishes, trims (by count, or by age), forgets what makes room, saves
+   (or cannot), is killed and started again, perhaps with another database, of another server say;
+   the client receives, loses its connection with what was under way (its queue overflows, too), and
+   comes back with the last id it has. What it is sent of a history comes a page at a time.
 
    Whoever is connected, and has received all, has had each event once and in order, or was told of
-   a gap: no loss is silent (K1, K2, O1, O3, O4).
+   a gap: no loss is silent (K1, K2, K6, O1, O3, O4). And none is told of for nothing: no stream is
+   cut while it replays for what its client was told of as it began; who has had all that there is
+   and lost nothing since is not told of a gap when it comes back.
 
    BROKEN=n takes one rule out, and the checker has to find what that loses (model.t):
 
@@ -17,6 +20,13 @@
       6  a slow reader is not replayed over what was trimmed     tests/wire/topics.test.mjs
       7  what no store took, and is no more, is lost             tests/unit/lost.c: unsaved
       8  a stream has an id before its first event (O4)          tests/wire/ends.test.mjs
+      9  ids of starts that a store does not know are unknown (K6)
+                                                       tests/unit/lost.c: another_database
+     10  so are numbers that such a start cannot have given (K6) tests/unit/lost.c: lost_numbers
+     11  what a client was told of is no reason to cut it
+                                                       tests/unit/lost.c: told_once, in_pages
+     12  a stream that began with older events is told its place (O4)
+                                                       tests/unit/lost.c: began_behind
 
    What may be lost in silence to its client, as the log has told of it: events that no store took
    (a full disk), and then a crash. */
@@ -26,10 +36,14 @@
 #ifndef BROKEN
 #define BROKEN 0
 #endif
+#ifndef EVENTS
 #define EVENTS  3  /* published in all */
+#endif
 #define RESERVE 2  /* numbers that the store promises at a time */
 #define KEEP    1  /* events that a history holds */
+#ifndef CRASHES
 #define CRASHES 1
+#endif
 #define BREAKS  2  /* connections that the client loses */
 #define N       7 /* numbers: EVENTS, and what crashes skip */
 #define MEM     1
@@ -47,6 +61,7 @@ byte saved_lost;
 /* the store */
 byte reserved, disk_reserved, disk_lost;
 bit  stored[N];
+byte known[CRASHES + 2];        /* by epoch: numbers below may be in its ids; 0: not its start */
 /* a flight: a copy of what the store lacks */
 bit  flying, failing;
 byte fly_reserved, fly_upto, fly_lost, fly_last;
@@ -64,18 +79,21 @@ bit  connected, replaying;
 byte after;
 bit  queued[N];
 byte place;                     /* number of the id without an event; 0: none is queued */
-bit  gap;                       /* a gap event is queued, first of all */
+byte gap;                       /* a gap event is queued, first of all: up to the number below */
+bit  behind;                    /* it is told its place when it has replayed */
+bit  lately[3];                 /* by topic: it has lost something since the stream began */
 
 /* the client */
 byte id_epoch, id;              /* its Last-Event-ID; epoch 0: none */
 byte since;                     /* it is owed what has a number above */
 bit  got[N];
 byte newest;                    /* highest number received */
+bit  settled;                   /* it has had all, and nothing it needs was lost since */
 
-byte events, crashes, breaks, trims, failures, forgets;
+byte events, crashes, breaks, trims, failures, forgets, swaps;
 bit  may_lose;                  /* the connection, and with it what is under way */
-byte i, n;
-bit  b, found, old, is_lost, delivered;
+byte i, n, seq;                 /* seq: of the latest refill */
+bit  b, found, old, is_lost, more;
 
 #define FOLLOWS(t) ((follows & (t)) != 0)
 #define DIRTY      (loaded[DISK] && (saved_lost != lost[DISK] || unsaved))
@@ -107,11 +125,16 @@ inline load(t) {                /* a history begins: history_new */
     fi
 }
 
+inline loses(t, number) {
+    lately[t] = lately[t] || (connected && replaying);
+    settled = settled && !(FOLLOWS(t) && number > id)
+}
+
 inline drop_oldest(t) {
     printf("trim %d\n", t);
     i = 1;
     do :: i < N && !(held[i] && topic[i] == t) -> i++ :: else -> break od;
-    if :: i < N -> held[i] = 0;
+    if :: i < N -> held[i] = 0; loses(t, i);
                    if :: BROKEN != 2 -> lost[t] = i :: else fi
        :: else fi;
     i = 0
@@ -124,7 +147,8 @@ inline count(t) {               /* n */
 
 inline reset_connection() {
     printf("the connection ends\n");
-    connected = 0; replaying = 0; after = 0; gap = 0; place = 0; i = 0;
+    connected = 0; replaying = 0; after = 0; gap = 0; place = 0; behind = 0;
+    lately[MEM] = 0; lately[DISK] = 0; i = 0;
     do :: i < N -> queued[i] = 0; i++ :: else -> break od; i = 0
 }
 
@@ -170,8 +194,9 @@ inline land(ok) {
     flying = 0;
     if
     :: ok ->
-        if :: fly_reserved && BROKEN != 4 -> disk_reserved = fly_reserved; reserved = fly_reserved
-           :: fly_reserved && BROKEN == 4 -> reserved = fly_reserved
+        if :: fly_reserved && BROKEN != 4 -> disk_reserved = fly_reserved; reserved = fly_reserved;
+                                             known[epoch] = reserved + 1
+           :: fly_reserved && BROKEN == 4 -> reserved = fly_reserved; known[epoch] = reserved + 1
            :: else fi;
         if :: loaded[DISK] ->
             disk_lost = fly_lost; saved_lost = fly_lost;
@@ -197,7 +222,7 @@ inline forget(t) {              /* topic_forget: it makes room */
     look(); n = lost[t]; i = 1;
     do :: i < N -> if
                    :: topic[i] == t ->
-                       if :: held[i] -> n = i; held[i] = 0 :: else fi;
+                       if :: held[i] -> n = i; held[i] = 0; b = 1 :: else fi;
                        unkept_later[i] = t == DISK && !stored[i]
                    :: else
                    fi; i++
@@ -206,10 +231,28 @@ inline forget(t) {              /* topic_forget: it makes room */
     if
     :: t == DISK && !DIRTY -> if :: n > on_disk_upto -> on_disk_upto = n :: else fi
     :: else -> if :: n > gone[t] && BROKEN != 5 -> gone[t] = n :: else fi
+               if :: b -> loses(t, n) :: else fi
     fi;
-    loaded[t] = 0; lost[t] = 0; missing[t] = 0; unsaved = 0; n = 0;
+    b = 0; loaded[t] = 0; lost[t] = 0; missing[t] = 0; unsaved = 0; n = 0;
     if :: t == DISK -> saved = 0; saved_lost = 0 :: else fi;
     settle()
+}
+
+/* The next start has another database: one that is empty, or one in which a server of another
+   name has kept an event and reserved two numbers. */
+inline swap() {
+    printf("another database\n");
+    swaps++; i = 1;
+    do
+    :: i < N -> topic[i] = 0; stored[i] = 0; left[i] = 0; unkept[i] = 0; got[i] = 0; i++
+    :: else -> break
+    od;
+    i = 0; disk_lost = 0; disk_reserved = 0; since = 0; settled = 0;
+    do :: i < CRASHES + 2 -> known[i] = 0; i++ :: else -> break od; i = 0;
+    if
+    :: skip
+    :: disk_reserved = RESERVE; topic[1] = DISK; stored[1] = 1; left[1] = 1
+    fi
 }
 
 inline crash() {                /* kill -9, and a new start */
@@ -228,6 +271,8 @@ inline crash() {                /* kill -9, and a new start */
         held[i] = 0; fly_has[i] = 0; unkept_later[i] = 0; i++
     :: else -> break
     od;
+    i = 0;
+    if :: skip :: swaps < 1 && FOLLOWS(DISK) -> swap() fi;
     n = disk_reserved; i = 1;    /* store_read: a file may know less than its events show */
     do :: i < N -> if :: stored[i] && i > n -> n = i :: else fi; i++ :: else -> break od; i = 0;
     i = n + 1;                   /* numbers that it did not reserve are given again */
@@ -237,16 +282,29 @@ inline crash() {                /* kill -9, and a new start */
        :: else -> break
     od; i = 0;
     if :: since > n -> since = n :: else fi;
-    last = n; reserved = n; earlier = n; on_disk_upto = n; kept_upto = n; n = 0;
+    settled = settled && !FOLLOWS(MEM) && id <= n;
+    last = n; reserved = n; earlier = n; on_disk_upto = n; kept_upto = n;
+    known[epoch] = n + 1; n = 0;
     flying = 0; failing = 0; saved = 0; saved_lost = 0; unsaved = 0;
     fly_reserved = 0; fly_upto = 0; fly_lost = 0; fly_last = 0;
     loaded[MEM] = 0; loaded[DISK] = 0; lost[MEM] = 0; lost[DISK] = 0;
     missing[MEM] = 0; missing[DISK] = 0; gone[MEM] = 0; gone[DISK] = 0
 }
 
+#define LACKS(t, upto) (FOLLOWS(t) && (upto) > after && (lately[t] || BROKEN == 11))
+
+inline load_all() {
+    if :: FOLLOWS(MEM) -> load(MEM) :: else fi;
+    if :: FOLLOWS(DISK) -> load(DISK) :: else fi
+}
+
 inline refill() {               /* one page: one event */
-    if /* trimmed before it was read: cut, its client comes back */
-    :: after && ((FOLLOWS(MEM) && lost[MEM] > after) || (FOLLOWS(DISK) && lost[DISK] > after)) ->
+    seq = 0;
+    load_all();
+    if /* lost before it was read: cut, its client comes back */
+    :: LACKS(MEM, lost[MEM]) || LACKS(DISK, lost[DISK]) ||
+       LACKS(MEM, gone[MEM]) || LACKS(DISK, gone[DISK]) ->
+        assert(lately[MEM] || lately[DISK]); /* its client does not know of that */
         if :: BROKEN != 6 -> reset_connection() :: else fi
     :: else
     fi;
@@ -254,25 +312,45 @@ inline refill() {               /* one page: one event */
     :: connected ->
         i = after + 1;
         do :: i < N && !(held[i] && FOLLOWS(topic[i])) -> i++ :: else -> break od;
-        if
-        :: i < N -> queued[i] = 1; after = i; delivered = 1; i = 0
-        :: else -> replaying = 0; after = 0; i = 0
-        fi
+        if :: i < N -> queued[i] = 1; after = i; seq = i :: else -> i = N - 1 fi;
+        more = 0; i++;
+        do :: i < N -> more = more || (held[i] && FOLLOWS(topic[i])); i++ :: else -> break od;
+        i = 0; replaying = more; more = 0;
+        if :: !replaying -> after = 0 :: else fi
     :: else
     fi
 }
 
+inline tell_place() {           /* seq: the number at which what it began with ends; or 0 */
+    if :: !seq || (seq < last && BROKEN != 12) -> place = last + 1 :: else fi
+}
+
+inline go_on() {                /* its queue is empty: stream_replay */
+    refill();
+    if :: connected && !replaying && behind -> behind = 0; tell_place() :: else fi;
+    seq = 0
+}
+
+inline greet() {                /* the newest event of the topic in memory, for a newcomer */
+    i = N - 1;
+    do :: i && !(held[i] && topic[i] == MEM) -> i-- :: else -> break od;
+    if :: i -> queued[i] = 1; seq = i; if :: i <= since -> got[i] = 0; newest = 0 :: else fi
+       :: else fi;
+    i = 0
+}
+
 inline connect() {              /* stream_resume */
     printf("connect with %d-%d\n", id_epoch, id);
-    if :: FOLLOWS(MEM) -> load(MEM) :: else fi;
-    if :: FOLLOWS(DISK) -> load(DISK) :: else fi;
-    connected = 1; delivered = 0; found = 0; old = 0; is_lost = 0; after = 0;
+    load_all();
+    connected = 1; found = 0; old = 0; is_lost = 0; after = 0; seq = 0;
     b = 0;                      /* placed */
     if
     :: id_epoch ->
         found = id <= last && id_epoch == epoch;
         if /* of an earlier start, and all is in databases */
-        :: !found && id <= last && id <= earlier && (BROKEN == 1 || !FOLLOWS(MEM)) ->
+        :: !found && (id <= last || BROKEN == 10) && (id <= earlier || BROKEN == 10) &&
+           (BROKEN == 1 || !FOLLOWS(MEM)) && (known[id_epoch] || BROKEN == 9) &&
+           (id < known[id_epoch] || BROKEN == 9 || BROKEN == 10) ->
             found = 1; old = 1
         :: else
         fi;
@@ -280,37 +358,41 @@ inline connect() {              /* stream_resume */
                   (FOLLOWS(DISK) && (lost[DISK] > id || (missing[DISK] > id && BROKEN != 7)));
         if
         :: found && !is_lost -> after = id; b = !old
-        :: else -> gap = 1; delivered = 1; after = 0
+        :: else -> assert(!settled); gap = last + 1; after = 0
         fi;
-        replaying = 1;
         refill()
     :: else ->                  /* its first visit: from now on */
-        since = last
+        since = last;
+        if :: FOLLOWS(MEM) -> greet() :: skip fi
     fi;
     if
-    :: connected && !b && !delivered && BROKEN != 8 -> place = last + 1
+    :: connected && !b && (!seq || !replaying) && BROKEN != 8 -> tell_place()
+    :: connected && !b && seq && replaying -> behind = 1
     :: else
     fi;
-    delivered = 0; found = 0; old = 0; is_lost = 0; b = 0;
+    found = 0; old = 0; is_lost = 0; b = 0; seq = 0;
     settle()
 }
 
-inline receive() {              /* the first of what is queued and may leave */
+/* The first of what is queued: i, N: none; b: it may leave. */
+inline look_at_first() {
+    i = 1;
+    do :: i < N && !queued[i] -> i++ :: else -> break od;
+    if :: gap -> b = 1
+       :: !gap && place && place <= i -> b = place - 1 <= kept_upto
+       :: else -> b = i < N && left[i]
+    fi
+}
+
+inline receive() {
     if
     :: gap -> /* "forget what you had": the whole history follows */
-        gap = 0; i = 0; newest = 0; since = last;
-        do :: i < N -> got[i] = 0; i++ :: else -> break od; i = 0
-    :: !gap && place && place - 1 <= kept_upto -> id = place - 1; id_epoch = epoch; place = 0
+        since = gap - 1; gap = 0; newest = 0; i = 0;
+        do :: i < N -> got[i] = 0; i++ :: else -> break od
+    :: !gap && place && place <= i -> id = place - 1; id_epoch = epoch; place = 0
     :: else ->
-        i = 1;
-        do :: i < N && !queued[i] -> i++ :: else -> break od;
-        if
-        :: i < N && left[i] ->
-            assert(!got[i] && i > newest);                      /* O1, O3 */
-            queued[i] = 0; got[i] = 1; newest = i; id = i; id_epoch = epoch
-        :: else
-        fi;
-        i = 0
+        assert(!got[i] && i > newest);                          /* O1, O3 */
+        queued[i] = 0; got[i] = 1; newest = i; id = i; id_epoch = epoch
     fi
 }
 
@@ -319,6 +401,7 @@ inline check() {
     i = 1; b = connected && !replaying && !gap && !place && !flying && kept_upto == last;
     do :: i < N -> b = b && !queued[i]; i++ :: else -> break od;
     assert(!b || id_epoch);                                     /* O4 */
+    settled = settled || b;
     i = since + 1;
     do
     :: b && i < N ->
@@ -330,26 +413,21 @@ inline check() {
 }
 
 inline drain() {                /* receives all that may leave, or a part */
-    n = 1;
+    look_at_first();
     do
-    :: n ->
-        n = gap || (place && place - 1 <= kept_upto);
-        i = 1;
-        do :: i < N && !queued[i] -> i++ :: else -> break od;
-        n = n || (i < N && left[i]);
-        i = 0;
-        if :: n -> receive() :: else fi
-    :: n && may_lose -> n = 0
+    :: b -> receive(); look_at_first()
+    :: b && may_lose -> b = 0
     :: else -> break
     od;
-    n = 0
+    i = 0; b = 0
 }
 
 active proctype world() {
+    known[1] = 1;
     do
     :: atomic { events < EVENTS && last < N - 1 -> publish(MEM) }
     :: atomic { events < EVENTS && last < N - 1 -> publish(DISK) }
-    :: atomic { connected && replaying -> refill() }
+    :: atomic { connected && replaying -> go_on() }
     :: atomic { !connected && breaks < BREAKS -> connect() }
     :: atomic { connected -> may_lose = 0; drain(); check() }
     :: atomic { connected -> may_lose = 1; drain(); may_lose = 0; breaks++; reset_connection() }
@@ -360,8 +438,8 @@ active proctype world() {
     :: atomic { flying && failures < 1 -> land(0) }
     :: atomic { trims < 1 && loaded[MEM] -> trims++; drop_oldest(MEM); settle() }
     :: atomic { trims < 1 && loaded[DISK] -> trims++; drop_oldest(DISK); settle() }
-    :: atomic { forgets < 1 && loaded[MEM] && !connected -> forgets++; forget(MEM) }
-    :: atomic { forgets < 1 && loaded[DISK] && !connected && !flying -> forgets++; forget(DISK) }
+    :: atomic { forgets < 1 && loaded[MEM] -> forgets++; forget(MEM) }
+    :: atomic { forgets < 1 && loaded[DISK] && !flying -> forgets++; forget(DISK) }
     :: atomic { crashes < CRASHES -> crash() }
     od
 }

@@ -4,7 +4,7 @@ package Mutants;
 use strict;
 use warnings;
 use Exporter 'import';
-our @EXPORT = qw(parse mutants_of_line);
+our @EXPORT = qw(parse masked mutants_of_line);
 
 sub blank { return $_[0] =~ s/[^\n]/ /gr }
 

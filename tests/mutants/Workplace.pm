@@ -41,7 +41,7 @@ sub workplace {
         run_quietly('gcc', '-std=c11', '-shared', '-fPIC', '-w', $preload, '-o',
             "$dir/build/$name.so");
     }
-    run_quietly('cp', '-r', glob("$root/tests/fuzz/*.c"), "$root/tests/fuzz/corpus",
+    run_quietly('cp', '-r', glob("$root/tests/fuzz/*.[ch]"), "$root/tests/fuzz/corpus",
         "$dir/tests/fuzz/");
     symlink "$root/$_", "$dir/$_" for qw(examples tests/outside tests/header README.md Makefile
         build/node build/nginx build/caddy);

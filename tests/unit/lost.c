@@ -312,6 +312,138 @@ static void restarts(void) {
         "ids of a start without a database are unknown to one with it");
 }
 
+/* What a program keeps is in another file now: a test's, say, or another server's. Numbers of the
+   one tell nothing about what the other one has. */
+static void another_database(void) {
+    sse_db  *one = sse_db_open(":memory:", NULL), *other = sse_db_open(":memory:", NULL);
+    sse_db  *empty = sse_db_open(":memory:", NULL);
+    sse_app *app = start(other, NULL);
+    client  *c;
+    int      i;
+    exact = "orders";
+    pattern = NULL;
+    for (i = 0; i < 5; i++) say(app, "orders", "theirs");
+    turns(app, 3);
+    dial_free(app);
+    app = start(one, NULL);
+    first_visit(app, "orders", NULL);
+    dial_free(app);
+    app = start(other, NULL);
+    c = dial(app, "/s", head);
+    turns(app, 3);
+    is_int(times(c, "event: gap"), 1, "another database knows no place of this one: a gap");
+    is_int(times(c, "data: theirs"), 5, "... and then all that it keeps");
+    dial_free(app);
+    for (i = 0; i < 3; i++) {
+        app = start(one, NULL);
+        exact = i < 2 ? "mem.exact" : "orders";
+        c = dial(app, "/s", NULL);
+        turns(app, 1);
+        if (i == 2) is_int(gaps_on_return(app), 0, "its own does, however often it was started");
+        dial_free(app);
+    }
+    app = start(empty, NULL);
+    is_int(gaps_on_return(app), 1, "one that is empty has not come that far");
+    for (i = 0; i < 5; i++) say(app, "orders", "new");
+    turns(app, 3);
+    is_int(gaps_on_return(app), 1, "... nor when it has given that number itself");
+    dial_free(app);
+    sse_db_close(one);
+    sse_db_close(other);
+    sse_db_close(empty);
+}
+
+/* Events went out while the disk took nothing, and their numbers with the server: a client is ahead
+   of the next one, which gives those numbers again. */
+static void lost_numbers(void) { /* K6 */
+    static const char full[] = "CREATE TRIGGER full BEFORE INSERT ON sse_sequence"
+                               " BEGIN SELECT RAISE(ABORT, 'full'); END";
+    sse_db           *db = sse_db_open(":memory:", NULL);
+    sse_app          *app = start(db, NULL);
+    client           *c;
+    int               i;
+    exact = "orders";
+    pattern = NULL;
+    is_int(sse_db_exec(db, full), 0, "a table that takes nothing");
+    first_visit(app, "orders", NULL);
+    dial_free(app);
+    sse_db_exec(db, "DROP TRIGGER full");
+    app = start(db, NULL);
+    is_int(gaps_on_return(app), 1, "a client that is ahead of the newest event: a gap");
+    for (i = 0; i < 5; i++) say(app, "orders", "new");
+    turns(app, 3);
+    c = dial(app, "/s", head);
+    turns(app, 3);
+    is_int(times(c, "event: gap"), 1, "... also when its number has been given again");
+    is_int(times(c, "data: new"), 5, "... and then all that is kept");
+    dial_free(app);
+    sse_db_close(db);
+}
+
+/* A client that was away for so many starts. Returns how many gaps it is told of. */
+static int away_for(int starts, bool written) {
+    static const char full[] = "CREATE TRIGGER full BEFORE INSERT ON sse_starts"
+                               " BEGIN SELECT RAISE(ABORT, 'full'); END";
+    sse_db           *db = sse_db_open(":memory:", NULL);
+    sse_app          *app = start(db, NULL);
+    long long         rows = 0;
+    int               gaps;
+    exact = "orders";
+    pattern = NULL;
+    if (!written) { /* as it began, the next one could not write */
+        dial_free(app);
+        is_int(sse_db_exec(db, full), 0, "a table that takes nothing");
+        app = start(db, NULL);
+        sse_db_exec(db, "DROP TRIGGER full");
+    }
+    first_visit(app, "orders", NULL);
+    for (; starts > 0; starts--) {
+        dial_free(app);
+        app = start(db, NULL);
+    }
+    gaps = gaps_on_return(app);
+    sse_db_one(db, &rows, "SELECT count(*) FROM sse_starts");
+    ok(rows > 0 && rows <= SSE__STARTS, "%lld starts are known", rows);
+    dial_free(app);
+    sse_db_close(db);
+    return gaps;
+}
+
+/* A newcomer's place has a number that another database has given: its own reserves it first. */
+static void place_by_another(void) { /* K1, K6 */
+    sse_db  *own = sse_db_open(":memory:", NULL), *other = sse_db_open(":memory:", NULL);
+    sse_app *app = dial_app(NULL);
+    client  *c;
+    int      i;
+    topic(app, "busy", 100, 0, other);
+    say(app, "busy", "more");
+    turns(app, 3);
+    dial_free(app);
+    exact = "orders";
+    pattern = NULL;
+    for (i = 0; i < 2; i++) {
+        app = dial_app(NULL);
+        opening = subscribe;
+        topic(app, "orders", 100, 0, own);
+        topic(app, "busy", 100, 0, other);
+        if (i) is_int(gaps_on_return(app), 0, "a place before its first event is known later on");
+        else {
+            c = dial(app, "/s", NULL);
+            while (!times(c, "id: ")) turns(app, 1);
+            remember_id(c);
+        }
+        dial_free(app);
+    }
+    sse_db_close(own);
+    sse_db_close(other);
+}
+
+static void many_starts(void) { /* K6 */
+    is_int(away_for(1, false), 0, "a start is known by its first reservation at the latest");
+    is_int(away_for(SSE__STARTS, true), 0, "a place of many starts ago is known");
+    is_int(away_for(SSE__STARTS + 1, true), 1, "one of too many ago is not: a gap");
+}
+
 /* The client of a stored topic and of others comes back once, and once more. */
 static void restarted_twice(void) { /* O4 */
     sse_db  *db = sse_db_open(":memory:", NULL);
@@ -576,6 +708,10 @@ int main(void) {
     sse_db_close(db);
     restarts();
     restarted_twice();
+    another_database();
+    lost_numbers();
+    place_by_another();
+    many_starts();
     unknown();
     unsaved();
     unread();

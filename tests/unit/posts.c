@@ -165,6 +165,46 @@ static void deferred(const char *file) {
     sse_db_close(db);
 }
 
+static char logged[1000];
+
+static void on_log(int level, const char *line, void *user) {
+    (void)level, (void)user;
+    if (strlen(logged) + strlen(line) + 2 < sizeof logged) strcat(strcat(logged, line), "\n");
+}
+
+/* Without .done only a failure is told, to the log; and one app at a time posts to a database. */
+static void unanswered(void) {
+    sse_db             *db = open_db("posts.db");
+    sse_app_options     options;
+    sse_app            *app, *other = sse_app_new(NULL);
+    sse_db_post_options o = to(NULL, "a"), others = to(other, "b");
+    int                 i;
+    memset(&options, 0, sizeof options);
+    options.on_log = on_log;
+    app = dial_app(&options);
+    n_answers = 0;
+    logged[0] = '\0';
+    o.app = app;
+    o.done = NULL;
+    sse_db_exec(db, "DELETE FROM t");
+    is_int(sse_db_post(db, &o, "INSERT INTO t(id, txt) VALUES(1, 'x')"), 0, "nobody waits for it");
+    is_int(sse_db_post(db, &others, "SELECT 1"), SSE_E_STATE, "another app posts too");
+    is_int(sse_db_post(db, &o, "INSERT INTO t(id, txt) VALUES(1, 'x')"), 0, "nor for its failure");
+    for (i = 0; i < 3000 && !strstr(logged, "sse_db_post: "); i++) turns(app, 1);
+    ok(strstr(logged, "UNIQUE constraint failed: t.id") != NULL, "which is logged: %s",
+        logged);
+    is_int(sse_db_exec(db, "DELETE FROM t"), 1, "the first one was done");
+    for (i = 0; i < 3000 && db->posts; i++) turns(app, 1);
+    is_int(sse_db_post(db, &others, "INSERT INTO t(id, txt) VALUES(1, 'x')"), 0,
+        "once they are done the other app may");
+    wait_for(other, 1);
+    is_int(n_answers, 1, "... and is answered");
+    sse_db_exec(db, "DELETE FROM t");
+    dial_free(app);
+    sse_app_free(other);
+    sse_db_close(db);
+}
+
 static void full(void) { /* somebody else has the lock */
     sse_db             *db = open_db("posts.db"), *other = open_db("posts.db");
     sse_app            *app = begin();
@@ -387,6 +427,7 @@ int main(void) {
     row(":memory:");
     deferred("posts.db");
     refused();
+    unanswered();
 #ifndef SSE_NO_THREADS /* without, the loop waits for the lock */
     full();
 #endif

@@ -2,6 +2,7 @@
    of them is left. */
 #define _DEFAULT_SOURCE
 #include "scarce.h"
+#include "refuse.h"
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 
@@ -56,6 +57,8 @@ static void words(void) {
         {"echo '{\"url\":\"https://f.example/path\"}'; echo https://g.example",
             "https://g.example"},
         {"echo https://h.example >&2", "https://h.example"},
+        {"echo '{\"url\":\"\"}'; echo https://i.example", "https://i.example"},
+        {"echo '{\"url\":\"i.example\"}'; echo https://j.example/", "https://j.example"},
         {"echo https://p{port}.example", NULL},
         {"echo https://{port}.a{port}.example", NULL},
     };
@@ -138,6 +141,51 @@ static void without_memory(void) {
     is_int(living, 0, "no memory is");
 }
 
+static void refused(void) {
+    static const struct {
+        const char *call;
+        int         nth;
+    } rows[] =
+    { {"pipe(fds)", 1},
+        {"pipe(fds + 2)", 1},
+        {"fcntl(fds[i]", 1},
+        {"fcntl(fds[i]", 4},
+        {"fcntl(fd, F_GETFL", 1},
+#if SSE__EPOLL
+        {"epoll_ctl(", 1},
+#endif
+    };
+    const int before = descriptors();
+    sse_app  *app = begin(true);
+    const int open = descriptors();
+    size_t    i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        logged[0] = '\0';
+        refuse(rows[i].call, rows[i].nth, EMFILE);
+        ok(!sse_tunnel_start(app, "echo https://a.example; sleep 100") && !refuse_at,
+            "%s refused: no tunnel", rows[i].call);
+        ok(strstr(logged, "no tunnel was started: ") && !app->tunnel, "... as the log says");
+        is_int(descriptors(), open, "... and no descriptor is left");
+    }
+    dial_free(app);
+    is_int(descriptors(), before, "nor at the end");
+    is_int(living, 0, "no memory is");
+}
+
+/* Without a command: ngrok, which is not on this path. */
+static void not_there(void) {
+    char       *path = getenv("PATH") ? strdup(getenv("PATH")) : NULL;
+    sse_app    *app = begin(true);
+    sse_tunnel *t;
+    setenv("PATH", "/nowhere", 1);
+    t = sse_tunnel_start(app, NULL);
+    if (path) setenv("PATH", path, 1);
+    ok(t && !sse_tunnel_url(t, 30000), "an agent that is not there has no address");
+    ok(strstr(logged, "agent ended: ") && strstr(logged, "ngrok"), "the log names it: %s", logged);
+    free(path);
+    dial_free(app);
+}
+
 int main(void) {
 #ifdef __linux__ /* init may take its time to bury what lost its parent */
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -145,5 +193,7 @@ int main(void) {
     words();
     ends();
     without_memory();
+    refused();
+    not_there();
     return tap_done();
 }

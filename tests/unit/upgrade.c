@@ -2,7 +2,8 @@
    for the next. The whole of it, under load: tests/wire/upgrade.test.mjs. */
 #define _DEFAULT_SOURCE
 #include <signal.h>
-#include <stdlib.h>
+#include "scarce.h"
+#include "refuse.h"
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -235,6 +236,154 @@ static void kept(void) {
 #endif
 }
 
+/* ---- the system refuses a call, or memory: this one goes on ---- */
+
+static void begins_not(void) {
+    static const struct {
+        const char *call;
+        int         nth;
+    } rows[] =
+    { {"socketpair(", 1},
+        {"fcntl(fd, F_GETFL", 1},
+        {"fcntl(fd, F_SETFL", 2},
+        {"fcntl(fd, F_SETFD", 1},
+#if SSE__EPOLL
+        {"epoll_ctl(", 1},
+#endif
+        {"fcntl(fd, F_DUPFD", 1},
+        {"fcntl(fd, F_DUPFD", 2},
+    };
+    size_t    i;
+    long      n, without = 0;
+    const int before = descriptors();
+    sse_app  *app = app_with("exec sleep 60", 0, 0);
+    const int open = descriptors();
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        logged[0] = '\0';
+        refuse(rows[i].call, rows[i].nth, EMFILE);
+        sse__upgrade_begin(app->upgrade);
+        ok(!refuse_at && strstr(logged, "no upgrade: sh: "), "%s refused: no upgrade",
+            rows[i].call);
+        ok(!app->upgrade->pid && descriptors() == open, "... and nothing is left of it");
+    }
+    for (n = 1; !app->upgrade->pid && n < 50; n++) {
+        logged[0] = '\0';
+        fail_at = n;
+        sse__upgrade_begin(app->upgrade);
+        without += fail_at == 0 && !app->upgrade->pid && strstr(logged, "no upgrade: ") != NULL;
+        fail_at = 0;
+    }
+    ok(without >= 3 && without == n - 2, "%ld allocations fail: no upgrade", without);
+    ok(app->upgrade->pid > 0, "with memory there is one");
+    logged[0] = '\0';
+    sse__upgrade_begin(app->upgrade);
+    is_str(logged, "", "... and no second one beside it");
+    ok(answers(app), "and this one serves");
+    sse_app_free(app);
+    is_int(waitpid(-1, NULL, WNOHANG), -1, "no process is left");
+    is_int(descriptors(), before, "no descriptor");
+    is_int(living, 0, "no memory");
+}
+
+static void sets_up_not(void) {
+    static const struct {
+        const char *call;
+        int         nth;
+    } rows[] =
+    { {"pipe(", 1},
+        {"fcntl(fd, F_GETFL", 1},
+        {"fcntl(fd, F_GETFL", 2},
+#if SSE__EPOLL
+        {"epoll_ctl(", 1},
+#endif
+    };
+    const int           before = descriptors();
+    sse_upgrade_options o;
+    char               *argv[2];
+    size_t              i;
+    long                n;
+    int                 error = -1, given;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_app *app = app_new();
+        refuse(rows[i].call, rows[i].nth, EMFILE);
+        is_int(sse_upgrade_on_signal(app, NULL), SSE_E_IO, rows[i].call);
+        ok(!app->upgrade && sse__upgrade_fd < 0, "... refused: it is not set up");
+        is_int(listens(app), SSE_E_IO, "... which sse_listen answers, too");
+        sse_app_free(app);
+    }
+    memset(&o, 0, sizeof o);
+    argv[0] = (char *)"./program";
+    argv[1] = NULL;
+    for (given = 0; given < 2; given++) { /* what it was started with; what the program says */
+        o.argv = given ? argv : NULL;
+        for (n = 1, error = -1; error && n < 50; n++) {
+            sse_app *app = app_new();
+            fail_at = n;
+            error = sse_upgrade_on_signal(app, &o);
+            fail_at = 0;
+            if (error && (error != SSE_E_NOMEM || app->upgrade))
+                ok(false, "allocation %ld: %d", n, error);
+            if (!error) ok(*app->upgrade->program == '/' || !given, "%s", app->upgrade->program);
+            sse_app_free(app);
+        }
+        ok(!error && n > 4, "%ld allocations fail: it is not set up", n - 2);
+    }
+    is_int(descriptors(), before, "no descriptor is left");
+    is_int(living, 0, "no memory is");
+}
+
+/* R comes, but recv is interrupted first. */
+static void told_late(void) {
+    static const int errors[] = {EINTR, EAGAIN};
+    size_t           i;
+    for (i = 0; i < SSE__COUNT(errors); i++) {
+        sse_app *app = app_with("printf R >&4; exec sleep 0.2", 0, SSE_OFF);
+        is_int(app->upgrade->spread_ms, 0, "all at once");
+        refuse("recv(source->fd, &what", 1, errors[i]);
+        sse_upgrade(app);
+        poll_until(app, "serves, this one ends");
+        ok(!refuse_at, "... although it was not told at first");
+        sse__upgrade_begin(app->upgrade);
+        ok(!strstr(logged, "no upgrade"), "it hands over once");
+        while (sse_poll(app, 100) > 0) {
+        }
+        sse_app_free(app);
+        while (waitpid(-1, NULL, 0) > 0) {
+        }
+    }
+}
+
+/* A connection that was kept ends with the streams; without a signal. */
+static void idle(void) {
+    const char          ask[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    sse_upgrade_options o;
+    sse_app            *app = app_new();
+    char *argv[4] = {(char *)"sh", (char *)"-c", (char *)"printf R >&4; exec sleep 0.2", NULL};
+    char  text[512];
+    int   fd, i;
+    memset(&o, 0, sizeof o);
+    o.signal = SSE_OFF;
+    o.argv = argv;
+    o.spread_ms = SSE_OFF;
+    is_int(sse_upgrade_on_signal(app, &o), 0, "without a signal");
+    ok(signal(SIGUSR2, SIG_DFL) == SIG_DFL, "... none is taken");
+    is_int(listens(app), 0, "it listens");
+    fd = dial(app);
+    ok(send(fd, ask, strlen(ask), 0) > 0, "a request");
+    for (i = 0; i < 1000 && recv(fd, text, sizeof text, MSG_DONTWAIT | MSG_PEEK) <= 0; i++)
+        sse_poll(app, 10);
+    ok(recv(fd, text, sizeof text, MSG_DONTWAIT) > 0, "... is answered, and its connection kept");
+    sse_upgrade(app);
+    while (sse_poll(app, 100) > 0) {
+    }
+    ok(strstr(logged, "serves, this one ends") != NULL, "it hands over");
+    is_int((int)recv(fd, text, sizeof text, MSG_DONTWAIT), 0, "a connection that is idle ends");
+    close(fd);
+    sse_app_free(app);
+    while (waitpid(-1, NULL, 0) > 0) {
+    }
+}
+
 /* ---- it is told to stop meanwhile ---- */
 
 static void stopped(void) {
@@ -400,6 +549,75 @@ static void inherits(void) {
     close(link[0]);
 }
 
+/* What stands in SSE_LISTENERS is no such text, or nothing is there where it says. */
+static void not_handed(void) {
+    char   text[1200], parent[32];
+    size_t i;
+    char   many[1100];
+    memset(many, 'l', sizeof many - 1);
+    many[sizeof many - 1] = '\0';
+    snprintf(parent, sizeof parent, "%ld", (long)getppid());
+    for (i = 0; i < 5; i++) {
+        sse_app *app = app_new();
+        snprintf(text, sizeof text, "%s%s%s", i == 0 ? "x" : parent, i == 1 ? "" : " ",
+            i == 2   ? ""
+            : i == 3 ? many
+                     : "l");
+        setenv("SSE_LISTENERS", text, 1);
+        sse_upgrade_on_signal(app, NULL);
+        ok(!app->upgrade->handed && app->upgrade->from < 0, "nothing is handed over by %.20s",
+            text);
+        sse_app_free(app);
+    }
+    unsetenv("SSE_LISTENERS");
+}
+
+/* Which of the sockets that are handed over is the one that the program asks for. */
+static void fits(void) {
+    static const struct {
+        const char *host;
+        int         port; /* 1: that of the socket; 2: another one */
+        bool        fits;
+    } rows[] = {{"127.0.0.1", 1, true}, {"127.0.0.1", 0, true}, {"127.0.0.1", 2, false},
+        {"127.0.0.2", 1, false}, {"::1", 1, false}, {"unix:/tmp/x", 0, false}},
+      six[] = {{"::1", 1, true}, {"::1", 0, true}, {"::1", 2, false}, {"::", 1, false},
+          {"127.0.0.1", 1, false}};
+    sse_serve_options o;
+    sse__address      a;
+    sse_app          *app = app_new();
+    size_t            i;
+    int               fd, port, v6;
+    memset(&o, 0, sizeof o);
+    for (v6 = 0; v6 < 2; v6++) {
+        sse__address_parse(&a, v6 ? "::1" : "127.0.0.1", 0);
+        fd = sse__socket_listen(app, &a, false, &o);
+        if (fd < 0 && v6 && errno == EADDRNOTAVAIL) {
+            ok(true, "no address ::1 # skip this machine has no IPv6");
+            continue;
+        }
+        port = sse__bound_port(fd);
+        for (i = 0; i < (v6 ? SSE__COUNT(six) : SSE__COUNT(rows)); i++) {
+            const char *host = v6 ? six[i].host : rows[i].host;
+            const int   want = v6 ? six[i].port : rows[i].port;
+            sse__address_parse(&a, host, want ? port + want - 1 : 0);
+            is_int(sse__upgrade_fits(fd, &a), v6 ? six[i].fits : rows[i].fits, host);
+        }
+        close(fd);
+        ok(!sse__upgrade_fits(fd, &a), "nothing that is closed does");
+    }
+    sse_app_free(app);
+    app = app_new();
+    sse_upgrade_on_signal(app, NULL);
+    app->upgrade->handed = sse__strdup(SSE__LIT("l"));
+    o.host = "nowhere";
+    is_int(sse__upgrade_take(app, &o), SSE_E_ARG, "what is no address is none here either");
+    sse_stop(app);
+    sse__upgrade_ready(&app->upgrade->first);
+    is_str(app->upgrade->handed, "l",
+        "a process that stops before its first turn takes nothing over");
+    sse_app_free(app);
+}
+
 /* ---- how it leaves: exactly, in a time that stands still ---- */
 
 static void spread(void) {
@@ -439,9 +657,15 @@ int main(void) {
     refused();
     fails();
     kept();
+    begins_not();
+    sets_up_not();
+    told_late();
+    idle();
     stopped();
     handed();
     spread();
+    not_handed();
+    fits();
     inherits();
     return tap_done();
 }

@@ -1,0 +1,250 @@
+/* address.c: where an app listens and who comes in there: IPv6, names, unix sockets, sockets of a
+   service manager; what the system refuses on the way. */
+#define _DEFAULT_SOURCE
+#include <stdlib.h>
+#include "scarce.h"
+#include "refuse.h"
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#include "../tap.h"
+#include "dial.h"
+
+static char logged[4000], peer[80];
+
+static void on_log(int level, const char *line, void *user) {
+    (void)level, (void)user;
+    if (strlen(logged) + strlen(line) + 2 < sizeof logged) strcat(strcat(logged, line), "\n");
+}
+
+static void who(sse_req *req, void *user) {
+    (void)user;
+    snprintf(peer, sizeof peer, "%s", sse_peer(req));
+    sse_puts(sse_out(req), "hello");
+}
+
+static sse_app *app_new(const char *trusted, int max_per_peer) {
+    sse_app_options o;
+    sse_app        *app;
+    memset(&o, 0, sizeof o);
+    o.on_log = on_log;
+    o.trusted_proxies = trusted;
+    o.max_per_peer = max_per_peer;
+    logged[0] = peer[0] = '\0';
+    app = sse_app_new(&o);
+    sse_get(app, "/", who, NULL);
+    return app;
+}
+
+static int listens(sse_app *app, const char *host, int backlog) {
+    sse_serve_options o;
+    memset(&o, 0, sizeof o);
+    o.host = host;
+    o.port = SSE_ANY_PORT;
+    o.backlog = backlog;
+    return sse_listen(app, &o);
+}
+
+/* A client at that address, which has asked for /. */
+static int come(sse_app *app, const char *host) {
+    static const char ask[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    sse__address      a;
+    int               fd;
+    sse__address_parse(&a, host, sse_port(app));
+    fd = socket(a.to.any.sa_family, SOCK_STREAM, 0);
+    if (connect(fd, &a.to.any, a.len) || send(fd, ask, sizeof ask - 1, MSG_NOSIGNAL) < 0)
+        perror(host);
+    return fd;
+}
+
+/* What it is answered, "" if it is hung up on. */
+static const char *answer(sse_app *app, int fd) {
+    static char text[2000];
+    ssize_t     n = -1;
+    int         i;
+    for (i = 0; i < 2000 && n < 0; i++) {
+        sse_poll(app, 5);
+        n = recv(fd, text, sizeof text - 1, MSG_DONTWAIT);
+        if (n < 0 && errno == ECONNRESET) n = 0;
+    }
+    text[n > 0 ? n : 0] = '\0';
+    close(fd);
+    return text;
+}
+
+static void names(void) {
+    static const struct {
+        const char *host, *says, *from;
+    } rows[] = {
+        {"localhost", "listening on http://127.0.0.1:", "127.0.0.1"},
+        {"127.0.0.1", "listening on http://127.0.0.1:", "127.0.0.1"},
+        {"::1", "listening on http://[::1]:", "::1"},
+    };
+    size_t i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_app  *app = app_new("10.0.0.1 ::2", 0);
+        const int error = listens(app, rows[i].host, 7);
+        if (error && i == 2) ok(true, "::1 # skip this machine has no IPv6");
+        else {
+            is_int(error, 0, rows[i].host);
+            ok(sse_port(app) > 0, "it has a port");
+            ok(strstr(answer(app, come(app, rows[i].from)), "hello") != NULL, "it answers");
+            is_str(peer, rows[i].from, "who comes by that");
+        }
+        sse_app_free(app);
+    }
+}
+
+static const char *too_long(const char *before) { /* for the address of a unix socket */
+    static char text[200];
+    snprintf(text, sizeof text, "%s/tmp/%0150d", before, 0);
+    return text;
+}
+
+static void no_addresses(void) {
+    const char *const rows[] = {"nowhere", "1.2.3", "[::1]", "unix:", too_long("unix:")};
+    size_t            i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_app *app = app_new(NULL, 0);
+        is_int(listens(app, rows[i], 0), SSE_E_ARG, rows[i]);
+        is_int(sse_port(app), 0, "... is no address, and nothing listens");
+        sse_app_free(app);
+    }
+    is_int(sse_port(NULL), 0, "nor does no app");
+}
+
+/* One address has its share, but a proxy stands for many. */
+static void shares(void) {
+    int trusted;
+    for (trusted = 0; trusted < 2; trusted++) {
+        sse_app *app = app_new(trusted ? "127.0.0.1" : "127.0.0.2", 1);
+        int      one, other;
+        is_int(listens(app, NULL, 0), 0, "an app for one connection of each");
+        one = come(app, "127.0.0.1");
+        sse_poll(app, 50);
+        other = come(app, "127.0.0.1");
+        ok((strstr(answer(app, other), " 200 ") != NULL) == trusted, "the second one %s",
+            trusted ? "is a proxy's, and answered" : "is refused");
+        close(one);
+        sse_app_free(app);
+    }
+}
+
+static void refused_calls(void) {
+    static const struct {
+        const char *call;
+        int         error;
+    } rows[] = {{"socket(", EMFILE}, {"fcntl(fd, F_GETFL", EIO}, {"fcntl(fd, F_SETFL", EIO},
+        {"fcntl(fd, F_SETFD", EIO}, {"bind(", EACCES}, {"listen(", EADDRINUSE}},
+      accepts[] = {{"fcntl(fd, F_SETFD", EIO}, {"fcntl(fd, F_SETFL, O_NONBLOCK", EIO}};
+    const int before = descriptors();
+    size_t    i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_app  *app = app_new(NULL, 0);
+        const int open = descriptors();
+        refuse(rows[i].call, 1, rows[i].error);
+        ok(listens(app, NULL, 0) < 0 && !refuse_at, "%s refused: it does not listen", rows[i].call);
+        ok(strstr(logged, strerror(rows[i].error)) != NULL, "... and says why: %s", logged);
+        is_int(descriptors(), open, "... no descriptor is left");
+        sse_app_free(app);
+    }
+    for (i = 0; i < SSE__COUNT(accepts); i++) {
+        sse_app *app = app_new(NULL, 0);
+        listens(app, NULL, 0);
+        refuse(accepts[i].call, 1, accepts[i].error);
+        is_str(answer(app, come(app, "127.0.0.1")), "",
+            "a connection whose descriptor cannot be set up is closed");
+        ok(!refuse_at && strstr(answer(app, come(app, "127.0.0.1")), "hello"),
+            "... and the next one answered");
+        sse_app_free(app);
+    }
+    is_int(descriptors(), before, "no descriptor is left at the end");
+}
+
+/* The file of a socket that nobody answers at is taken; one that is no socket, or is served, is
+   not. */
+static void unix_files(void) {
+    char              path[64], host[80];
+    sse_app          *app, *other;
+    sse_serve_options o;
+    int               i, fd;
+    memset(&o, 0, sizeof o);
+    snprintf(path, sizeof path, "/tmp/sse-address-%d", (int)getpid());
+    snprintf(host, sizeof host, "unix:%s", path);
+    o.host = host;
+    for (i = 0; i < 2; i++) { /* as a server that was killed leaves it */
+        sse__address a;
+        sse__address_parse(&a, host, 0);
+        fd = socket(AF_UNIX, SOCK_STREAM, 0);
+        ok(bind(fd, &a.to.any, a.len) == 0, "a file that is left");
+        close(fd);
+        app = app_new(NULL, 0);
+        if (i) refuse("socket(AF_UNIX", 1, EMFILE); /* nobody can look */
+        ok((sse_listen(app, &o) == 0) == !i, i ? "... stays, if nobody can look" : "... is taken");
+        if (i) is_int(unlink(path), 0, "it is there");
+        else {
+            other = app_new(NULL, 0);
+            ok(sse_listen(other, &o) < 0, "one that is served is not");
+            sse_app_free(other);
+            ok(strstr(answer(app, come(app, host)), "hello") != NULL, "... and is served still");
+        }
+        sse_app_free(app);
+        ok(access(path, F_OK) != 0, "nothing is left");
+    }
+    o.unix_mode = 0600;
+    app = app_new(NULL, 0);
+    refuse("chmod(", 1, EPERM);
+    ok(sse_listen(app, &o) < 0, "without its mode it does not listen");
+    sse_app_free(app);
+    unlink(path);
+}
+
+/* Variables that tell of sockets of a service manager which are not there. */
+static void not_passed(void) {
+    static const char *const counts[] = {"0", "-1", "1025", "x", "1"};
+    char                     pid[20];
+    size_t                   i;
+    for (i = 0; i < SSE__COUNT(counts); i++) {
+        sse_app *app = app_new(NULL, 0);
+        int      error;
+        snprintf(pid, sizeof pid, "%ld", (long)getpid());
+        setenv("LISTEN_PID", pid, 1);
+        setenv("LISTEN_FDS", counts[i], 1);
+        error = listens(app, NULL, 0);
+        if (i + 1 < SSE__COUNT(counts)) is_int(error, 0, "no socket is passed: its own address");
+        else is_int(error, SSE_E_IO, "descriptor 3 is no socket that listens");
+        unsetenv("LISTEN_PID");
+        unsetenv("LISTEN_FDS");
+        sse_app_free(app);
+    }
+}
+
+/* Who is told: nobody, where the variable is none. */
+static void not_notified(void) {
+    const char *const paths[] = {"", "/", "relative", "@", too_long("")};
+    size_t            i;
+    for (i = 0; i < SSE__COUNT(paths); i++) {
+        const int open = descriptors();
+        setenv("NOTIFY_SOCKET", paths[i], 1);
+        refuse("sendto(", 1, ECONNREFUSED);
+        sse__notify("READY=1");
+        ok(refuse_at == 1, "nothing is sent to \"%.20s\"", paths[i]);
+        is_int(descriptors(), open, "... and no descriptor left");
+    }
+    setenv("NOTIFY_SOCKET", "/nowhere/at/all", 1);
+    refuse("fcntl(fd, F_GETFL", 1, EIO);
+    sse__notify("READY=1");
+    ok(!refuse_at, "nor by a socket that cannot be set up");
+    unsetenv("NOTIFY_SOCKET");
+    refuse("", 0, 0);
+}
+
+int main(void) {
+    names();
+    no_addresses();
+    shares();
+    refused_calls();
+    unix_files();
+    not_passed();
+    not_notified();
+    return tap_done();
+}
