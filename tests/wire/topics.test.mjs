@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { after, before } from 'node:test'
 import path from 'node:path'
-import { listen, request, Server, sleep, test, until } from './wire.mjs'
+import { listen, patience, request, Server, sleep, test, until } from './wire.mjs'
 
 let server
 before(async () => { server = await Server.start('asan/topics') })
@@ -224,12 +224,12 @@ test('presence counts people: joins and leaves, not reloads and second tabs', as
   await settle([watcher], 2)
   assert.deepEqual((await who()).split(' ').sort(), ['.', 'ann', 'bob'])
   close(ann)
-  await sleep(250)
+  await sleep(250 * patience)
   assert.equal(watcher.events.length, 2, 'one tab of two is no leave')
   close(tab)
   await until(async () => (await who()).includes('(away)'), 'ann to be away')
   const back = await listen(server, '/topics/room.1?who=ann')
-  await sleep(250)
+  await sleep(250 * patience)
   assert.equal(watcher.events.length, 2, 'a reload is no leave')
   close(back, bob)
   await settle([watcher], 4)
