@@ -38,13 +38,7 @@ my @off     = $table =~ /^     (SSE_NO_\w+)/mg;
 
 # ---- where a test does not run, and why: this table, and nothing else ----------------------------
 
-my $readdir = 'reads a directory, which a 32-bit program cannot under qemu: EOVERFLOW';
-my $spawn   = 'hears of posix_spawn what went wrong, which qemu, that has no vfork, does not tell';
-my %not     = (
-    armhf   => { upload => $readdir, upgrade => $spawn },
-    mips    => { upload => $readdir, upgrade => $spawn },
-    riscv64 => { upgrade => $spawn },
-    s390x   => { upgrade => $spawn },
+my %not = (
     SSE_NO_SQLITE => {
         history => 'is about tables of SQLite',
         kept    => 'is about tables of SQLite',
