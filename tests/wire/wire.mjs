@@ -21,6 +21,10 @@ export const sleep = ms => new Promise(done => setTimeout(done, ms))
 export const patience = Number(process.env.SLOW || 1)
 export const test = (name, fn, more_ms = 0) =>
   node_test(name, { timeout: (60000 + more_ms) * patience }, fn)
+
+// A test about a part of the library. WITHOUT=MACRO: by that it has been left out of the server.
+export const test_of = (macro, name, fn) => process.env.WITHOUT !== macro ? test(name, fn)
+  : node_test(name, { skip: `${macro} leaves that out` }, fn)
 const servers = new Set(), dirs = new Set() // also those of servers that were stopped and kept
 process.on('exit', () => {
   servers.forEach(({ child }) => child.kill('SIGKILL'))
