@@ -235,7 +235,7 @@ sub lacks { # what a row needs and this machine has not
         if $row->{run} && !emulator($row->{run});
     push @lacks, 'the source of SQLite in build/sqlite (sh tests/setup.sh portable)'
         if $row->{own} && !-e "$source/sqlite3.c";
-    push @lacks, 'node' unless have('node');
+    push @lacks, grep { !have($_) } qw(node sqlite3);
     return @lacks;
 }
 

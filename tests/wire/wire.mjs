@@ -111,8 +111,8 @@ export class Server {
   }
 
   // as a program should, with nothing for the sanitizers to say; log lines about bad peers are fine
-  async stops() {
-    const { code, signal, stderr } = await this.stop()
+  async stops(options) {
+    const { code, signal, stderr } = await this.stop(options)
     assert.deepEqual({ code, signal }, { code: 0, signal: null }, stderr)
     assert.doesNotMatch(stderr, /Sanitizer|runtime error|still running/)
   }
