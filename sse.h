@@ -642,7 +642,8 @@
      sse_offload(app, work, done, user): work runs on a thread of a small pool, done on the loop.
      Functions that read or write a request (sse_query, sse_out, each sse_set_, sse_finish) are
      never for work: extract what it needs before, and write the reply in done. sse_serve_background
-     runs the loop in a thread of its own. No callback runs inside a call of yours, except by
+     runs the loop in a thread of its own. Threads that run functions of yours have a stack of at
+     least 1 MiB, whatever the C library gives. No callback runs inside a call of yours, except by
      functions that take one to run now (sse_streams_each, sse_db_write), the logger and the
      allocator.
 
@@ -8136,6 +8137,24 @@ static bool sse__thread_equal(sse__thread_id a, sse__thread_id b) {
     return SSE__IF_THREADS(pthread_equal(a, b) != 0, a == b);
 }
 
+#if !defined(SSE_NO_THREADS)
+enum { SSE__STACK = 1 << 20 };
+
+/* For threads that run code of the program, which has been written for the stack of main: musl
+   gives a thread 128 KiB. Returns 0 or an errno. */
+static int sse__thread_start(pthread_t *thread, void *(*fn)(void *), void *user) {
+    pthread_attr_t attr;
+    size_t         size  = 0;
+    int            error = pthread_attr_init(&attr);
+    if (error) return error;
+    if (pthread_attr_getstacksize(&attr, &size) == 0 && size < SSE__STACK)
+        error = pthread_attr_setstacksize(&attr, SSE__STACK);
+    if (!error) error = pthread_create(thread, &attr, fn, user);
+    pthread_attr_destroy(&attr);
+    return error;
+}
+#endif
+
 /* ---- random bytes ---- */
 
 /* n unguessable bytes. False: there are none to be had, use nothing of out (SY1). */
@@ -9454,7 +9473,7 @@ static bool sse__pool_start(sse__pool *pool) {
     int      error;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&pool->threads[pool->count], NULL, sse__pool_thread, pool);
+    error = sse__thread_start(&pool->threads[pool->count], sse__pool_thread, pool);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!error) pool->count++;
     return !error;
@@ -24502,7 +24521,7 @@ SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *
         return NULL;
     server = app->server;
     sse__lock(&app->loop.mutex); /* others wait until it is known whose the loop is */
-    started = pthread_create(&server->thread, NULL, sse__background, app) == 0;
+    started = sse__thread_start(&server->thread, sse__background, app) == 0;
     if (started) {
         app->loop.owned = server->background = true;
         app->loop.owner = server->thread;

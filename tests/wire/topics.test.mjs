@@ -335,7 +335,8 @@ test('slow readers: oldest dropped, newest per key kept, or closed', async () =>
 })
 
 for (const encoding of ['br', 'gzip']) {
-  test_of('SSE_NO_COMPRESSION', `what is dropped leaves a ${encoding} stream readable`, async () => {
+  test_of('SSE_NO_COMPRESSION', `what is dropped leaves a ${encoding} stream readable`,
+      async () => {
     const ask = { headers: { 'Accept-Encoding': encoding } }
     const streams = await Promise.all([1, 2, 3].map(() =>
       listen(server, `/topics/drop,newest,kept.${encoding}?queue=60000&pattern=*`, ask)))
