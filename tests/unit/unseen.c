@@ -197,6 +197,9 @@ static void guards(void) {
     sse_app_free(app);
 }
 
+#ifdef SSE_NO_SQLITE
+static void no_inotify(void) {} /* nothing is followed */
+#else
 static void no_inotify(void) {
     sse_app_options options = quiet();
     int             i;
@@ -212,6 +215,7 @@ static void no_inotify(void) {
         sse_db_close(db);
     }
 }
+#endif
 
 static sse__message *message(const char *data, bool droppable) {
     sse_buf       b = {NULL, 0, 0, SSE_OK};
