@@ -23649,15 +23649,24 @@ static void sse__topic_last_id(const sse__topic *topic, char id[SSE__ID_ROOM]) {
                  (unsigned long long)sse__history_seq(h, h->count - 1));
 }
 
+/* A member of an object; "": it is null. (As the NULL of a %s it would be, too, and gcc -O3 -Wall
+   would have seen it.) */
+static void sse__monitor_put_text(sse_buf *out, const char *name, const char *text) {
+    sse_json(out, ",%s:", name);
+    if (*text) sse_json(out, "%s", text);
+    else sse_puts(out, "null");
+}
+
 static void sse__monitor_put_topic(sse_buf *out, const sse__topic *topic) {
     const sse__history *h = topic->history;
     char                id[SSE__ID_ROOM];
     sse__topic_last_id(topic, id);
-    sse_json(out, "{\"name\":%s,\"watchers\":%lu,\"events_a_minute\":%lu,\"last_id\":%s,"
-                  "\"kept\":%lu,\"kept_bytes\":%llu}", topic->node.key.ptr,
+    sse_json(out, "{\"name\":%s,\"watchers\":%lu,\"events_a_minute\":%lu,"
+                  "\"kept\":%lu,\"kept_bytes\":%llu", topic->node.key.ptr,
              (unsigned long)topic->channel.count, (unsigned long)sse__topic_rate(topic),
-             *id ? id : NULL, (unsigned long)(h ? h->count : 0),
-             (unsigned long long)(h ? h->bytes : 0));
+             (unsigned long)(h ? h->count : 0), (unsigned long long)(h ? h->bytes : 0));
+    sse__monitor_put_text(out, "last_id", id);
+    sse_puts(out, "}");
 }
 
 /* The topics of a map that are wanted. left: how many more may be looked at: N2. */
@@ -23738,12 +23747,14 @@ static void sse__monitor_put_notes(sse_app *app, sse_buf *out) {
     for (i = 0; i < m->cuts_seen && i < SSE__CUTS; i++) {
         const sse__cut_note *n = &m->cuts[(m->cuts_seen - 1 - i) % SSE__CUTS];
         if (i) sse_puts(out, ",");
-        sse_json(out, "{\"ago_s\":%llu,\"reason\":%s,\"who\":%s,\"label\":%s,\"path\":%s,"
-                      "\"peer\":%s,\"age_s\":%lu,\"waiting_bytes\":%llu,\"waiting_events\":%lu}",
-                 (unsigned long long)(now - n->at) / 1000, reasons[n->reason],
-                 *n->who ? n->who : NULL, *n->label ? n->label : NULL, *n->path ? n->path : NULL,
-                 n->peer, (unsigned long)n->age_s, (unsigned long long)n->bytes,
-                 (unsigned long)n->events);
+        sse_json(out, "{\"ago_s\":%llu,\"reason\":%s,\"peer\":%s,\"age_s\":%lu,"
+                      "\"waiting_bytes\":%llu,\"waiting_events\":%lu",
+                 (unsigned long long)(now - n->at) / 1000, reasons[n->reason], n->peer,
+                 (unsigned long)n->age_s, (unsigned long long)n->bytes, (unsigned long)n->events);
+        sse__monitor_put_text(out, "who", n->who);
+        sse__monitor_put_text(out, "label", n->label);
+        sse__monitor_put_text(out, "path", n->path);
+        sse_puts(out, "}");
     }
     sse_puts(out, "],\"slow\":[");
     for (i = 0; i < m->held_count; i++) {
