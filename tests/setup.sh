@@ -231,6 +231,7 @@ layers) lacks gcc command -v gcc && lacks binutils command -v size ;;
 fuzz) lacks zlib1g-dev links "$cc" zlib.h -lz ;;
 esac
 if [ "$for_what" = test ] || [ "$for_what" = portable ]; then
+    lacks sqlite3 command -v sqlite3
     lacks perl sh -c 'command -v prove && perl -MTest::More -e 1'
     lacks binutils command -v nm
     lacks gcc command -v gcc
@@ -255,7 +256,6 @@ if [ "$for_what" = test ]; then
     lacks git command -v git
     lacks pkg-config command -v pkg-config
     lacks cmake command -v cmake
-    lacks sqlite3 command -v sqlite3
     lacks procps command -v ps
     lacks spin command -v spin
     lacks openssh-client command -v ssh

@@ -47,6 +47,7 @@ static void stats(void) {
     sse_stream_stats now;
     sse_stream       first;
     app = dial_app(NULL);
+    app->loop.still_ms = sse__clock_ms(); /* ages are those of the app's time */
     sse_live(app, "/view", render, NULL);
     opening = subscribe_twice;
     closing = note_at_close;

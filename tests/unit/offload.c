@@ -174,8 +174,32 @@ static void disk(void) { /* while all threads of the pool are taken */
     is_int(wrong, 0, "which waited for no work of the program's");
 }
 
+/* Of the stack, as much as a page full of text needs, on musl too, whose threads have 128 KiB. */
+static void deep_work(sse_app *app, void *user) {
+    volatile char room[800000];
+    size_t        i;
+    (void)app;
+    for (i = 0; i < sizeof room; i += 1000) room[i] = 1;
+    *(int *)user += room[sizeof room - 1000];
+}
+
+static void last(sse_app *app, void *user) {
+    (void)user;
+    sse_stop(app);
+}
+
+static void deep(void) {
+    sse_app *app = start();
+    int      worked = 0;
+    is_int(sse_offload(app, deep_work, last, &worked), 0, "work with large variables");
+    run(app);
+    is_int(worked, 1, "has room for them");
+    sse_app_free(app);
+}
+
 int main(void) {
     many();
+    deep();
     freed_early();
     limits();
     idle();

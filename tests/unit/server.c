@@ -79,6 +79,14 @@ static void answer(sse_app *app, void *user) {
     sse_finish(deferred);
 }
 
+static void deep(sse_req *req, void *user) { /* large variables, for which musl has no room */
+    volatile char room[800000];
+    size_t        i;
+    (void)user;
+    for (i = 0; i < sizeof room; i += 1000) room[i] = 'x';
+    sse_printf(sse_out(req), "deep %c", room[sizeof room - 1000]);
+}
+
 static sse_app *app_new(void) {
     sse_app_options o;
     sse_app        *app;
@@ -92,6 +100,7 @@ static sse_app *app_new(void) {
     sse_get(app, "/", hello, (void *)"hello");
     sse_get(app, "/stream", stream, NULL);
     sse_get(app, "/later", later, NULL);
+    sse_get(app, "/deep", deep, NULL);
     return app;
 }
 
@@ -382,6 +391,9 @@ static void background(void) {
     close(late);
     server = sse_serve_background(app, any_port(0));
     ok(server && sse_alive(sse_port(app)), "and serves again");
+    fds[0] = dial(sse_port(app), "/deep");
+    ok(strstr(read_until(fds[0], "deep"), "deep x") != NULL, "its handlers have a large stack");
+    close(fds[0]);
     is_int(sse_stop_background(server, 0), SSE_OK, "and stops");
     sse_app_free(app);
     is_int(sse_stop_background(NULL, 0), SSE_E_ARG, "no server");

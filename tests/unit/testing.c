@@ -1,9 +1,21 @@
 /* testing.c: sse_test_: requests without a network, replies of every framing, and time that stands
    still until the test lets it pass. */
 #define _DEFAULT_SOURCE
+#include <time.h>
 #include <unistd.h>
+static long long ahead_ms, stride_ms; /* of the real clock; how much more each time it is read */
+
+static int test_clock(clockid_t clock, struct timespec *t) {
+    const int rc = clock_gettime(clock, t);
+    if (clock != CLOCK_MONOTONIC) return rc;
+    ahead_ms += stride_ms;
+    t->tv_sec += (time_t)(ahead_ms / 1000);
+    return rc;
+}
+#define clock_gettime test_clock
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
+#undef clock_gettime
 #include "../tap.h"
 
 static sse_app       *app;
@@ -338,6 +350,84 @@ static void no_rest(void) {
     sse_app_free(app);
 }
 
+/* ---- real time: only what does not end is given up ---- */
+
+static void takes_a_minute(sse_req *req, void *user) {
+    (void)user;
+    ahead_ms += 60000;
+    sse_puts(sse_out(req), "done");
+}
+
+static void slow_handler(void) {
+    app = new_app(NULL);
+    sse_get(app, "/minute", takes_a_minute, NULL);
+    is_int(ask("GET /minute"), 0, "a handler may take a minute");
+    ok(r.complete && strcmp(r.body, "done") == 0, "its reply is there");
+    is_str(told, "", "with no complaint");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+#ifdef SSE_NO_THREADS
+static void slow_threads(void) {}
+#else
+static pthread_mutex_t job_lock = PTHREAD_MUTEX_INITIALIZER;
+static int             jobs_left;
+
+static void no_work(sse_app *a, void *user) { (void)a, (void)user; }
+
+static void next_job(sse_app *a, void *user) { /* each comes six seconds behind the last */
+    ahead_ms += 6000;
+    if (--jobs_left > 0 && sse_offload(a, no_work, next_job, user) == 0) return;
+    sse_puts(sse_out((sse_req *)user), "all of them");
+    sse_finish((sse_req *)user);
+}
+
+static void chain(sse_req *req, void *user) {
+    (void)user;
+    jobs_left = 10;
+    if (sse_offload(sse_req_app(req), no_work, next_job, req) == 0) sse_defer(req);
+}
+
+static void wait_for_lock(sse_app *a, void *user) {
+    (void)a, (void)user;
+    pthread_mutex_lock(&job_lock);
+    pthread_mutex_unlock(&job_lock);
+}
+
+static void released(sse_app *a, void *user) {
+    (void)a;
+    sse_puts(sse_out((sse_req *)user), "released");
+    sse_finish((sse_req *)user);
+}
+
+static void stuck(sse_req *req, void *user) {
+    (void)user;
+    if (sse_offload(sse_req_app(req), wait_for_lock, released, req) == 0) sse_defer(req);
+}
+
+static void slow_threads(void) {
+    app = new_app(NULL);
+    sse_get(app, "/chain", chain, NULL);
+    sse_get(app, "/stuck", stuck, NULL);
+    is_int(ask("GET /chain"), 0, "jobs that take a minute together, and end one by one");
+    is_str(r.body, "all of them", "are waited for");
+    is_str(told, "", "with no complaint");
+    pthread_mutex_lock(&job_lock);
+    stride_ms = 3000;
+    is_int(ask("GET /stuck"), SSE_E_STATE, "a job that does not end");
+    stride_ms = 0;
+    ok(strstr(told, "log: sse_test: work on other threads does not end") != NULL,
+        "is named in the log: %s", told);
+    ok(!r.status && r.open, "its reply waits");
+    pthread_mutex_unlock(&job_lock);
+    is_int(sse_test_run(app, 0), 0, "once it ends");
+    is_str(r.body, "released", "the reply comes");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+#endif
+
 /* ---- other threads ---- */
 
 static void work(sse_app *a, void *user) {
@@ -435,6 +525,8 @@ int main(void) {
     limits();
     timeouts();
     no_rest();
+    slow_handler();
+    slow_threads();
     threads();
     return tap_done();
 }

@@ -197,6 +197,9 @@ static void guards(void) {
     sse_app_free(app);
 }
 
+#ifdef SSE_NO_SQLITE
+static void no_inotify(void) {} /* nothing is followed */
+#else
 static void no_inotify(void) {
     sse_app_options options = quiet();
     int             i;
@@ -212,6 +215,7 @@ static void no_inotify(void) {
         sse_db_close(db);
     }
 }
+#endif
 
 static sse__message *message(const char *data, bool droppable) {
     sse_buf       b = {NULL, 0, 0, SSE_OK};
@@ -223,6 +227,9 @@ static sse__message *message(const char *data, bool droppable) {
     return m;
 }
 
+#ifdef SSE_NO_COMPRESSION
+static void own_history(void) {} /* it is one of compression */
+#else
 static void own_history(void) {
     sse_app_options options = quiet();
     sse_app        *app = dial_app(&options);
@@ -247,6 +254,7 @@ static void own_history(void) {
     memset(&stream_options, 0, sizeof stream_options);
     dial_free(app);
 }
+#endif
 
 static void slow_or_stuck(void) {
     sse_app_options options = quiet();
@@ -326,6 +334,9 @@ static void reservations(void) {
     dial_free(app);
 }
 
+#ifdef SSE_NO_SQLITE
+static void unreadable(void) {} /* no history is anywhere else */
+#else
 static void unreadable(void) {
     sse_app_options   options = quiet();
     sse_topic_options topic;
@@ -366,6 +377,7 @@ static void unreadable(void) {
     snprintf(logged, sizeof logged, "rm -r %s", file);
     is_int(system(logged), 0, "its files go");
 }
+#endif
 
 static void too_far_behind(bool pattern) {
     sse_app_options   options = quiet();

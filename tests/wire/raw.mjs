@@ -34,7 +34,7 @@ export function split_replies(text, methods = []) {
 // Sends pieces, one write each, and waits for `count` final replies or the end. Answers { replies,
 // closed, rest }.
 export async function talk(server, pieces,
-    { count = 1, methods, end = false, gap_ms = 1, timeout_ms = 5000 } = {}) {
+    { count = 1, methods, end = false, gap_ms = 1, timeout_ms } = {}) {
   const socket = await server.socket()
   socket.setNoDelay(true)
   const list = Array.isArray(pieces) ? pieces : [pieces]

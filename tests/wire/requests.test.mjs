@@ -175,7 +175,7 @@ async function outcome(text) {
   socket.write(get('/show/mark')) // answered only where the connection goes on
   const closed = () => socket.readableEnded || socket.closed
   await until(() => closed() || socket.got.includes('"/show/mark"'),
-    () => `an answer or an end after ${JSON.stringify(socket.got.slice(-200))}`, 5000)
+    () => `an answer or an end after ${JSON.stringify(socket.got.slice(-200))}`)
   const { replies, rest } = split_replies(socket.got, [...methods(text), 'GET'])
   assert.equal(rest, '', JSON.stringify(rest.slice(0, 100)))
   socket.destroy()

@@ -175,6 +175,10 @@ static void ticking(sse_req *req, void *user) {
 
 /* ---- streams ---- */
 
+static int patient(int ms) { /* PATIENCE: by how much a machine is slower */
+    return ms * (int)sse_parse_int(getenv("PATIENCE"), 1);
+}
+
 static void ping(sse_stream s, sse_buf *out, void *user) {
     sse_event event;
     (void)s;
@@ -348,7 +352,7 @@ static void set_up_topics(sse_app *app) {
     o.history_bytes = 1000;
     sse_topic(app, "bytes", &o);
     memset(&o, 0, sizeof o);
-    o.history_age_ms = 300;
+    o.history_age_ms = patient(300);
     sse_topic(app, "aged*", &o);
     memset(&o, 0, sizeof o);
     o.overflow = SSE_DROP_OLDEST;
@@ -364,7 +368,7 @@ static void set_up_topics(sse_app *app) {
     memset(&o, 0, sizeof o);
     o.on_join = joined;
     o.on_leave = left;
-    o.leave_ms = 150;
+    o.leave_ms = patient(150);
     o.user = (void *)"joined";
     o.history = 5;
     sse_topic(app, "room.*", &o);
@@ -423,7 +427,7 @@ int main(int argc, char **argv) {
     sse_get(the_app, "/no-more", no_more, NULL);
     sse_get(the_app, "/stats", stats, NULL);
     serve.port = (int)sse_parse_int(port, SSE_ANY_PORT);
-    serve.grace_ms = 1000;
+    serve.grace_ms = patient(1000);
     serve.senders = (int)sse_parse_int(getenv("SENDERS"), 0);
     error = sse_serve(the_app, &serve);
     sse_app_free(the_app);

@@ -16,11 +16,15 @@ import zlib from 'node:zlib'
 export const root = fileURLToPath(new URL('../../', import.meta.url))
 export const sleep = ms => new Promise(done => setTimeout(done, ms))
 
-// A test that hangs fails after a minute; a file that hangs ends after ten. SLOW=1, for emulated
-// machines: five and thirty. No server outlives its test.
-const slow = process.env.SLOW
+// A test that hangs fails after a minute; a file that hangs ends after ten. SLOW=20, for emulated
+// machines: twenty minutes, and two hours. No server outlives its test.
+export const patience = Number(process.env.SLOW || 1)
 export const test = (name, fn, more_ms = 0) =>
-  node_test(name, { timeout: (60000 + more_ms) * (slow ? 5 : 1) }, fn)
+  node_test(name, { timeout: (60000 + more_ms) * patience }, fn)
+
+// A test about a part of the library. WITHOUT=MACRO: by that it has been left out of the server.
+export const test_of = (macro, name, fn) => process.env.WITHOUT !== macro ? test(name, fn)
+  : node_test(name, { skip: `${macro} leaves that out` }, fn)
 const servers = new Set(), dirs = new Set() // also those of servers that were stopped and kept
 process.on('exit', () => {
   servers.forEach(({ child }) => child.kill('SIGKILL'))
@@ -28,10 +32,11 @@ process.on('exit', () => {
 })
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
 setTimeout(() => { console.error('# its time is over'); process.exit(1) },
-  slow ? 1800000 : 600000).unref()
+  patience > 1 ? 7200000 : 600000).unref()
 
 // Waits until condition() is truthy and returns its value.
 export async function until(condition, what, timeout_ms = 30000) {
+  timeout_ms *= patience
   for (const start = Date.now(); ;) {
     const value = await condition(), waited = Date.now() - start
     if (value) return value
@@ -53,8 +58,9 @@ export const answers = port => new Promise(done => {
 export class Server {
   static async start(program, { args = [], env = {}, port, input = 'ignore' } = {}) {
     const server = new Server()
-    // the same with another build: poll.t
+    // the same with another build: poll.t; PLAIN: also for those without a sanitizer
     if (process.env.SERVERS) program = program.replace(/^asan\b/, process.env.SERVERS)
+    if (process.env.PLAIN) program = program.replace(/^(?=[^/]*$)/, process.env.PLAIN + '/')
     Object.assign(server, { program, args, env, port, input, listens_at: port,
       dir: mkdtempSync(path.join(os.tmpdir(), 'sse-')) })
     dirs.add(server.dir)
@@ -68,7 +74,7 @@ export class Server {
     const child = this.child = spawn(program, this.args, {
       cwd: this.dir,
       env: { ...process.env, PORT: '-1', ASAN_OPTIONS: 'detect_leaks=1',
-        TSAN_OPTIONS: 'halt_on_error=1', ...this.env },
+        TSAN_OPTIONS: 'halt_on_error=1', PATIENCE: String(patience), ...this.env },
       stdio: [this.input, 'pipe', 'pipe'],
     })
     servers.add(this)
@@ -91,6 +97,7 @@ export class Server {
   }
 
   async stop({ signal = 'SIGTERM', timeout_ms = 30000, keep = false } = {}) {
+    timeout_ms *= patience
     this.child.kill(signal)
     const late = setTimeout(() => {
       this.stderr += `\nstill running ${timeout_ms} ms after ${signal}`
@@ -104,8 +111,8 @@ export class Server {
   }
 
   // as a program should, with nothing for the sanitizers to say; log lines about bad peers are fine
-  async stops() {
-    const { code, signal, stderr } = await this.stop()
+  async stops(options) {
+    const { code, signal, stderr } = await this.stop(options)
     assert.deepEqual({ code, signal }, { code: 0, signal: null }, stderr)
     assert.doesNotMatch(stderr, /Sanitizer|runtime error|still running/)
   }
