@@ -12,6 +12,22 @@ typedef struct tree {
     int          count;
 } tree;
 
+/* Valid UTF-8 by a second reader: RFC 3629. */
+static bool is_utf8(const char *p) {
+    while (*p) {
+        const unsigned char c = (unsigned char)*p++;
+        int more = c < 0x80 ? 0 : c < 0xC2 ? -1 : c < 0xE0 ? 1 : c < 0xF0 ? 2 : c < 0xF5 ? 3 : -1;
+        const unsigned char next = (unsigned char)*p;
+        if (more < 0) return false;
+        if ((c == 0xE0 && next < 0xA0) || (c == 0xED && next > 0x9F) ||
+            (c == 0xF0 && next < 0x90) || (c == 0xF4 && next > 0x8F))
+            return false;
+        while (more--)
+            if (((unsigned char)*p++ & 0xC0) != 0x80) return false;
+    }
+    return true;
+}
+
 static void tree_free(tree *t) {
     while (t) {
         tree *next = t->next;
