@@ -38,6 +38,8 @@ static const struct alias {
     {"out.txt", "../outside.txt", NULL}, {"private", "../www-private", NULL},
     {"loop", "loop", NULL}, {"etc", "/etc", NULL}, {"pipe", NULL, NULL}};
 
+enum { MOST = 150000 }; /* bytes of a file that is uploaded */
+
 static sse_app *app;
 static char    *got; /* the file that was uploaded, NULL: none */
 static size_t   got_n;
@@ -72,9 +74,9 @@ static void done(sse_req *req, const sse_body_file *file, void *user) {
     if (file->error) return;
     f = fopen(file->path, "rb");
     CHECK(f);
-    got = (char *)malloc(100000);
+    got = (char *)malloc(MOST);
     CHECK(got);
-    got_n = fread(got, 1, 100000, f);
+    got_n = fread(got, 1, MOST, f);
     fclose(f);
     CHECK(unlink(file->path) == 0);
     sse_puts(sse_out(req), "kept");
@@ -83,7 +85,7 @@ static void done(sse_req *req, const sse_body_file *file, void *user) {
 static void upload(sse_req *req, void *user) {
     sse_body_file_options o;
     memset(&o, 0, sizeof o);
-    o.max_bytes = 2000;
+    o.max_bytes = MOST;
     o.field = (const char *)user;
     CHECK(sse_body_to_file(req, in_base("up/", "file"), done, &o) == SSE_OK || o.field);
 }
@@ -115,7 +117,7 @@ static void setup(void) {
     o.slow_ms = SSE_OFF;
     o.compress_quality = 1;
     o.compress_window = 16;
-    o.max_body_bytes = 6000;
+    o.max_body_bytes = 400000;
     app = sse_app_new(&o);
     CHECK(app);
     CHECK(!sse_static(app, "/f", in_base("www", ""), NULL));
@@ -256,12 +258,15 @@ static int put_target(char *out, size_t room, sse_str path, unsigned how) {
 
 /* A path of words: names that are there, or bytes of the input. */
 static void take_path(input *in, sse_buf *path) {
-    unsigned k, words = 1 + take(in) % 4;
+    static const char *const outside[] = {"private/p.txt", "up/outside.txt", "up/www-private/p.txt",
+        "etc/passwd"};
+    unsigned                 k, words = 1 + take(in) % 4;
     while (words-- && path->len < 300) {
         k = take(in);
         if (k < 100) sse_puts(path, files[k / 2 % SSE__COUNT(files)].path);
         else if (k < 140) sse_puts(path, aliases[k / 2 % SSE__COUNT(aliases)].path);
         else if (k < 150) sse_puts(path, "up/www");
+        else if (k < 160) sse_puts(path, outside[k / 2 % SSE__COUNT(outside)]);
         else if (k < 220) sse__put_str(path, take_text(in, k / 2 % 8));
         if (k & 1) sse_puts(path, "/");
     }
@@ -471,9 +476,11 @@ static int send_pieces(sse_str request, size_t step, bool leaves) {
     peer.address[12] = 127;
     peer.address[15] = 1;
     CHECK(sse__listener_take(&l, fds[1], &peer));
-    while (at < request.len && n >= 0) {
+    for (turns = 0; at < request.len && n >= 0; turns++) {
         const size_t most = step < request.len - at ? step : request.len - at;
+        CHECK(turns < 500000); /* it is read, or closed */
         n = send(fds[0], request.ptr + at, most, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && errno == EAGAIN) n = 0;
         if (n > 0) at += (size_t)n;
         CHECK(sse_poll(app, 0) == 1);
     }
@@ -487,38 +494,45 @@ static int send_pieces(sse_str request, size_t step, bool leaves) {
     return status_of(reply);
 }
 
+static void put_more(sse_buf *b, unsigned times) { /* so that it is written in pieces */
+    while (times--) sse_printf(b, "%0999u\n", times);
+}
+
 /* All of a body, or the first part of it that is a file named f, is kept; or nothing is. */
 static void fuzz_upload(input *in) {
     const unsigned how = take(in);
     const bool     form = how & 1, chunked = how & 2, cut = how & 4;
-    const size_t   step = 1 + take(in) * (size_t)(how & 8 ? 40 : 1);
+    const size_t   step = (1 + take(in)) * (size_t)(how & 16 ? 300 : how & 8 ? 40 : 1);
     sse_buf        body = {NULL, 0, 0, 0}, request = {NULL, 0, 0, 0}, want = {NULL, 0, 0, 0};
     int            status, expect = 200, parts = 0;
     bool           has = false;
     while (form && in->left && parts++ < 5) {
         const unsigned k = take(in);
         const sse_str  data = take_text(in, take(in) * (size_t)(k & 8 ? 9 : 1));
+        const unsigned more = how & 16 ? take(in) : 0;
         if (data.len && memmem(data.ptr, data.len, "\r\n--B", 5)) break;
         sse_printf(&body, "--B\r\nContent-Disposition: form-data; name=\"%s\"%s\r\n\r\n",
             k & 1 ? "f" : "g", k & 2 ? "; filename=\"../../x\"" : "");
         sse__put_str(&body, data);
+        put_more(&body, more);
         sse_puts(&body, "\r\n");
         if (k % 4 != 3 || has) continue;
         has = true;
         sse__put_str(&want, data);
+        put_more(&want, more);
     }
     if (form) sse_puts(&body, "--B--");
-    else sse__put_str(&body, take_text(in, 6000));
+    else put_more(&body, how & 16 ? take(in) : 0), sse__put_str(&body, take_text(in, 6000));
     if (!form) sse__put_str(&want, sse__str(body.ptr, body.len)), has = true;
     if (form && !has) expect = 400;
-    else if (want.len > 2000) expect = 413;
+    else if (want.len > MOST) expect = 413;
     sse_printf(&request, "POST /%s HTTP/1.1\r\nHost: localhost\r\n%s%s\r\n", form ? "part" : "up",
         form ? "Content-Type: multipart/form-data; boundary=B\r\n" : "",
         chunked ? "Transfer-Encoding: chunked\r\n" : "");
     if (chunked) {
         size_t at = 0, n;
         for (; at < body.len; at += n) {
-            n = at + 100 < body.len ? 100 : body.len - at;
+            n = at + 10000 < body.len ? 10000 : body.len - at;
             sse_printf(&request, "%zx\r\n", n);
             sse_raw(&request, body.ptr + at, n);
             sse_puts(&request, "\r\n");
@@ -529,8 +543,11 @@ static void fuzz_upload(input *in) {
         sse_printf(&request, "Content-Length: %zu\r\n\r\n", body.len);
         sse__put_str(&request, sse__str(body.ptr, body.len));
     }
-    if (body.len > 6000) goto done;
-    if (cut && body.len) request.len -= 1 + how % body.len % (request.len - 1); /* and leaves */
+    if (body.len > 390000) goto done;
+    if (cut && body.len) { /* and leaves */
+        const size_t less = 1 + take(in);
+        request.len -= how & 32 || less > request.len ? request.len * less / 257 + 1 : less;
+    }
     told = 0;
     status = send_pieces(sse__str(request.ptr, request.len), step, cut && body.len);
     if (!cut || !body.len) {

@@ -4,13 +4,14 @@
 #define _GNU_SOURCE
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
+#include <ctype.h>
 #include "fuzz.h"
 #include "tree.h"
 
 enum { PATHS = 6, PAIRS = 8 };
 
-static sse_app *app;
-static sse_buf  shown; /* by the handler */
+static sse_app *app, *guarded; /* guarded: whose pages other origins may not use */
+static sse_buf  shown;         /* by the handler */
 static char     asked[PATHS][100];
 static int      asks;
 
@@ -87,6 +88,11 @@ static void bearer(sse_req *req, void *user) {
     if (sse_auth_bearer(req, "YW5uOnBhOnM")) sse_puts(sse_out(req), "in");
 }
 
+static void guard(sse_req *req, void *user) {
+    (void)user;
+    sse_puts(sse_out(req), "in");
+}
+
 static void allow(sse_req *req, void *user) { (void)req, (void)user; }
 
 static void open_stream(sse_req *req, void *user) {
@@ -118,15 +124,24 @@ static void setup(void) {
     CHECK(!sse_get(app, "/basic", basic, NULL) && !sse_get(app, "/bearer", bearer, NULL));
     CHECK(!sse_get(app, "/s/{id}", open_stream, NULL) && !sse_live(app, "/v/{id}", render, NULL));
     CHECK(!sse_monitor(app, "/_sse", allow, NULL));
+    o.allowed_origins = "https://app.example http://x.test:8080";
+    o.cors_origins = "https://cors.example null";
+    guarded = sse_app_new(&o);
+    CHECK(guarded && !sse_get(guarded, "/", guard, NULL) && !sse_post(guarded, "/", guard, NULL));
+}
+
+static int ask_of(sse_app *of, const char *request, const char *headers, const char *body,
+    sse_test_reply *reply) {
+    shown.len = 0;
+    memset(reply, 0, sizeof *reply);
+    CHECK(sse_test_request(of, request, headers, body, reply) == SSE_OK);
+    CHECK(reply->complete);
+    return reply->status;
 }
 
 /* A request whose answer is over; shown is then what its handler read. Returns the status. */
 static int ask(const char *request, const char *headers, const char *body, sse_test_reply *reply) {
-    shown.len = 0;
-    memset(reply, 0, sizeof *reply);
-    CHECK(sse_test_request(app, request, headers, body, reply) == SSE_OK);
-    CHECK(reply->complete);
-    return reply->status;
+    return ask_of(app, request, headers, body, reply);
 }
 
 static bool has(sse_str s, int from, int to) { /* a byte of these */
@@ -364,6 +379,126 @@ static void fuzz_auth(input *in) {
     sse_buf_free(&headers);
 }
 
+/* ---- pages of other origins: RFC 6454, Fetch 3.2 ---- */
+
+/* The name of a host, without a dot at its end, in small letters, and its port. False: none. */
+static bool read_host(sse_str s, char name[500], char port[100]) {
+    const char *end = s.ptr + s.len, *p = s.ptr, *colon;
+    char        inner[80];
+    uint8_t     bytes[16];
+    size_t      n, i;
+    if (!s.len || s.len > 400) return false;
+    if (*p == '[') {
+        const char *close = (const char *)memchr(p, ']', s.len);
+        n = close ? (size_t)(close - p) - 1 : sizeof inner;
+        if (n >= sizeof inner) return false;
+        memcpy(inner, p + 1, n);
+        inner[n] = '\0';
+        if (strlen(inner) != n || inet_pton(AF_INET6, inner, bytes) != 1) return false;
+        n += 2;
+        if (p + n < end && p[n] != ':') return false;
+        colon = p + n < end ? p + n : NULL;
+    } else {
+        colon = (const char *)memchr(p, ':', s.len);
+        n = colon ? (size_t)(colon - p) : s.len;
+        for (i = 0; i < n; i++)
+            if ((unsigned char)p[i] >= 0x80 ||
+                (!isalnum((unsigned char)p[i]) && !strchr("-._~", p[i])))
+                return false;
+        if (!n) return false;
+    }
+    for (i = 0; i < n; i++) name[i] = (char)tolower((unsigned char)p[i]);
+    name[n - (n > 1 && p[n - 1] == '.')] = '\0';
+    *port = '\0';
+    if (!colon) return true;
+    n = (size_t)(end - colon) - 1;
+    if (n > 9) return false; /* and is not asked for */
+    memcpy(port, colon + 1, n);
+    port[n] = '\0';
+    return strspn(port, "0123456789") == n && atol(n ? port : "0") <= 65535;
+}
+
+static bool same_host(sse_str origin, const char *name, const char *port) {
+    char        other[500], its_port[100];
+    const char *p = origin.ptr, *end = p + origin.len, *usual = "80";
+    size_t      n = 0;
+    while (p + n < end && p[n] != ':') n++;
+    if ((size_t)(end - p) < n + 3 || memcmp(p + n, "://", 3) || !n) return false;
+    if (n == 5 && !strncasecmp(p, "https", 5)) usual = "443";
+    if (!isalpha((unsigned char)*p) || (unsigned char)*p >= 0x80) return false;
+    while (n--)
+        if ((unsigned char)p[n] >= 0x80 || (!isalnum((unsigned char)p[n]) && !strchr("-._~", p[n])))
+            return false;
+    p = (const char *)memchr(p, ':', origin.len) + 3;
+    if (!read_host(sse__str(p, (size_t)(end - p)), other, its_port)) return false;
+    return !strcmp(name, other) && !strcmp(*port ? port : usual, *its_port ? its_port : usual);
+}
+
+static bool one_of(sse_str s, const char *a, const char *b) {
+    return (s.len == strlen(a) && !strncasecmp(s.ptr, a, s.len)) ||
+           (s.len == strlen(b) && !strncasecmp(s.ptr, b, s.len));
+}
+
+static void fuzz_guards(input *in) {
+    static const char *const methods[] = {"GET", "POST", "HEAD", "OPTIONS"};
+    static const char *const hosts[] = {"localhost", "127.0.0.1:80", "[::1]:8000", "a.localhost.",
+        "example.org", ""};
+    static const char *const origins[] = {"http://localhost", "https://cors.example",
+        "https://app.example", "http://x.test:8080", "null", "http://127.0.0.1",
+        "http://[::1]:8000", ""};
+    const unsigned           how = take(in), more = take(in), method = how % 4;
+    sse_buf        headers = {NULL, 0, 0, 0}, host = {NULL, 0, 0, 0}, origin = {NULL, 0, 0, 0};
+    sse_str        o;
+    sse_test_reply reply;
+    const char    *allow_origin;
+    char           name[500], port[100], line[40];
+    int            want = 200, got;
+    bool           local, cors;
+    sse_puts(&host, hosts[how / 4 % SSE__COUNT(hosts)]);
+    sse__put_str(&host, take_until(in, '\n'));
+    sse_puts(&origin, origins[more % SSE__COUNT(origins)]);
+    sse__put_str(&origin, take_until(in, '\n'));
+    (void)sse_buf_text(&host);
+    (void)sse_buf_text(&origin);
+    o = sse__str(origin.ptr, origin.len);
+    if (!plain_value(sse__str(host.ptr, host.len)) || !plain_value(o)) goto done;
+    if (host.len + origin.len > 800) goto done;
+    sse_printf(&headers, "Host: %s\n", host.ptr);
+    if (more & 8) sse_printf(&headers, "Origin: %s\n", origin.ptr);
+    if (more & 16) sse_printf(&headers, "Sec-Fetch-Site: %s\n", more & 32 ? "Cross-Site" : "none");
+    if (more & 64) sse_puts(&headers, "Access-Control-Request-Method: PUT\n");
+    snprintf(line, sizeof line, "%s /", methods[method]);
+    got = ask_of(guarded, line, sse_buf_text(&headers), method == 1 ? "" : NULL, &reply);
+    cors = more & 8 && one_of(o, "https://cors.example", "null");
+    if (!read_host(sse__str(host.ptr, host.len), name, port)) want = 400;
+    else {
+        size_t  n = strlen(name);
+        uint8_t bytes[4];
+        local = !strcmp(name, "localhost") || !strcmp(name, "[::1]") ||
+                (n > 10 && !strcmp(name + n - 10, ".localhost")) ||
+                (inet_pton(AF_INET, name, bytes) == 1 && bytes[0] == 127);
+        if (!local) want = 421;
+        else if (method == 3) want = 204;
+        else if (method == 1 && more & 8 && !cors && !same_host(o, name, port) &&
+                 !one_of(o, "https://app.example", "http://x.test:8080"))
+            want = 403;
+        else if (method == 1 && !(more & 8) && more & 16 && more & 32) want = 403;
+    }
+    if (got != want) fprintf(stderr, "%s\n%s%d, not %d\n", line, headers.ptr, got, want);
+    CHECK(got == want);
+    CHECK(want != 200 || method == 2 || !strcmp(reply.body, "in"));
+    allow_origin = sse_test_header(&reply, "Access-Control-Allow-Origin");
+    CHECK(want == 400 || want == 421 || !cors ? !allow_origin
+                                              : allow_origin && !strcmp(allow_origin, origin.ptr));
+    CHECK(!sse_test_header(&reply, "Access-Control-Allow-Methods") ==
+          !(allow_origin && method == 3 && more & 64));
+    sse_test_close(&reply);
+done:
+    sse_buf_free(&headers);
+    sse_buf_free(&host);
+    sse_buf_free(&origin);
+}
+
 /* ---- what the monitor makes of it ---- */
 
 static void fuzz_monitor(input *in) {
@@ -442,11 +577,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     in.at = (const uint8_t *)own;
     in.left = n;
     setup();
-    switch (take(&in) % 5) {
+    switch (take(&in) % 6) {
     case 0: fuzz_signals(&in); break;
     case 1: fuzz_form(&in); break;
     case 2: fuzz_head(&in); break;
     case 3: fuzz_auth(&in); break;
+    case 5: fuzz_guards(&in); break;
     default: fuzz_monitor(&in);
     }
     free(own);
