@@ -337,7 +337,7 @@ build/bench/fair: build/slow_fsync.so
 
 # The reference decoders that frames are read back with.
 build/replay/frame build/fuzz/frame build/bench/frame build/asan/combine: LIBS += -lbrotlidec -lz
-build/replay/server build/fuzz/server: LIBS += -lbrotlidec -lz
+build/replay/server build/fuzz/server build/replay/file build/fuzz/file: LIBS += -lbrotlidec -lz
 
 .PHONY: all run check test built portable layers sizes pictures bench outside mutants coverage \
     fuzz faults soak fresh format format-check install uninstall dist clean help

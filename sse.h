@@ -15140,31 +15140,39 @@ static bool sse__dir_hides(const sse__dir *dir, sse_str path) {
     return false;
 }
 
-/* Opens root/path+suffix: FL1. -1: not there, not plain, or outside; is_dir: a directory. */
+/* Opens root/path+suffix: FL1. -1: not there, not plain, or outside; or the compressed form of a
+   directory, which has none. is_dir: a directory. */
 static int sse__file_find(const sse__dir *dir, sse_str path, const char *suffix, struct stat *st,
                           bool *is_dir) {
     sse_buf      name = {NULL, 0, 0, SSE_OK};
     const size_t root = strlen(dir->root);
+    struct stat  plain;
     char        *real;
     int          fd = -1, why;
     sse_printf(&name, "%s/%.*s%s", dir->root, SSE_STR(path), suffix);
     errno = ENOMEM;
     real  = name.error ? NULL : realpath(sse_buf_text(&name), NULL);
-    sse_buf_free(&name);
     if (real && strncmp(real, dir->root, root) == 0 &&
         (real[root] == '/' || real[root] == '\0' || root == 1)) {
         fd  = sse__file_open(real, st);
         why = errno;
         *is_dir = fd < 0 && stat(real, st) == 0 && S_ISDIR(st->st_mode);
-        errno   = why;
+        name.ptr[name.len - strlen(suffix)] = '\0';
+        if (fd >= 0 && *suffix && stat(name.ptr, &plain) == 0 && S_ISDIR(plain.st_mode)) {
+            close(fd);
+            fd  = -1;
+            why = EISDIR;
+        }
+        errno = why;
     }
     free(real);
+    sse_buf_free(&name);
     return fd;
 }
 
-/* path: without its first slash. */
+/* path: without its first slash. The list itself is a directory, and has no compressed form. */
 static const sse_file *sse__file_listed(const sse_file *list, sse_str path, const char *suffix) {
-    for (; list->path; list++) {
+    for (; path.len && list->path; list++) {
         const char *name = list->path + (list->path[0] == '/');
         if (strncmp(name, path.ptr, path.len) == 0 && strcmp(name + path.len, suffix) == 0)
             return list;

@@ -5,7 +5,7 @@
 #include "../../sse.h"
 #include "fuzz.h"
 
-static sse_app *app;
+static sse_app *app, *far; /* far: whose log is elsewhere */
 static int      renders;
 static char     shown[8192]; /* by the last render, or the handler */
 
@@ -53,8 +53,52 @@ static void resume(sse_req *req, void *user) {
     sse_subscribe(sse_stream_open(req, NULL), "t");
 }
 
-enum { EVENTS = 8, KEPT = 5 };
-static char epoch[16];
+static void resume_elsewhere(sse_req *req, void *user) {
+    (void)user;
+    sse_subscribe(sse_stream_open(req, NULL), "far");
+}
+
+enum { EVENTS = 8, KEPT = 5, PAGE = 2 };
+static char              epoch[16];
+static const char *const logged[EVENTS] = {"1", "9-2", "9-2a", "9-010", "10-0", "10-9", "10-a",
+    "b"}; /* the ids of a log elsewhere, in its order */
+
+/* A second reader of ids: digits by their value, all else by byte. */
+static int order(const char *a, const char *b) {
+    for (;;) {
+        const size_t n = strspn(a, "0123456789"), m = strspn(b, "0123456789");
+        if (n && m) {
+            char x[400], y[400];
+            snprintf(x, sizeof x, "%0*d%.*s", 200 - (int)n, 0, (int)n,
+                a); /* as long as the other */
+            snprintf(y, sizeof y, "%0*d%.*s", 200 - (int)m, 0, (int)m, b);
+            if (strcmp(x, y)) return strcmp(x, y);
+            a += n;
+            b += m;
+        } else if (*a != *b || !*a) return (unsigned char)*a - (unsigned char)*b;
+        else a++, b++;
+    }
+}
+
+/* The log tells what follows, a page at a time; who begins, begins behind its end. */
+static void missed(sse_stream s, const char *name, const char *after, void *user) {
+    const char *last = after ? after : logged[EVENTS - 1];
+    sse_event   event;
+    char        data[16];
+    int         i, n = 0;
+    (void)user;
+    CHECK(!strcmp(name, "far"));
+    memset(&event, 0, sizeof event);
+    for (i = 0; after && i < EVENTS && n < PAGE; i++) {
+        if (order(logged[i], after) <= 0) continue;
+        snprintf(data, sizeof data, "n%d", i + 1);
+        event.id = last = logged[i];
+        event.data = data;
+        CHECK(sse_stream_send(s, &event) == SSE_OK);
+        n++;
+    }
+    CHECK(sse_replay_end(s, last) == SSE_OK);
+}
 
 static void setup(void) {
     sse_app_options   o;
@@ -88,6 +132,16 @@ static void setup(void) {
         snprintf(data, sizeof data, "n%d", i);
         event.id = i == 6 ? "mine-6" : NULL;
         CHECK(sse_publish(app, "t", &event) == SSE_OK);
+    }
+    far = sse_app_new(&o);
+    CHECK(far);
+    sse_get(far, "/far", resume_elsewhere, NULL);
+    topic.source = missed;
+    CHECK(sse_topic(far, "far", &topic) == SSE_OK);
+    for (i = 0; i < EVENTS; i++) {
+        snprintf(data, sizeof data, "n%d", i + 1);
+        event.id = logged[i];
+        CHECK(sse_publish(far, "far", &event) == SSE_OK);
     }
     CHECK(sse_test_request(app, "GET /t", NULL, NULL, &reply) == SSE_OK);
     CHECK(sscanf(reply.body, "id: %8[0-9a-f]-8\n\n", epoch) == 1);
@@ -148,16 +202,19 @@ static bool address_in(sse_str s, char out[INET6_ADDRSTRLEN]) {
     return inet_ntop(AF_INET6, bytes, out, INET6_ADDRSTRLEN) != NULL;
 }
 
+enum { MOST_FIELDS = 100 }; /* the default of max_headers */
+
 static void fuzz_peer(input *in) {
     const sse_str  text = take_text(in, in->left);
-    sse_str        lines[20];
+    sse_str        lines[MOST_FIELDS + 10];
     char           last[INET6_ADDRSTRLEN] = "127.0.0.1", mine[INET6_ADDRSTRLEN];
     sse_buf        headers = {NULL, 0, 0, 0};
     sse_test_reply reply;
-    int            n = 0, x = 0, i;
+    int            n = 0, x = 0, i, sent = 1; /* Host */
     sse_str        rest = text;
     memset(&reply, 0, sizeof reply);
-    while (rest.len && n < 20) { /* the first byte of a line: which field it is */
+    for (; rest.len && sent < MOST_FIELDS + 10;
+         sent++) { /* the first byte of a line: which field it is */
         const bool  forwarded = *rest.ptr & 1;
         const char *end = (const char *)memchr(rest.ptr, '\n', rest.len);
         sse_str     line = sse__str(rest.ptr + 1, end ? (size_t)(end - rest.ptr) : rest.len);
@@ -187,8 +244,8 @@ static void fuzz_peer(input *in) {
         else n--;
     }
     i = sse_test_request(app, "GET /peer", sse_buf_text(&headers), NULL, &reply);
-    CHECK(i == SSE_OK && reply.status == 200);
-    CHECK(strcmp(reply.body, last) == 0);
+    CHECK(i == SSE_OK && reply.status == (sent > MOST_FIELDS ? 431 : 200));
+    if (reply.status == 200) CHECK(strcmp(reply.body, last) == 0);
 done:
     sse_test_close(&reply);
     sse_buf_free(&headers);
@@ -302,16 +359,48 @@ static void fuzz_resume(input *in) {
     sse_buf_free(&url);
 }
 
+/* From memory or from the log, each comes once and in order, whatever the id is. */
+static void fuzz_resume_elsewhere(input *in) {
+    const unsigned k = take(in);
+    char           id[160], headers[200], want[600] = "";
+    sse_str        s = take_until(in, '\n');
+    sse_test_reply reply;
+    sse_stats      stats;
+    int            i, at = 0;
+    if (s.len > 140) s.len = 140;
+    snprintf(id, sizeof id, "%s%.*s", k < EVENTS ? logged[k] : "", SSE_STR(s));
+    for (i = 0; id[i]; i++)
+        if ((unsigned char)id[i] < 0x20 || id[i] == 0x7F) return;
+    if (!i || *id == ' ' || id[i - 1] == ' ') return;
+    memset(&reply, 0, sizeof reply);
+    snprintf(headers, sizeof headers, "Last-Event-ID: %s\n", id);
+    CHECK(sse_test_request(far, "GET /far", headers, NULL, &reply) == SSE_OK);
+    CHECK(reply.status == 200 && reply.open);
+    if (i > 127)
+        snprintf(want, sizeof want, "event: gap\ndata: {\"reason\":\"unknown\"}\n\nid: %s\n\n",
+            logged[EVENTS - 1]);
+    else
+        for (i = 0; i < EVENTS; i++)
+            if (order(logged[i], id) > 0)
+                at += snprintf(want + at, sizeof want - (size_t)at, "id: %s\ndata: n%d\n\n",
+                    logged[i], i + 1);
+    if (strcmp(reply.body, want)) fprintf(stderr, "for %s:\n%s--\n%s", id, reply.body, want);
+    CHECK(strcmp(reply.body, want) == 0);
+    sse_test_close(&reply);
+    CHECK(sse_stats_get(far, &stats) == SSE_OK && stats.streams == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     char *own = copy(bytes, n);
     input in;
     in.at = (const uint8_t *)own;
     in.left = n;
     setup();
-    switch (take(&in) % 3) {
+    switch (take(&in) % 4) {
     case 0: fuzz_peer(&in); break;
     case 1: fuzz_view(&in); break;
-    default: fuzz_resume(&in);
+    case 2: fuzz_resume(&in); break;
+    default: fuzz_resume_elsewhere(&in);
     }
     free(own);
     return 0;

@@ -1,11 +1,9 @@
-/* Fuzzes >>json. The first line of the input is the path, what follows it is the JSON.
-   `make fuzz` runs it; `make test` replays its corpus. */
+/* Fuzzes >>json, against a second reader. The first line of the input is the path, what follows it
+   is the JSON. `make fuzz` runs it; `make test` replays its corpus. */
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
-
-#define CHECK(x) ((x) ? (void)0 : abort())
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
+#include "tree.h"
 
 /* What C callers get is UTF-8 and no longer than the JSON. */
 static void check_text(sse_str value) {
@@ -19,6 +17,30 @@ static void check_text(sse_str value) {
         CHECK(sse__utf8_span(sse__text(text)) == strlen(text));
     }
     sse__arena_free(&arena);
+}
+
+/* Whether it is JSON, and where the path leads, says the second reader. */
+static void check_by_tree(sse_str json, const char *path, int error, int found, sse_str value) {
+    char       *text = sse__strdup(json);
+    tree       *all = json.len && memchr(json.ptr, 0, json.len) ? NULL : tree_of(text);
+    const tree *at = NULL;
+    sse__arena  arena = {0};
+    const char *decoded;
+    const bool  fine = all && is_utf8(text);
+    CHECK(error == (!fine                                 ? SSE_E_SYNTAX
+                       : tree_depth(all) > SSE_JSON_DEPTH ? SSE_E_FULL
+                                                          : SSE_OK) ||
+          (!fine && error == SSE_E_FULL)); /* of what is neither, the first is told */
+    if (!error && strlen(path) < 300) {
+        at = tree_at(all, path);
+        CHECK(found == (at ? SSE_OK : SSE_E_ABSENT));
+    }
+    if (at) CHECK(at->raw.ptr - text == value.ptr - json.ptr && at->raw.len == value.len);
+    if (at && at->kind == '"' && sse__json_to_text(&arena, value, &decoded) == SSE_OK)
+        CHECK(same(sse__text(decoded), sse__str(at->text, at->text_n)));
+    sse__arena_free(&arena);
+    tree_free(all);
+    SSE_FREE(text);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -43,6 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         CHECK(sse__json_check(value, &again) == SSE_OK); /* a value found is JSON of its own */
         check_text(value);
     }
+    if (size < 20000) check_by_tree(json, path ? path : "", error, found, value);
     free(path);
     return 0;
 }

@@ -50,7 +50,8 @@ static bool fails(const char *call) {
         int         how, error;
     } ways[] = {{"recv(", 0, EINTR}, {"recv(", 1, ECONNRESET}, {"send", 0, EINTR},
         {"send", 1, EPIPE}, {"accept(", 0, ECONNABORTED}, {"accept(", 1, EMFILE},
-        {"epoll_ctl(", 2, ENOSPC}, {"open(", 2, EMFILE}, {"pread(", 2, EIO}};
+        {"epoll_ctl(", 2, ENOSPC}, {"open(", 2, EMFILE}, {"pread(", 2, EIO}, {"write(", 2, ENOSPC},
+        {"fsync(", 2, EIO}, {"rename(", 2, EIO}};
     size_t i;
     if (!inside || !fail_call) return false;
     for (i = 0; i < sizeof ways / sizeof *ways; i++)
@@ -483,6 +484,26 @@ static void parts(sse_req *req, void *user) {
     sse_body_parts(req, part, NULL);
 }
 
+/* Bodies that become files: whole, or not at all, and each is told of once. */
+static int uploads, uploading;
+
+static void kept(sse_req *req, const sse_body_file *f, void *user) {
+    struct stat st;
+    CHECK(--uploading >= 0);
+    CHECK((stat(f->path, &st) == 0) == (f->error == SSE_OK));
+    if (f->error) return;
+    CHECK((unsigned long long)st.st_size == f->bytes && unlink(f->path) == 0);
+    sse_puts(sse_out(req), (const char *)user);
+}
+
+static void keep(sse_req *req, void *user) {
+    sse_body_file_options o;
+    memset(&o, 0, sizeof o);
+    o.field = user ? "a" : NULL;
+    o.user = (void *)(uintptr_t)(user ? "parts" : "read");
+    if (!sse_body_to_file(req, sse_fmt(req, "%s/up-%d", dir, ++uploads), kept, &o)) uploading++;
+}
+
 static void form(sse_req *req, void *user) {
     const char *a = sse_form(req, "a"), *c = sse_cookie(req, "c");
     (void)user;
@@ -617,6 +638,8 @@ static void start(void) {
     r.body_later = true;
     must(sse_route(app, "/in_place", in_place, NULL, &r));
     must(sse_route(app, "/parts", parts, NULL, &r));
+    if (kind == 2) must(sse_route(app, "/keep", keep, NULL, &r));
+    if (kind == 2) must(sse_route(app, "/keep_part", keep, file, &r));
     live.format = SSE_AS_DATA;
     live.min_interval_ms = flags & 512 ? 200 : 0;
     must(sse_live(app, "/v/{id}", render, &live));
@@ -839,18 +862,18 @@ static want request(sse_buf *out, unsigned which, unsigned how, browser *b) {
         break;
     case 11:
         sse_printf(out,
-            "POST /in_place?n=%d HTTP/1.1\r\nHost: localhost\r\nContent-Length: %u\r\n"
+            "POST /%s?n=%d HTTP/1.1\r\nHost: localhost\r\nContent-Length: %u\r\n"
             "\r\n",
-            n, 40u);
+            kind == 2 && how & 8 ? "keep" : "in_place", n, 40u);
         sse_puts(out, "0123456789012345678901234567890123456789");
         w.body = strdup("read");
         break;
     case 12:
         sse_printf(out,
-            "POST /parts?n=%d HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/"
+            "POST /%s?n=%d HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/"
             "form-data; boundary=B\r\nContent-Length: 75\r\n\r\n--B\r\nContent-"
             "Disposition: form-data; name=\"a\"; filename=\"f\"\r\n\r\nhello\r\n--B--",
-            n);
+            kind == 2 && how & 8 ? "keep_part" : "parts", n);
         w.body = strdup("parts");
         break;
     case 13:
@@ -1102,7 +1125,7 @@ static void free_server(void) {
     if (db) sse_db_close(db);
     db = NULL;
     deferred_now = 0;
-    CHECK(!paused);
+    CHECK(!paused && !uploading);
     for (i = 0; i <= requests; i++) CHECK(records[i].opened == records[i].closed);
 }
 

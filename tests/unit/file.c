@@ -120,6 +120,44 @@ static void one_file(void) {
     sse_app_free(app);
 }
 
+/* A compressed form is one of a file: a directory has none, whatever stands beside or in it. */
+static void no_form_of_directories(void) {
+    static const char *const accepts[] = {"Accept-Encoding: gzip\n", "Accept-Encoding: br\n", NULL};
+    static const sse_file    listed[] = {{"/.gz", "hidden", 6}, {"/.br", "hidden", 6},
+           {NULL, NULL, 0}};
+    sse_static_options       o;
+    sse_test_reply           r;
+    sse_app                 *app = sse_app_new(NULL);
+    char                     path[64];
+    size_t                   i;
+    memset(&o, 0, sizeof o);
+    memset(&r, 0, sizeof r);
+    snprintf(path, sizeof path, "%s/sub", dir);
+    mkdir(path, 0700);
+    put_file(".gz", "hidden");
+    put_file(".br", "hidden");
+    put_file("sub.gz", "of no file");
+    put_file("sub.br", "of no file");
+    put_file("alone.txt.gz", "as if compressed");
+    sse_static(app, "/f", dir, NULL);
+    o.files = listed;
+    sse_static(app, "/listed", NULL, &o);
+    for (i = 0; i < 3; i++) {
+        sse_test_request(app, "GET /f", accepts[i], NULL, &r);
+        ok(r.status == 301 && strcmp(sse_test_header(&r, "Location"), "./f/") == 0,
+            "the directory itself is at its path with a slash: no dotfile is its compressed form");
+        sse_test_request(app, "GET /f/sub", accepts[i], NULL, &r);
+        ok(r.status == 301 && strcmp(sse_test_header(&r, "Location"), "./sub/") == 0,
+            "... so is one below it, though a file of its name and .gz or .br is beside it");
+        sse_test_request(app, "GET /listed", accepts[i], NULL, &r);
+        is_int(r.status, 301, "... so is a list of files");
+    }
+    sse_test_request(app, "GET /f/alone.txt", accepts[0], NULL, &r);
+    is_str(r.body, "as if compressed", "a compressed form whose file is not there is sent");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
 int main(void) {
     static const char *const codings[] = {"gzip", "br"};
     sse_app                 *app;
@@ -128,6 +166,7 @@ int main(void) {
     if (!mkdtemp(dir)) return 1;
     make_files();
     one_file();
+    no_form_of_directories();
     app = dial_app(NULL);
     sse_get(app, "/file/{n}", send_file, dir);
     ok(compressed(app, 0, "gzip") && compressed(app, 0, "gzip"),
