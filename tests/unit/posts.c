@@ -191,8 +191,7 @@ static void unanswered(void) {
     is_int(sse_db_post(db, &others, "SELECT 1"), SSE_E_STATE, "another app posts too");
     is_int(sse_db_post(db, &o, "INSERT INTO t(id, txt) VALUES(1, 'x')"), 0, "nor for its failure");
     for (i = 0; i < 3000 && !strstr(logged, "sse_db_post: "); i++) turns(app, 1);
-    ok(strstr(logged, "UNIQUE constraint failed: t.id") != NULL, "which is logged: %s",
-        logged);
+    ok(strstr(logged, "UNIQUE constraint failed: t.id") != NULL, "which is logged: %s", logged);
     is_int(sse_db_exec(db, "DELETE FROM t"), 1, "the first one was done");
     for (i = 0; i < 3000 && db->posts; i++) turns(app, 1);
     is_int(sse_db_post(db, &others, "INSERT INTO t(id, txt) VALUES(1, 'x')"), 0,
