@@ -107,21 +107,19 @@ const watch = ({ frame }) => frame.evaluate(() => {
   document.head.append(Object.assign(document.createElement('style'),
     { textContent: '#board { display: none !important }' }))
   window.noted = { lines: {}, board: 0 }
-  const note = () => {
+  const note = changes => {
     for (const { textContent } of document.querySelectorAll('#feed p'))
       window.noted.lines[textContent] ??= Date.now()
-    const board = [...document.querySelectorAll('#board i')].map(cell => cell.className[1]).join('')
-    if (board !== window.noted.cells) window.noted.board = Date.now()
-    window.noted.cells = board
+    if (changes.some(({ target }) => target.closest?.('#board'))) window.noted.board = Date.now()
   }
-  note()
+  note([])
   new MutationObserver(note).observe(document.body,
     { subtree: true, childList: true, attributes: true, characterData: true })
 })
 
 const shown = ({ frame }) => frame.evaluate(() => ({
   lines: [...document.querySelectorAll('#feed p')].map(line => line.textContent).reverse(),
-  noted: { ...window.noted, cells: '' },
+  noted: window.noted,
   waits: document.getElementById('queue')?.textContent.trim() ?? '',
   draft: document.querySelector('input')?.value,
   away: Boolean(document.getElementById('trouble')?.checkVisibility()),
