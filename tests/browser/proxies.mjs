@@ -20,6 +20,9 @@ export const free_port = () => new Promise(done => {
   })
 })
 
+const running = new Set() // none outlives its test
+process.on('exit', () => running.forEach(child => child.kill('SIGKILL')))
+
 // A program that is given its configuration as conf(dir) and listens on port soon; dir has key.pem
 // and cert.pem for localhost.
 class Proxy {
@@ -43,7 +46,7 @@ class Proxy {
     this.child.stderr.setEncoding('utf8').on('data', text => { this.said += text })
     this.child.unref()
     this.child.stderr.unref()
-    process.on('exit', () => this.child.kill('SIGKILL'))
+    running.add(this.child)
     await until(async () => this.child.exitCode !== null || await answers(port),
       `${program} to listen`)
     assert.equal(this.child.exitCode, null, this.said)
@@ -53,6 +56,7 @@ class Proxy {
   async stop(signal) {
     this.child.kill(signal)
     await this.ended
+    running.delete(this.child)
     rmSync(this.dir, { recursive: true, force: true })
   }
 }

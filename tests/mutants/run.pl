@@ -118,8 +118,12 @@ sub limit {
     if (!defined $needed{$test}) {
         rename "$dir/sse.h", "$dir/mutant.h";
         write_file("$dir/sse.h", $of->{text});
-        my $began = time;
-        my $how   = judge($dir, $test, \@tcc, 300);
+        my ($began, $how);
+        for (1 .. 3) { # a busy machine may be too slow for it, once
+            $began = time;
+            $how   = judge($dir, $test, \@tcc, 300);
+            last if $how eq 'lives';
+        }
         die "$test $how without a mutant: $dir/log\n" if $how ne 'lives';
         $needed{$test} = time - $began;
         rename "$dir/mutant.h", "$dir/sse.h";
