@@ -6,8 +6,8 @@
 #                                 before counted, JOBS=2 programs at a time
 #
 # Each test is built with counters, in a copy, and runs; the counts of all of them are added. What
-# is in asserts does not count, nor do the checks of SSE_DEBUG_CHECKS: they are off, as the compiler
-# counts the line behind an assert as not reached.
+# is in asserts does not count, nor do the checks of SSE_DEBUG_CHECKS. An assert that fails is a
+# signal here: behind a call that never returns, the compiler counts a line as not reached.
 use strict;
 use warnings;
 use lib 'tests/mutants';
@@ -22,8 +22,9 @@ my $tmp  = tempdir('/tmp/mXXXX', CLEANUP => 1);
 my @libs = (libraries(), '-lbrotlidec', '-lz');
 my ($llvm) = grep { -x "/usr/bin/llvm-cov$_" } '', map { "-$_" } reverse 14 .. 25;
 defined $llvm or die "llvm-cov is not there: apt install llvm\n";
-my @clang = ('clang', '-w', '-std=c11', '-O0', '-DSSE_STATIC', '-DSSE_DEBUG_CHECKS', '-I.',
-    '-DSSE_ASSERT(x)=((void)(x))', '-fcoverage-mapping', '-fprofile-update=atomic');
+my @clang = ('clang', '-w', '-std=c11', '-O0', '-DSSE_STATIC', '-DSSE_DEBUG_CHECKS',
+    '-DSSE_ASSERT(x)=((x)?(void)0:(void)raise(6))', '-I.', '-fcoverage-mapping',
+    '-fprofile-update=atomic');
 my $here = $$;
 $SIG{INT} = $SIG{TERM} = sub { exit 1 };
 
@@ -64,6 +65,7 @@ my @tests = $ENV{TESTS} ? split ' ', $ENV{TESTS}
 sub programs { # that a test runs: [source, program, more]
     my ($test) = @_;
     my ($name) = $test =~ m{(\w+)\.[\w.]+$};
+    return [$test, "unit/$name"], [$test, "unit/poll_$name", '-DSSE_USE_POLL'] if $name eq 'loop';
     return [$test, "unit/$name"] if $test =~ /^tests.unit/;
     return [$test, "unit/$name", '-fsanitize=address', $test eq $cases ? @wraps : ()]
         if $test =~ /faults.\w+\.c/; # whose allocator is the sanitizer's
@@ -90,7 +92,7 @@ sub commands { # by which it runs
         if $test =~ /\.t$/;
     return [$program], [$program, 'all', 'malloc'] if $test eq $cases;
     return ['env', 'CPU_SECONDS=5', $program] if $test =~ /combine/;
-    return [$program];
+    return map { ["build/$_->[1]"] } programs($test);
 }
 
 # ---- builds ----

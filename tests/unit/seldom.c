@@ -424,6 +424,76 @@ static void no_requests(void) {
     is_int(living, 0, "no memory is");
 }
 
+static void typed(sse_req *req, void *user) {
+    (void)user;
+    IS(sse_set_type(req, "text/x-own"), 0);
+}
+
+static void typed_file(sse_req *req, void *user) {
+    IS(sse_set_type(req, "text/x-own"), 0);
+    IS(sse_send_file(req, (const char *)user, NULL), 0);
+}
+
+static void directories(void) {
+    char               dir[] = "/tmp/sse-seldom-XXXXXX", file[40];
+    sse_static_options o;
+    sse_app           *app = app_new();
+    FILE              *f;
+    memset(&o, 0, sizeof o);
+    o.no_index = true;
+    if (!mkdtemp(dir)) return;
+    snprintf(file, sizeof file, "%s/index.html", dir);
+    f = fopen(file, "w");
+    ok(f && fputs("index", f) >= 0 && fclose(f) == 0, "a file");
+    is_int(sse_static(app, "/d", dir, NULL), 0, "its directory");
+    is_int(sse_static(app, "/bare", dir, &o), 0, "without an index");
+    is_int(sse_before(app, "/d/index.html", typed, NULL), 0, "a hook that says its type");
+    sse_get(app, "/typed", typed_file, file);
+    ask(app, "GET /d/", NULL, NULL, 200, "index");
+    ask(app, "GET /bare/", NULL, NULL, 404, NULL);
+    ask(app, "GET /bare", NULL, NULL, 404, NULL);
+    ask(app, "GET /bare/index.html", NULL, NULL, 200, "index");
+    ask(app, "OPTIONS /d/index.html", NULL, NULL, 204, "");
+    ask(app, "GET /d/index.html", NULL, NULL, 200, "index");
+    is_str(sse_test_header(&r, "Content-Type"), "text/x-own", "what a hook said stays");
+    ask(app, "GET /typed", NULL, NULL, 200, "index");
+    is_str(sse_test_header(&r, "Content-Type"), "text/x-own", "... and what a handler said");
+    sse_test_close(&r);
+    sse_app_free(app);
+    ok(unlink(file) == 0 && rmdir(dir) == 0, "the directory goes");
+}
+
+static void origins(void) {
+    sse_app_options o;
+    sse_app        *app;
+    memset(&o, 0, sizeof o);
+    o.on_log = on_log;
+    o.cors_origins = "https://a.example";
+    o.cors_credentials = true;
+    app = sse_app_new(&o);
+    sse_get(app, "/above", above, NULL);
+    ask(app, "OPTIONS /above",
+        "Origin: https://a.example\nAccess-Control-Request-Method: GET\n"
+        "Access-Control-Request-Headers: x-a\n",
+        NULL, 204, "");
+    is_str(sse_test_header(&r, "Access-Control-Allow-Origin"), "https://a.example", "who may");
+    is_str(sse_test_header(&r, "Access-Control-Allow-Credentials"), "true", "... with cookies");
+    is_str(sse_test_header(&r, "Access-Control-Allow-Methods"), "GET", "... by this method");
+    is_str(sse_test_header(&r, "Access-Control-Allow-Headers"), "x-a", "... with this field");
+    ask(app, "OPTIONS /above", "Origin: https://a.example\nAccess-Control-Request-Method: GET\n",
+        NULL, 204, "");
+    ok(!sse_test_header(&r, "Access-Control-Allow-Headers"), "no field is asked for");
+    ask(app, "OPTIONS /above", "Origin: https://a.example\n", NULL, 204, NULL);
+    ok(!sse_test_header(&r, "Access-Control-Allow-Methods"), "nor a method");
+    ask(app, "GET /above", "Origin: https://a.example\nAccess-Control-Request-Method: GET\n", NULL,
+        500, NULL);
+    is_str(sse_test_header(&r, "Access-Control-Allow-Origin"), "https://a.example", "a read");
+    ask(app, "GET /above", "Origin: https://b.example\n", NULL, 500, NULL);
+    ok(!sse_test_header(&r, "Access-Control-Allow-Origin"), "another origin may not");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
 int main(void) {
     requests();
     files();
@@ -432,5 +502,7 @@ int main(void) {
     uses();
     access_log();
     setting_up();
+    directories();
+    origins();
     return tap_done();
 }
