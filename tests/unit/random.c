@@ -8,9 +8,14 @@ static int fail_next(void);
 #include "../tap.h"
 #include <sys/wait.h>
 
-static int fails, fail_errno; /* that many of the calls to come fail */
+static int         fails, fail_errno; /* that many of the calls to come fail */
+static const char *plan = "";         /* of those before: x fails, i is interrupted, . neither */
 
 static int fail_next(void) {
+    if (*plan) {
+        errno = *plan == 'i' ? EINTR : fail_errno;
+        return *plan++ != '.';
+    }
     if (fails <= 0) return 0;
     fails--;
     errno = fail_errno;
@@ -117,6 +122,17 @@ int main(void) {
     ok(!sse__random(&byte, 1), "neither call nor file: false"); /* SY1 */
     fails = 0;
     ok(sse__random(&byte, 0), "no bytes are always to be had");
+#if defined(__linux__) && defined(__has_include)
+    plan = "x.x";
+    ok(!sse__random(&byte, 1) && !*plan, "a file that cannot be read: false");
+    plan = "x.i";
+    ok(looks_random(0, ENOSYS) && !*plan, "... unless that was interrupted");
+    plan = "x";
+    ok(sse__boot() == 0 && !*plan, "the start of a machine that cannot be asked is unknown");
+    plan = ".x";
+    ok(sse__boot() == 0 && !*plan, "... or read");
+    ok(sse__boot() != 0 && sse__boot() == sse__boot(), "else it is one number");
+#endif
     test_keys_of_maps();
     return tap_done();
 }

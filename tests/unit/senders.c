@@ -1,9 +1,16 @@
 /* Threads that write for the loop: what they send is what the loop would have sent. Here even one
    connection is sent by them. */
+#define _DEFAULT_SOURCE
 #ifndef SSE_DEBUG_CHECKS
 #define SSE_DEBUG_CHECKS
 #endif
 #define SSE__SENDERS_MIN 1
+#if !defined(SSE_NO_THREADS)
+#include <pthread.h>
+static int threads_left = 1000; /* that the system starts */
+#define pthread_create(t, a, fn, user) \
+    (threads_left-- > 0 ? pthread_create(t, a, fn, user) : EAGAIN)
+#endif
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -167,6 +174,29 @@ static void threads_come_and_go(void) {
     is_int(threads_of_process(), before, "the app takes them along");
 }
 
+/* The system starts fewer threads than were asked for: those, or the loop alone, send all. */
+static void few_threads(void) {
+    int few, i;
+    for (few = 0; few < 3; few++) {
+        sse_app *app = senders_app(4);
+        client  *c;
+        char     text[16];
+        opening = news;
+        c = dial(app, "/s", NULL);
+        threads_left = few;
+        for (i = 0; i < 5; i++) {
+            snprintf(text, sizeof text, "%d", i);
+            say(app, "news", text);
+            turns(app, 5);
+        }
+        threads_left = 1000;
+        is_int(app->net->senders->started, few, "threads of four that were asked for");
+        is_int(app->net->senders->wanted, few, "... no more are tried");
+        ok(in_order(c, 5), "... all is sent, once and in order");
+        dial_free(app);
+    }
+}
+
 static void forked(void) { /* SN4 */
     sse_app *app = senders_app(2);
     client  *c;
@@ -226,6 +256,7 @@ int main(void) {
     one_is_slow();
     newer_in_the_same_pass();
     threads_come_and_go();
+    few_threads();
     forked();
 #endif
     options_are_checked();
