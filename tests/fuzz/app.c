@@ -9,9 +9,17 @@ static sse_app *app, *far; /* far: whose log is elsewhere */
 static int      renders;
 static char     shown[8192]; /* by the last render, or the handler */
 
+/* One line, whatever a peer sent; and nothing of a target ends the quotes of its access log. */
 static void silent(int level, const char *line, void *user) {
-    (void)level, (void)user;
-    CHECK(strcspn(line, "\r\n") == strlen(line)); /* one line, whatever a peer sent */
+    const char *p = strstr(line, " +0000] \"");
+    (void)user;
+    CHECK(strcspn(line, "\r\n") == strlen(line));
+    if (level != SSE_LOG_INFO || !p) return;
+    for (p += 9; *p != '"'; p++) {
+        CHECK(*p >= ' ' && *p < 0x7F);
+        if (*p == '\\') p++;
+    }
+    CHECK(p[-1] == '1' && p[1] == ' ' && strspn(p + 1, "0123456789 ") == strlen(p + 1));
 }
 
 static void show(const char *a, const char *b, const char *c) {
@@ -120,6 +128,7 @@ static void setup(void) {
     app = sse_app_new(&o);
     CHECK(app);
     live.query = "a bc";
+    CHECK(sse_log_access(app) == SSE_OK);
     sse_get(app, "/peer", peer, NULL);
     sse_get(app, "/t", resume, NULL);
     sse_get(app, "/r/{id}", route, NULL);
