@@ -53,6 +53,7 @@ static void each(sse_req *req, sse_buf *html, void *user) {
 
 static void peer(sse_req *req, void *user) {
     (void)user;
+    sse_set_cookie(req, "c", "v", NULL); /* for TLS alone, where it came by that */
     sse_puts(sse_out(req), sse_peer(req));
 }
 
@@ -211,6 +212,25 @@ static bool address_in(sse_str s, char out[INET6_ADDRSTRLEN]) {
     return inet_ntop(AF_INET6, bytes, out, INET6_ADDRSTRLEN) != NULL;
 }
 
+/* Whether the nearest proxy was asked over TLS: the last element of the last line says so. */
+static bool says_https(sse_str line) {
+    const char *comma = line.len ? (const char *)memrchr(line.ptr, ',', line.len) : NULL;
+    sse_str     rest = line, one, name;
+    if (comma) rest = sse__str(comma + 1, line.len - (size_t)(comma + 1 - line.ptr));
+    while (rest.len) {
+        const char *semi = (const char *)memchr(rest.ptr, ';', rest.len), *is;
+        one = sse__str(rest.ptr, semi ? (size_t)(semi - rest.ptr) : rest.len);
+        rest = semi ? sse__str(semi + 1, rest.len - one.len - 1) : sse__str("", 0);
+        is = one.len ? (const char *)memchr(one.ptr, '=', one.len) : NULL;
+        name = strip(sse__str(one.ptr, is ? (size_t)(is - one.ptr) : one.len));
+        if (!sse__is_word(name, "proto")) continue;
+        if (!is) return false;
+        one = strip(sse__str(is + 1, one.len - (size_t)(is + 1 - one.ptr)));
+        return sse__is_word(one, "https");
+    }
+    return false;
+}
+
 enum { MOST_FIELDS = 100 }; /* the default of max_headers */
 
 static void fuzz_peer(input *in) {
@@ -221,6 +241,8 @@ static void fuzz_peer(input *in) {
     sse_test_reply reply;
     int            n = 0, x = 0, i, sent = 1; /* Host */
     sse_str        rest = text;
+    bool           https = false;
+    const char    *cookie;
     memset(&reply, 0, sizeof reply);
     for (; rest.len && sent < MOST_FIELDS + 10;
          sent++) { /* the first byte of a line: which field it is */
@@ -237,6 +259,7 @@ static void fuzz_peer(input *in) {
                 goto done;
         sse_printf(&headers, "%s: %.*s\n", forwarded ? "Forwarded" : "x-forwarded-For",
             SSE_STR(line));
+        if (forwarded) https = says_https(line);
         if (!forwarded && !x++) n = 0; /* the older form counts alone, where it is there */
         if (!forwarded || !x) lines[n++] = strip(line);
     }
@@ -254,7 +277,9 @@ static void fuzz_peer(input *in) {
     }
     i = sse_test_request(app, "GET /peer", sse_buf_text(&headers), NULL, &reply);
     CHECK(i == SSE_OK && reply.status == (sent > MOST_FIELDS ? 431 : 200));
-    if (reply.status == 200) CHECK(strcmp(reply.body, last) == 0);
+    if (reply.status != 200) goto done;
+    cookie = sse_test_header(&reply, "Set-Cookie");
+    CHECK(strcmp(reply.body, last) == 0 && cookie && !!strstr(cookie, "; Secure") == https);
 done:
     sse_test_close(&reply);
     sse_buf_free(&headers);
