@@ -9,9 +9,17 @@ static sse_app *app, *far; /* far: whose log is elsewhere */
 static int      renders;
 static char     shown[8192]; /* by the last render, or the handler */
 
+/* One line, whatever a peer sent; and nothing of a target ends the quotes of its access log. */
 static void silent(int level, const char *line, void *user) {
-    (void)level, (void)user;
-    CHECK(strcspn(line, "\r\n") == strlen(line)); /* one line, whatever a peer sent */
+    const char *p = strstr(line, " +0000] \"");
+    (void)user;
+    CHECK(strcspn(line, "\r\n") == strlen(line));
+    if (level != SSE_LOG_INFO || !p) return;
+    for (p += 9; *p != '"'; p++) {
+        CHECK(*p >= ' ' && *p < 0x7F);
+        if (*p == '\\') p++;
+    }
+    CHECK(p[-1] == '1' && p[1] == ' ' && strspn(p + 1, "0123456789 ") == strlen(p + 1));
 }
 
 static void show(const char *a, const char *b, const char *c) {
@@ -45,6 +53,7 @@ static void each(sse_req *req, sse_buf *html, void *user) {
 
 static void peer(sse_req *req, void *user) {
     (void)user;
+    sse_set_cookie(req, "c", "v", NULL); /* for TLS alone, where it came by that */
     sse_puts(sse_out(req), sse_peer(req));
 }
 
@@ -120,6 +129,7 @@ static void setup(void) {
     app = sse_app_new(&o);
     CHECK(app);
     live.query = "a bc";
+    CHECK(sse_log_access(app) == SSE_OK);
     sse_get(app, "/peer", peer, NULL);
     sse_get(app, "/t", resume, NULL);
     sse_get(app, "/r/{id}", route, NULL);
@@ -202,6 +212,25 @@ static bool address_in(sse_str s, char out[INET6_ADDRSTRLEN]) {
     return inet_ntop(AF_INET6, bytes, out, INET6_ADDRSTRLEN) != NULL;
 }
 
+/* Whether the nearest proxy was asked over TLS: the last element of the last line says so. */
+static bool says_https(sse_str line) {
+    const char *comma = line.len ? (const char *)memrchr(line.ptr, ',', line.len) : NULL;
+    sse_str     rest = line, one, name;
+    if (comma) rest = sse__str(comma + 1, line.len - (size_t)(comma + 1 - line.ptr));
+    while (rest.len) {
+        const char *semi = (const char *)memchr(rest.ptr, ';', rest.len), *is;
+        one = sse__str(rest.ptr, semi ? (size_t)(semi - rest.ptr) : rest.len);
+        rest = semi ? sse__str(semi + 1, rest.len - one.len - 1) : sse__str("", 0);
+        is = one.len ? (const char *)memchr(one.ptr, '=', one.len) : NULL;
+        name = strip(sse__str(one.ptr, is ? (size_t)(is - one.ptr) : one.len));
+        if (!sse__is_word(name, "proto")) continue;
+        if (!is) return false;
+        one = strip(sse__str(is + 1, one.len - (size_t)(is + 1 - one.ptr)));
+        return sse__is_word(one, "https");
+    }
+    return false;
+}
+
 enum { MOST_FIELDS = 100 }; /* the default of max_headers */
 
 static void fuzz_peer(input *in) {
@@ -212,6 +241,8 @@ static void fuzz_peer(input *in) {
     sse_test_reply reply;
     int            n = 0, x = 0, i, sent = 1; /* Host */
     sse_str        rest = text;
+    bool           https = false;
+    const char    *cookie;
     memset(&reply, 0, sizeof reply);
     for (; rest.len && sent < MOST_FIELDS + 10;
          sent++) { /* the first byte of a line: which field it is */
@@ -228,6 +259,7 @@ static void fuzz_peer(input *in) {
                 goto done;
         sse_printf(&headers, "%s: %.*s\n", forwarded ? "Forwarded" : "x-forwarded-For",
             SSE_STR(line));
+        if (forwarded) https = says_https(line);
         if (!forwarded && !x++) n = 0; /* the older form counts alone, where it is there */
         if (!forwarded || !x) lines[n++] = strip(line);
     }
@@ -245,7 +277,9 @@ static void fuzz_peer(input *in) {
     }
     i = sse_test_request(app, "GET /peer", sse_buf_text(&headers), NULL, &reply);
     CHECK(i == SSE_OK && reply.status == (sent > MOST_FIELDS ? 431 : 200));
-    if (reply.status == 200) CHECK(strcmp(reply.body, last) == 0);
+    if (reply.status != 200) goto done;
+    cookie = sse_test_header(&reply, "Set-Cookie");
+    CHECK(strcmp(reply.body, last) == 0 && cookie && !!strstr(cookie, "; Secure") == https);
 done:
     sse_test_close(&reply);
     sse_buf_free(&headers);
