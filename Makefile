@@ -94,6 +94,10 @@ mutants: ## put N=100 faults into sse.h and see the tests fail: SEED= SECTION= (
 	@sh tests/setup.sh test
 	@perl tests/mutants/run.pl
 
+model: ## check the protocol of resuming, in all orders of what may happen, with spin (minutes)
+	@sh tests/setup.sh test
+	@FOLLOWS=1,2 prove --timer tests/model/model.t
+
 coverage: ## count the lines and branches that the tests reach, by section (minutes)
 	@sh tests/setup.sh test
 	@perl tests/coverage/run.pl
@@ -339,5 +343,5 @@ build/bench/fair: build/slow_fsync.so
 build/replay/frame build/fuzz/frame build/bench/frame build/asan/combine: LIBS += -lbrotlidec -lz
 build/replay/server build/fuzz/server build/replay/file build/fuzz/file: LIBS += -lbrotlidec -lz
 
-.PHONY: all run check test built portable layers sizes pictures bench outside mutants coverage \
-    fuzz faults soak fresh format format-check install uninstall dist clean help
+.PHONY: all run check test built portable layers sizes pictures bench outside mutants model \
+    coverage fuzz faults soak fresh format format-check install uninstall dist clean help
