@@ -5984,7 +5984,7 @@ static const char *sse__mime(sse_str path) {
 
 /*==========================================================================
   >>http   request head, chunked bodies, paths                       [pure]
-  Uses: >>field >>text >>base           Tests: tests/unit/http.c
+  Uses: >>field >>text >>base           Tests: tests/unit/http.c tests/fuzz/http.c
   H1  Every slice lies inside the bytes scanned so far, and its bytes are
       of the class that its place allows.
   H2  However the bytes are cut into feeds, result, slices and status are
