@@ -118,7 +118,7 @@ static int setup(sse_app *app) {
     MAY(sse_post(app, "/form", form, NULL));
     MAY(sse_post(app, "/signals", signals, NULL));
     MAY(sse_get(app, "/stream", stream, NULL));
-    MAY(sse_before(app, "/hello", hook, "ann"));
+    MAY(sse_before(app, "/hello", hook, (void *)"ann"));
     MAY(sse_static(app, "/files", no_dir, &files));
     MAY(sse_live(app, "/view/{id}", view, &live));
     MAY(sse_live_each(app, "/each", each, NULL));

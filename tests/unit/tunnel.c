@@ -114,8 +114,8 @@ static void ends(void) {
     is_str(sse_tunnel_url(t, 0), "https://a.example", "the loop reads what it says, too");
     ok(strstr(logged, "tunnel at https://a.example\n") && strstr(logged, "agent ended: bye\n"),
         "as the log tells");
-    t = (sse_tunnel_stop(t), NULL);
     sse_tunnel_stop(t);
+    sse_tunnel_stop(NULL);
     ok(!sse_tunnel_url(NULL, 10), "no tunnel, no address");
     dial_free(app);
     is_int(descriptors(), before, "no descriptor is left");
