@@ -91,7 +91,7 @@ test('40 MB up and down', async () => {
     const reply = await request(front, 'GET', '/big?kb=40000')
     assert.deepEqual([reply.status, reply.body.length], [200, 40000 * 1024], how)
   }
-})
+}, 240000)
 
 test('the client is the one that the proxy names', async () => {
   const peer = async (front, headers) =>
