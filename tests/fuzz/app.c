@@ -160,12 +160,6 @@ static void setup(void) {
 
 /* ---- who sent it ---- */
 
-static sse_str strip(sse_str s) {
-    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) s.ptr++, s.len--;
-    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t')) s.len--;
-    return s;
-}
-
 /* The address in an element, as inet_ntop writes it. False: there is none. */
 static bool address_in(sse_str s, char out[INET6_ADDRSTRLEN]) {
     unsigned char bytes[16];
@@ -426,9 +420,7 @@ static void fuzz_resume_elsewhere(input *in) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     char *own = copy(bytes, n);
-    input in;
-    in.at = (const uint8_t *)own;
-    in.left = n;
+    input in = input_of(own, n);
     setup();
     switch (take(&in) % 4) {
     case 0: fuzz_peer(&in); break;

@@ -227,9 +227,7 @@ static void fuzz_agent(input *in) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     char *own = copy(bytes, n);
-    input in;
-    in.at = (const uint8_t *)own;
-    in.left = n;
+    input in = input_of(own, n);
     switch (take(&in) % 3) {
     case 0: fuzz_lines(&in); break;
     case 1: fuzz_written_lines(&in); break;

@@ -571,9 +571,7 @@ done:
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     char *own = copy(bytes, n);
-    input in;
-    in.at = (const uint8_t *)own;
-    in.left = n;
+    input in = input_of(own, n);
     setup();
     if (take(&in) % 2) fuzz_upload(&in);
     else fuzz_static(&in);

@@ -97,12 +97,6 @@ static bool token(sse_str s) {
     return s.len > 0;
 }
 
-static sse_str strip(sse_str s) {
-    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) s.ptr++, s.len--;
-    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t')) s.len--;
-    return s;
-}
-
 static void fuzz_cookies(input *in) {
     const sse_str s = take_text(in, in->left);
     sse_str       rest = s, name, value;
@@ -310,9 +304,7 @@ static void fuzz_parts(input *in) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     char *own = copy(bytes, n);
-    input in;
-    in.at = (const uint8_t *)own;
-    in.left = n;
+    input in = input_of(own, n);
     switch (take(&in) % 7) {
     case 0: fuzz_query(&in); break;
     case 1: fuzz_written_query(&in); break;

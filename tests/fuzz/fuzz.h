@@ -28,6 +28,13 @@ typedef struct input {
     size_t         left;
 } input;
 
+static input input_of(const char *bytes, size_t n) {
+    input in;
+    in.at = (const uint8_t *)bytes;
+    in.left = n;
+    return in;
+}
+
 static unsigned take(input *in) {
     if (!in->left) return 0;
     in->left--;
@@ -59,5 +66,12 @@ static sse_str take_until(input *in, int byte) {
 
 static bool same(sse_str a, sse_str b) {
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+/* Without the spaces and tabs around it. */
+static sse_str strip(sse_str s) {
+    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) s.ptr++, s.len--;
+    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t')) s.len--;
+    return s;
 }
 #endif

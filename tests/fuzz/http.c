@@ -34,12 +34,6 @@ static bool token(sse_str s) {
     return s.len > 0;
 }
 
-static sse_str strip(sse_str s) {
-    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) s.ptr++, s.len--;
-    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t')) s.len--;
-    return s;
-}
-
 static bool word(sse_str s, const char *w) {
     return s.len == strlen(w) && !strncasecmp(s.ptr, w, s.len);
 }

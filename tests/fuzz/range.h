@@ -10,12 +10,6 @@ static sse_str before(sse_str *rest, char c) {
     return s;
 }
 
-static sse_str strip(sse_str s) {
-    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) s.ptr++, s.len--;
-    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t')) s.len--;
-    return s;
-}
-
 static bool is(sse_str s, const char *word) {
     return s.len == strlen(word) && strncasecmp(s.ptr ? s.ptr : "", word, s.len) == 0;
 }

@@ -571,9 +571,7 @@ static void fuzz_monitor(input *in) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     char *own = copy(bytes, n);
-    input in;
-    in.at = (const uint8_t *)own;
-    in.left = n;
+    input in = input_of(own, n);
     setup();
     switch (take(&in) % 6) {
     case 0: fuzz_signals(&in); break;

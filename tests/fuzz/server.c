@@ -1261,9 +1261,7 @@ static void make_directory(void) {
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n) {
     char *own = copy(bytes, n);
     int   before, i;
-    input in;
-    in.at = (const uint8_t *)own;
-    in.left = n;
+    input in = input_of(own, n);
     telling = getenv("TELL") != NULL;
     before = descriptors();
     memset(published, 0, sizeof published);
