@@ -17,10 +17,19 @@ export const root = fileURLToPath(new URL('../../', import.meta.url))
 export const sleep = ms => new Promise(done => setTimeout(done, ms))
 
 // A test that hangs fails after a minute; a file that hangs ends after ten. SLOW=20, for emulated
-// machines: twenty minutes, and two hours; SLOW=1: five, and as long. No server outlives its test.
+// machines: twenty minutes, and two hours; SLOW=1: five, and as long. A test that fails ends the
+// servers it started, so that no stream of theirs keeps the file from its end.
 export const patience = process.env.SLOW ? Math.max(5, Number(process.env.SLOW)) : 1
 export const test = (name, fn, more_ms = 0) =>
-  node_test(name, { timeout: (60000 + more_ms) * patience }, fn)
+  node_test(name, { timeout: (60000 + more_ms) * patience }, async t => {
+    const others = new Set(servers)
+    let passed = false
+    t.signal.addEventListener('abort', () => {
+      if (!passed) for (const server of servers) if (!others.has(server)) server.child.kill('SIGKILL')
+    })
+    await fn(t)
+    passed = true
+  })
 
 // A test about a part of the library. WITHOUT=MACRO: by that it has been left out of the server.
 export const test_of = (macro, name, fn) => process.env.WITHOUT !== macro ? test(name, fn)
