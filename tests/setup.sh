@@ -271,6 +271,7 @@ if [ "$for_what" = test ]; then
     # Chromium below, and Firefox is left out.
     if ! grep -qs '^ID=ubuntu' /etc/os-release; then
         lacks chromium command -v chromium
+        lacks chromium-headless-shell command -v chromium-headless-shell
         lacks firefox-esr command -v firefox-esr
     fi
 fi
@@ -303,7 +304,7 @@ if ! node_is_recent; then
     exit 1
 fi
 npm_installed tests build/node
-if ! command -v chromium >/dev/null && [ ! -d build/browsers ]; then
+if ! command -v chromium-headless-shell >/dev/null && [ ! -d build/browsers ]; then
     echo "Installing with playwright to build/browsers: chromium (the system's is a snap, or none)"
     rm -rf build/browsers.new
     PLAYWRIGHT_BROWSERS_PATH="$PWD/build/browsers.new" \

@@ -9,7 +9,7 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { after, before } from 'node:test'
 import { request, root, Server, sleep, test, until } from '../wire/wire.mjs'
-import { launch, launch_firefox, visit } from './browser.mjs'
+import { launch_whole, launch_firefox, visit } from './browser.mjs'
 import { caddy, caddy_site, free_port, nginx, nginx_site, programs } from './proxies.mjs'
 
 const { EventSource } = createRequire(path.join(root, 'build/node/'))('eventsource')
@@ -158,7 +158,7 @@ before(async () => {
   await open_ways()
   const wanted = (process.env.BROWSERS ?? 'chromium,firefox').split(',')
   if (wanted.includes('chromium')) {
-    const chromium = await launch('--ignore-certificate-errors',
+    const chromium = await launch_whole('--ignore-certificate-errors',
       '--host-resolver-rules=MAP *.localhost 127.0.0.1, MAP localhost 127.0.0.1',
       '--disable-features=IsolateOrigins,site-per-process', '--disable-site-isolation-trials')
     browsers.push(chromium)

@@ -21,11 +21,13 @@ const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', 
   '--disable-background-networking',
   '--disable-component-update', '--disable-sync']
 
-// with a new profile, removed when it is closed; more: flags
-export async function launch(...more) {
-  const installed = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync)
-  return chromium.launch({ executablePath: installed, env, args: [...flags, ...more] })
-}
+// With a new profile, removed when it is closed; more: flags. This is Chromium without its windows,
+// where a page costs a third of the work; launch_whole() for tests of pages that are left and come
+// back. Neither is installed: that of playwright.
+const start = (names, more) => chromium.launch({ env, args: [...flags, ...more],
+  executablePath: names.map(name => `/usr/bin/${name}`).find(existsSync) })
+export const launch = (...more) => start(['chromium-headless-shell'], more)
+export const launch_whole = (...more) => start(['chromium', 'chromium-browser'], more)
 
 // Firefox, by WebDriver BiDi; undefined: it is not installed. It allows insecure certificates, and
 // nothing moves on its pages. more: preferences

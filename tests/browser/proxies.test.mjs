@@ -7,7 +7,7 @@ import http from 'node:http'
 import https from 'node:https'
 import { after, before } from 'node:test'
 import { listen, request, Server, test, until } from '../wire/wire.mjs'
-import { launch, visit } from './browser.mjs'
+import { launch_whole, visit } from './browser.mjs'
 import { caddy, caddy_site, free_port, nginx, nginx_site } from './proxies.mjs'
 
 let server, events, board
@@ -132,7 +132,7 @@ test('http leads to https', async () => {
 
 for (const file of ['nginx.conf', 'Caddyfile'])
   test(`${file}, TLS and HTTP/2: twelve streams of one page, br, every event whole`, async () => {
-    const browser = await launch('--ignore-certificate-errors')
+    const browser = await launch_whole('--ignore-certificate-errors')
     try {
       const page = await visit(browser, `https://localhost:${ways[file][2].port}/`), replies = []
       page.on('response',

@@ -8,7 +8,7 @@ import net from 'node:net'
 import path from 'node:path'
 import { after, before } from 'node:test'
 import { request, Server, sleep, test, until } from '../wire/wire.mjs'
-import { launch, launch_firefox, visit } from './browser.mjs'
+import { launch_whole, launch_firefox, visit } from './browser.mjs'
 import { caddy, caddy_site, free_port, nginx, nginx_site, programs } from './proxies.mjs'
 
 const clients = ['', ...process.env.DATASTAR_JS ? [path.resolve(process.env.DATASTAR_JS)] : []]
@@ -64,9 +64,10 @@ async function ways_to({ port, url }) { // { urls: by name, stop }
 // ---- browsers -----------------------------------------------------------------------------------
 const browsers = {}
 before(async () => {
-  if (kinds.includes('chromium')) browsers.chromium = await launch('--ignore-certificate-errors',
-    '--host-resolver-rules=MAP localhost 127.0.0.1',
-    '--disable-features=IsolateOrigins,site-per-process', '--disable-site-isolation-trials')
+  if (kinds.includes('chromium'))
+    browsers.chromium = await launch_whole('--ignore-certificate-errors',
+      '--host-resolver-rules=MAP localhost 127.0.0.1',
+      '--disable-features=IsolateOrigins,site-per-process', '--disable-site-isolation-trials')
   if (kinds.includes('firefox')) browsers.firefox = await launch_firefox()
 })
 after(async () => {

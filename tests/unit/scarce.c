@@ -24,6 +24,21 @@ static void may(int error, const char *what) { /* a call: done, or without memor
 }
 #define MAY(call) may(call, #call)
 
+static void sets(sse_app *app, int error, const char *call, const char *name) { /* or says why */
+    static const char *const kinds[] = {"route GET ", "route POST ", "mount * ", "before hook ",
+        "static files at ", "live view ", "topic ", "sse_topic_listen: ", "monitor "};
+    const char              *why;
+    size_t                   i, n = strlen(name);
+    may(error, call);
+    if (!error) return;
+    sse_app_error(app, &why);
+    for (i = 0; i < SSE__COUNT(kinds); i++)
+        if (!strncmp(why, kinds[i], strlen(kinds[i])) && !strncmp(why + strlen(kinds[i]), name, n))
+            break;
+    expect(i < SSE__COUNT(kinds) && strstr(why, sse_error_text(error)), call);
+}
+#define SETS(call, name) sets(app, call, #call, name)
+
 /* volatile: gcc, which sees it all at once, takes a NULL for a mistake */
 static const char *volatile no_dir;
 
@@ -113,19 +128,19 @@ static int setup(sse_app *app) {
     files.files = file;
     topic.history = 3;
     live.query = "q";
-    MAY(sse_route(app, "/freed", signals, &nfreed, &route));
-    MAY(sse_get(app, "/hello/{name}", hello, NULL));
-    MAY(sse_post(app, "/form", form, NULL));
-    MAY(sse_post(app, "/signals", signals, NULL));
-    MAY(sse_get(app, "/stream", stream, NULL));
-    MAY(sse_before(app, "/hello", hook, (void *)"ann"));
-    MAY(sse_static(app, "/files", no_dir, &files));
-    MAY(sse_live(app, "/view/{id}", view, &live));
-    MAY(sse_live_each(app, "/each", each, NULL));
-    MAY(sse_topic(app, "kept", &topic));
-    MAY(sse_topic(app, "p.*", &topic));
-    MAY(sse_topic_listen(app, "kept", heard, NULL));
-    MAY(sse_monitor(app, "/_sse", NULL, NULL));
+    SETS(sse_route(app, "/freed", signals, &nfreed, &route), "/freed");
+    SETS(sse_get(app, "/hello/{name}", hello, NULL), "/hello/{name}");
+    SETS(sse_post(app, "/form", form, NULL), "/form");
+    SETS(sse_post(app, "/signals", signals, NULL), "/signals");
+    SETS(sse_get(app, "/stream", stream, NULL), "/stream");
+    SETS(sse_before(app, "/hello", hook, (void *)"ann"), "/hello");
+    SETS(sse_static(app, "/files", no_dir, &files), "/files");
+    SETS(sse_live(app, "/view/{id}", view, &live), "/view/{id}");
+    SETS(sse_live_each(app, "/each", each, NULL), "/each");
+    SETS(sse_topic(app, "kept", &topic), "kept");
+    SETS(sse_topic(app, "p.*", &topic), "p.*");
+    SETS(sse_topic_listen(app, "kept", heard, NULL), "kept");
+    SETS(sse_monitor(app, "/_sse", NULL, NULL), "/_sse");
     MAY(sse_call(app, on_app, NULL));
     failed |= !sse_every(app, 1000, on_app, NULL).app;
     return failed;

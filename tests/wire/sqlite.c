@@ -21,8 +21,8 @@ static int commit_many(int count, const char *sql) { /* on a connection of its o
     rc = sqlite3_open(file, &other);
     sqlite3_busy_timeout(other, 20000);
     if (getenv("SYNC")) sqlite3_exec(other, "PRAGMA synchronous = FULL", NULL, NULL, NULL);
-    for (i = 0; i < count && rc == SQLITE_OK; i++)
-        do rc = sqlite3_exec(other, sql, NULL, NULL, NULL);
+    for (i = 0; i < count && rc == SQLITE_OK; i++) do
+            rc = sqlite3_exec(other, sql, NULL, NULL, NULL);
         while (rc == SQLITE_BUSY); /* on a busy machine others may be served first for long */
     sqlite3_close(other);
     return rc;
