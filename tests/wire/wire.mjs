@@ -25,7 +25,8 @@ export const test = (name, fn, more_ms = 0) =>
     const others = new Set(servers)
     let passed = false
     t.signal.addEventListener('abort', () => {
-      if (!passed) for (const server of servers) if (!others.has(server)) server.child.kill('SIGKILL')
+      if (passed) return
+      for (const server of servers) if (!others.has(server)) server.child.kill('SIGKILL')
     })
     await fn(t)
     passed = true
