@@ -15825,6 +15825,7 @@ static void sse__channel_leave(sse__sub *sub) {
 /* ---- closing -------------------------------------------------------------------- */
 
 static void sse__stream_detach(sse__stream *stream) { /* the end of the turn closes it: S2, S6 */
+    SSE_ASSERT(!stream->detached);
     if (stream->conn) stream->conn->stream = NULL;
     stream->conn = NULL;
     stream->detached = true;
@@ -16107,9 +16108,9 @@ static void sse__stream_finish(sse__stream *stream, sse_reason reason, bool whol
     if (stream->conn && whole && stream->encoding != SSE__IDENTITY)
         sse__stream_finish_frames(stream);
     if (stream->phase == SSE__STREAM_CUT) return; /* too much for its queue, or for the memory */
+    sse__stream_detach(stream); /* before what may close the connection, for want of memory */
     if (!whole) sse__conn_break(c, stream->framed);
     else if (stream->framed) sse__conn_write(c, "0\r\n\r\n", 5);
-    sse__stream_detach(stream);
     sse__conn_queue_gathered(c);
     sse__conn_reply_end(c);
 }

@@ -12,6 +12,7 @@ static long        wrong;  /* in this round */
 static const char *where;  /* the first of it */
 static bool        failed; /* something was refused for want of memory */
 static int         nfreed, nheard, nseen, ntouched;
+static sse_stream  opened[2]; /* by /stream, in turn */
 
 static void expect(bool fine, const char *what) {
     if (!fine && !wrong++) where = what;
@@ -75,6 +76,7 @@ static void stream(sse_req *req, void *user) {
     o.who = sse_query(req, "who");
     o.label = "tab";
     s = sse_stream_open(req, &o);
+    opened[o.who && !strcmp(o.who, "bob")] = s;
     MAY(sse_stream_is_open(s) ? sse_subscribe(s, "kept") : 0);
     MAY(sse_stream_is_open(s) ? sse_subscribe_pattern(s, "p.*") : 0);
     MAY(sse_stream_is_open(s) ? sse_stream_set_meta(s, "m", "meta") : 0);
@@ -219,6 +221,8 @@ static void requests(sse_app *app, bool scarce) { /* with enough memory all are 
         }
         EXPECT(streams[3].open && strstr(streams[3].body, "mine"));
     }
+    for (i = 0; i < 2; i++) /* from outside, where nothing gathers for its connection */
+        if (sse_stream_is_open(opened[i])) MAY(sse_stream_end(opened[i], NULL));
     (void)sse_test_close(&r);
     for (i = 0; i < 4; i++) (void)sse_test_close(&streams[i]);
     MAY(sse_test_run(app, 0));
