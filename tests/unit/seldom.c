@@ -435,7 +435,7 @@ static void typed_file(sse_req *req, void *user) {
 }
 
 static void directories(void) {
-    char               dir[] = "/tmp/sse-seldom-XXXXXX", file[40];
+    char               dir[] = "/tmp/sse-seldom-XXXXXX", file[100];
     sse_static_options o;
     sse_app           *app = app_new();
     FILE              *f;
