@@ -60,7 +60,7 @@ check: ## run the unit tests under ASan and UBSan (seconds)
 test: ## run everything
 	@sh tests/setup.sh test
 	@$(MAKE1) -j2 OPT=-O0 built
-	@prove -j4 --timer $(long) $(suites) $(filter-out $(long) $(examples),$(binaries)) \
+	@prove -j6 --timer $(long) $(suites) $(filter-out $(long) $(examples),$(binaries)) \
 	    2>build/test.log || \
 	    { echo "== what the tests said (build/test.log):"; tail -n 200 build/test.log; exit 1; }
 
