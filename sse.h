@@ -19683,7 +19683,7 @@ SSE_API int sse_source_restart(sse_app *app, const char *name) {
 /*==========================================================================
   >>publish   subscribe and publish; many streams at once
   Uses: >>replay >>topics >>channel
-  Tests: tests/unit/topics.c listen.c tests/wire/topics.test.mjs
+  Tests: tests/unit/topics.c listen.c source.c tests/wire/topics.test.mjs
 
   publish --> number, history --> [channel_send] --> all streams that are not replaying
                      |

@@ -131,9 +131,13 @@ static void refusals(void) {
     sse_db       *db = sse_db_open(":memory:", NULL);
     unsigned long errors = sse__db_error_count();
     is_int(sse_db_exec(db, "SELECT %5d", 1), SSE_E_ARG, "a width is refused");
+    says(db, SSE_E_ARG, "only %s %d", "... and says which are bound");
     is_int(sse_db_exec(db, "SELECT %-5s", "x"), SSE_E_ARG, "a flag is refused");
+    says(db, SSE_E_ARG, "only %s %d", "... and says which are bound");
     is_int(sse_db_exec(db, "SELECT %.2f", 1.0), SSE_E_ARG, "a precision of a number is refused");
+    says(db, SSE_E_ARG, "only %s %d", "... and says which are bound");
     is_int(sse_db_exec(db, "SELECT %x", 1u), SSE_E_ARG, "hexadecimal is refused");
+    says(db, SSE_E_ARG, "only %s %d", "... and says which are bound");
     is_int(sse_db_exec(db, "SELECT %llu", 18446744073709551615ull), SSE_E_ARG,
         "what does not fit is refused");
     says(db, SSE_E_ARG, "%llu", "the error names the statement");

@@ -518,6 +518,7 @@ static void two_servers(void) { /* B3 */
         "what comes later is, once");
     is_int(times(made_up, "event: gap"), 1, "a row that is not there is a gap");
     is_int(times(made_up, "data: "), 13, "and then come all");
+    is_int((long long)b->net->counts.events, 1, "a row that somebody waits for is an event");
     sse_app_free(a);
     dial_free(b);
     sse_db_close(one);

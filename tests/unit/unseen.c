@@ -137,6 +137,32 @@ static void cache(void) { /* compressed files: 32, and 4 MiB together */
     sse_app_free(app);
 }
 
+static void cached(void) { /* one that has been compressed is known again: that file, as it was */
+    static const struct {
+        const char *what, *etag;
+        uint64_t    id[2];
+        int         encoding;
+    } rows[] = {{"itself", "\"1\"", {2, 3}, SSE__GZIP}, {"in br", "\"1\"", {2, 3}, SSE__BR},
+        {"of another device", "\"1\"", {9, 3}, SSE__GZIP},
+        {"another file", "\"1\"", {2, 9}, SSE__GZIP}, {"as it is now", "\"9\"", {2, 3}, SSE__GZIP}};
+    sse__file_cache *files = SSE__NEW(sse__file_cache);
+    sse__file        file;
+    size_t           i;
+    memset(&file, 0, sizeof file);
+    files->at[5].encoding = SSE__GZIP;
+    files->at[5].id[0] = 2;
+    files->at[5].id[1] = 3;
+    strcpy(files->at[5].etag, "\"1\"");
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        file.id[0] = rows[i].id[0];
+        file.id[1] = rows[i].id[1];
+        strcpy(file.etag, rows[i].etag);
+        ok(sse__cached_find(files, &file, rows[i].encoding) == (i ? NULL : &files->at[5]),
+            "a compressed file: %s", rows[i].what);
+    }
+    SSE_FREE(files);
+}
+
 static int  renders;
 static void failing(sse_view *view, sse_buf *html, void *user) {
     (void)view, (void)user;
@@ -418,6 +444,7 @@ int main(void) {
     monitor_hosts();
     live_socket();
     cache();
+    cached();
     backoff();
     guards();
     no_inotify();
