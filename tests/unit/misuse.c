@@ -121,7 +121,9 @@ static void no_app(void) {
     is_int(sse_publish(NULL, "x", &event), SSE_E_ARG, "no app to publish in");
     is_int(sse_publish_json(NULL, "x", NULL, "{}"), SSE_E_ARG, "... JSON likewise");
     is_int(sse_touch(NULL, "/x"), SSE_E_ARG, "no app to touch a view of");
+    memset(&stats, 7, sizeof stats);
     is_int(sse_stats_get(NULL, &stats), SSE_E_ARG, "no app to count in");
+    is_int((long long)(stats.connections + stats.requests), 0, "... all are 0 then");
     is_int(sse_stop(NULL), SSE_E_ARG, "no app to stop");
     is_int(sse_stopping(NULL), 0, "... and none that stops");
     is_int(sse_fd(NULL), SSE_E_ARG, "no app with a descriptor");
