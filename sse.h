@@ -15475,11 +15475,8 @@ typedef struct sse__sub {
     sse__member      in;        /* in channel.subs */
     struct sse__sub *next;      /* of the same stream */
     struct sse__channel *channel; /* NULL: not in use, see stream_subs */
-    union {
-        uint64_t after;         /* of a topic, while replaying: the number up to which it has had
+    uint64_t         after;     /* of a topic, while replaying: the number up to which it has had
                                    everything */
-        bool     awaits_state;  /* of a view: it has not been sent the state yet */
-    } of;
 } sse__sub;
 
 /* Streams with a name in common: a label, or their person. It exists while it has any: S4. */
@@ -15798,7 +15795,7 @@ static sse__sub *sse__channel_join(sse__channel *channel, sse__stream *stream) {
     }
     sub->channel   = channel;
     sub->in.stream = stream;
-    memset(&sub->of, 0, sizeof sub->of);
+    sub->after     = 0;
     sse__list_add(&channel->subs, &sub->in.link);
     channel->count++;
     channel->users[stream->encoding]++;
@@ -16829,10 +16826,8 @@ static void sse__channel_send_state(sse__channel *channel, sse__message *m, sse_
     m->block->owner = channel;
     b = sse__channel_broadcast(channel, m, streams);
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
-        sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
-        sse__stream *stream = sub->in.stream;
+        sse__stream *stream = SSE__CONTAINER(link, sse__member, link)->stream;
         if (!sse__stream_lives(stream)) continue;
-        sub->of.awaits_state = false;
         before = stream->conn->out.bytes;
         if (sse__conn_forget(stream->conn, channel, NULL)) {
             stream->of.has.mark = 0; /* it refers to that frame */
@@ -16855,18 +16850,6 @@ static int sse__channel_send_snapshot(sse__channel *channel, sse__stream *stream
     stream->of.has.mark = 0;
     if (codec) (void)sse__codec_follow(codec, &stream->of.has.mark);
     return sse__stream_deliver(stream, state, sse__message_key(streams, state, encoding));
-}
-
-/* The state for streams that joined before there was one. */
-static void sse__channel_send_snapshots(sse__channel *channel, sse__message *state,
-                                        sse__streams *streams) {
-    sse__link *link;
-    for (link = channel->subs.next; link != &channel->subs; link = link->next) {
-        sse__sub *sub = SSE__CONTAINER(link, sse__sub, in.link);
-        if (!sub->of.awaits_state || !sse__stream_lives(sub->in.stream)) continue;
-        sub->of.awaits_state = false;
-        (void)sse__channel_send_snapshot(channel, sub->in.stream, state, streams);
-    }
 }
 
 /*==========================================================================
@@ -18002,14 +17985,14 @@ static bool sse__outbox_refill_row(uint64_t id, sse__message *m, void *user) {
     sse__stream      *stream = sub->in.stream;
     size_t            max    = stream->max_queue;
     if (max > SSE__OUTBOX_BYTES) max = SSE__OUTBOX_BYTES;
-    if (!page->there) return page->there = id == sub->of.after; /* which it has had */
+    if (!page->there) return page->there = id == sub->after; /* which it has had */
     if (id > sub->channel->outbox->last) return false; /* B1 */
     if (m && !sse__stream_has_room(stream, m, max)) {
         stream->replaying = true;
         return false;
     }
     if (m) (void)sse__stream_push(stream, m);
-    sub->of.after = id;
+    sub->after = id;
     return sse__stream_lives(stream);
 }
 
@@ -18018,10 +18001,10 @@ static void sse__outbox_refill(sse__sub *sub) { /* one query finds the row befor
     sse__stream       *stream = sub->in.stream;
     sse__outbox_page   page;
     page.sub          = sub;
-    page.there        = sub->of.after == 0;
-    stream->replaying = sub->of.after > o->last; /* B3 */
-    if (sub->of.after >= o->last) return;
-    if (sse__outbox_read(o, page.there ? 0 : sub->of.after - 1, sse__outbox_refill_row, &page))
+    page.there        = sub->after == 0;
+    stream->replaying = sub->after > o->last; /* B3 */
+    if (sub->after >= o->last) return;
+    if (sse__outbox_read(o, page.there ? 0 : sub->after - 1, sse__outbox_refill_row, &page))
         sse__stream_cut(stream, SSE_BY_ERROR); /* its client reconnects */
     else if (!page.there) sse__stream_cut(stream, SSE_BY_QUEUE); /* B4 */
 }
@@ -18048,7 +18031,7 @@ static void sse__outbox_hold_back(const sse__outbox *o, const sse__message *m) {
         if (stream->replaying || !sse__stream_lives(stream) ||
             sse__stream_has_room(stream, m, stream->max_queue))
             continue;
-        sub->of.after        = o->last;
+        sub->after        = o->last;
         stream->replaying = true;
     }
 }
@@ -18099,7 +18082,7 @@ static void sse__outbox_restart(sse__outbox *o) {
     if (m) sse__channel_send(o->channel, m, 0, streams);
     sse__message_drop(m);
     for (link = o->channel->subs.next; link != &o->channel->subs; link = link->next)
-        SSE__CONTAINER(link, sse__sub, in.link)->of.after = 0;
+        SSE__CONTAINER(link, sse__sub, in.link)->after = 0;
     o->app->net->counts.events++;
     o->app->net->counts.gaps += o->channel->count;
     o->last    = 0; /* B1 */
@@ -18114,7 +18097,7 @@ static void sse__outbox_catch_up(sse__outbox *o) { /* B3 */
         sse__sub    *sub    = SSE__CONTAINER(link, sse__sub, in.link);
         sse__stream *stream = sub->in.stream;
         if (!stream->replaying || !sse__stream_lives(stream)) continue;
-        if (sub->of.after > o->last || !sse__stream_flows(stream)) o->ahead = true;
+        if (sub->after > o->last || !sse__stream_flows(stream)) o->ahead = true;
         else sse__outbox_refill(sub);
     }
 }
@@ -19263,7 +19246,7 @@ static void sse__merge_sink(sse__merge *m, size_t i) { /* to where both below it
 static void sse__merge_one(sse__history *h, sse__sub *sub, void *user) {
     const sse__rule *rule  = sub->channel->topic->rule;
     sse__merge      *m     = (sse__merge *)user;
-    const uint64_t   after = sub->of.after;
+    const uint64_t   after = sub->after;
     const uint32_t   from  = sse__history_after(h, after);
     void            *array = m->at;
     if (h->lost_at > m->told && h->lost > after &&
@@ -19338,8 +19321,8 @@ static void sse__upstream_place(const sse__upstream *source, const sse__stream *
     for (sub = sse__stream_subs(stream); sub; sub = sub->next) {
         const sse__history *h = sub->channel->source ? sub->channel->topic->history : NULL;
         const uint32_t      i = h ? sse__history_behind(h, source, place) : 0;
-        if (h && i) sub->of.after = sse__history_seq(h, i - 1);
-        else if (h) sub->of.after = h->count ? h->lost : source->sequence->last;
+        if (h && i) sub->after = sse__history_seq(h, i - 1);
+        else if (h) sub->after = h->count ? h->lost : source->sequence->last;
     }
 }
 
@@ -19395,17 +19378,17 @@ static uint64_t sse__stream_refill(sse__stream *stream, bool begins) {
     memset(&m, 0, sizeof m);
     m.told = begins ? sequence->losses : stream->extra->told;
     for (sub = sse__stream_subs(stream); sub; sub = sub->next)
-        if (sub->channel->topic && sub->of.after < after) after = sub->of.after;
+        if (sub->channel->topic && sub->after < after) after = sub->after;
     (void)sse__stream_load(stream, after); /* a client that resumes has been told if that fails */
     for (sub = sse__stream_subs(stream); sub; sub = sub->next) {
         sse__keepers k = sse__keepers_of(sse__str(NULL, 0), 0);
         sse__sub_keepers(sub, &k);
-        if (sequence->forgot > m.told && k.gone > sub->of.after) m.lost = true;
+        if (sequence->forgot > m.told && k.gone > sub->after) m.lost = true;
     }
     sse__stream_histories(stream, after, sse__merge_one, &m);
     if (!m.lost && !m.failed) seq = sse__merge_send(&m, stream);
     for (sub = sse__stream_subs(stream); sub; sub = sub->next)
-        if (sub->channel->topic && sub->of.after < seq) sub->of.after = seq;
+        if (sub->channel->topic && sub->after < seq) sub->after = seq;
     if (m.count && begins && !sse__stream_note_told(stream, m.told)) m.failed = true;
     if (m.lost || m.failed) /* its client comes back, and is told of the gap */
         sse__stream_cut(stream, m.lost ? SSE_BY_QUEUE : SSE_BY_ERROR);
@@ -19478,7 +19461,7 @@ static void sse__stream_send_position(sse__stream *stream) {
     if (source && !source->newest) return; /* no place is known */
     sse__message_begin(&b);
     if (source) sse_printf(&b, "id: %.*s\n", SSE_STR(sse__message_id(source->newest)));
-    else if (rows) sse_printf(&b, "id: %llu\n", (unsigned long long)rows->of.after);
+    else if (rows) sse_printf(&b, "id: %llu\n", (unsigned long long)rows->after);
     else sse__put_str(&b, sse__id_line(id, sequence->epoch, sequence->last));
     sse__put_char(&b, '\n');
     m = sse__message_new(&b, NULL);
@@ -19572,7 +19555,7 @@ static void sse__stream_resume(sse__stream *stream, sse_req *req) {
         if (resumed) counts->resumes++;
         else if (r.ours || sse__stream_has_history(stream)) sse__stream_gap(stream, r.found);
         for (sub = sse__stream_subs(stream); sub; sub = sub->next)
-            if (sub->channel->topic) sub->of.after = resumed ? r.seq : 0;
+            if (sub->channel->topic) sub->after = resumed ? r.seq : 0;
     }
     delivered = counts->delivered;
     if (sse__stream_lives(stream)) seq = sse__stream_refill(stream, true);
@@ -19747,7 +19730,7 @@ static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
     }
     if (!sub) return fits ? SSE_E_NOMEM : SSE_E_STATE;
     sse__list_remove(&topic->idle);
-    sub->of.after = sse__topic_greet_after(topic, opening);
+    sub->after = sse__topic_greet_after(topic, opening);
     if (opening && sse__topic_ids(topic)) stream->replaying = true;            /* S7 */
     if (!opening && !stream->placed && sse__sub_has_history(sub)) { /* O4 */
         stream->placed = true;
@@ -20951,7 +20934,6 @@ static void sse__view_render(sse_view *view) {
     if (views->skips) return; /* who awaits a state still does: V2 */
     if (view->state && sse__eq(sse__message_bytes(view->state), sse__message_bytes(m))) {
         live->app->net->counts.renders_same++;
-        sse__channel_send_snapshots(&view->channel, view->state, streams);
         sse__message_drop(m);
         return;
     }
@@ -21110,7 +21092,6 @@ static int sse__view_join(sse_view *view, sse__stream *stream) {
     if (view->state)
         return sse__channel_send_snapshot(&view->channel, stream, view->state,
                                           stream->app->streams);
-    sub->of.awaits_state = true;
     if (!view->failures) sse__view_mark(view);
     return SSE_OK;
 }
@@ -24412,19 +24393,13 @@ static void sse__check_stream(const sse__stream *stream) {
 
 /* Whether a view is dirty. */
 static bool sse__check_views(const sse_app *app) {
-    const sse__link *live, *link, *in;
+    const sse__link *live, *link;
     bool             dirty = false;
     for (live = app->views->lives.next; live != &app->views->lives; live = live->next) {
         const sse__live *l = SSE__CONTAINER(live, sse__live, link);
         for (link = l->views.next; link != &l->views; link = link->next) {
             const sse_view *view = SSE__CONTAINER(link, sse_view, link);
             dirty = dirty || view->dirty;
-            for (in = view->channel.subs.next; in != &view->channel.subs; in = in->next) {
-                const sse__sub *sub = SSE__CONTAINER(in, sse__sub, in.link);
-                SSE_ASSERT(!sub->of.awaits_state || !view->state ||
-                           !sse__stream_lives(sub->in.stream)); /* V2 */
-                (void)sub;
-            }
         }
     }
     return dirty;

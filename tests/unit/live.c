@@ -421,7 +421,7 @@ static void whole_page(sse_req *req, void *user) {
     is_int(sse_view_skip(sse_out(req)), SSE_E_STATE, "a page cannot skip");
 }
 
-static void skipping(void) {
+static void skipping(void) { /* V2 */
     sse_test_reply one, two;
     memset(&one, 0, sizeof one);
     memset(&two, 0, sizeof two);

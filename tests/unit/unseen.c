@@ -424,7 +424,7 @@ static void too_far_behind(bool pattern) {
         turns(app, 5);
         stream = sse__stream_get(s);
         app->topics->sequence.last = 100;
-        sse__stream_subs(stream)->of.after = 50;
+        sse__stream_subs(stream)->after = 50;
         history = sse__topic_find(app->topics, SSE__LIT("p.a"))->history;
         if (pattern) app->topics->rules->gone = i ? 51 : 50;
         else history->lost = i ? 51 : 50;
