@@ -150,6 +150,7 @@ static void refusals(void) {
     is_int(sse_db_exec(db, "SELECT 1;  -- over\n /* and out */ "), 0, "a comment after it is fine");
     is_int(sse_db_exec(db, "  "), SSE_E_ARG, "no statement is refused");
     is_int(sse_db_exec(db, NULL), SSE_E_ARG, "NULL is refused");
+    is_str(said(db), "the SQL is NULL", "by name");
     is_int(sse_db_exec(db, "SELEKT"), SSE_E_DB, "a syntax error");
     says(db, SSE_E_DB, "SELEKT", "is told");
     ok(sse__db_error_count() == errors + 12, "every failure is counted, once"); /* D3 */
