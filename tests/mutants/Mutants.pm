@@ -34,7 +34,7 @@ sub parse {
         my $first = 1 + (substr($code, 0, $-[0]) =~ tr/\n//);
         $of{judge}{$_} = 1 for $first .. $first + ($& =~ tr/\n//);
     }
-    $code =~ s{\bSSE_ASSERT$parens;}{blank($&)}ge;
+    $code =~ s{\b(?:SSE_ASSERT|sse__check_all)$parens;}{blank($&)}ge;
     my ($name, $function, $nothing, $at, $number, $checks) = ('', undef, '', 0, 0, 0);
     my @code = split /^/, $code;
     for my $line (split /^/, $text) {
