@@ -3,6 +3,7 @@
 #define _DEFAULT_SOURCE
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 static int blind; /* there is no inotify */
 #define SSE__SYS(call) (blind && strstr(#call, "inotify_init") ? (errno = EMFILE, -1) : (call))
@@ -439,7 +440,99 @@ static void too_far_behind(bool pattern) {
     dial_free(app);
 }
 
+static int open_streams(const sse_app *app) {
+    uint32_t i;
+    int      n = 0;
+    for (i = 0; i < app->streams->all.used; i++) {
+        const sse__stream *stream = (const sse__stream *)app->streams->all.at[i].item;
+        n += stream && stream->phase == SSE__STREAM_OPEN;
+    }
+    return n;
+}
+
+static void leaving(void) { /* a part of the streams, rounded up */
+    sse_app_options options = quiet();
+    sse_app        *app = dial_app(&options);
+    int             i;
+    for (i = 0; i < 6; i++) dial(app, "/s", NULL);
+    is_int(open_streams(app), 6, "six streams");
+    sse__streams_leave(app, 1, 3);
+    is_int(open_streams(app), 4, "a third of them goes");
+    sse__streams_leave(app, 1, 3);
+    is_int(open_streams(app), 2, "of four, two");
+    sse__streams_leave(app, 3, 3);
+    is_int(open_streams(app), 0, "the rest");
+    dial_free(app);
+}
+
+static bool fills(const sse_event *event, void *user) { /* others need the room */
+    sse_app *app = (sse_app *)user;
+    say(app, "p.b", event->data);
+    say(app, "p.c", event->data);
+    say(app, "p.d", event->data);
+    return true;
+}
+
+static void history_in_use(void) { /* its topic stays while it is read: O2 */
+    sse_app_options   options = quiet();
+    sse_topic_options topic;
+    sse_app          *app;
+    int               i;
+    memset(&topic, 0, sizeof topic);
+    topic.history = 3;
+    options.max_topics = 2;
+    app = dial_app(&options);
+    sse_topic(app, "p.*", &topic);
+    for (i = 0; i < 3; i++) say(app, "p.a", "x");
+    is_int(sse_topic_history(app, "p.a", 0, fills, app), 3, "all that it had");
+    ok(sse__topic_find(app->topics, SSE__LIT("p.a")) != NULL, "it is still there");
+    say(app, "p.e", "x");
+    say(app, "p.f", "x");
+    ok(!sse__topic_find(app->topics, SSE__LIT("p.a")), "and goes like the others");
+    dial_free(app);
+}
+
+static void dozes(sse_req *req, void *user) {
+    (void)user;
+    usleep(30000);
+    sse_puts(sse_out(req), "at last");
+}
+
+static void slow_ones(void) { /* are counted */
+    sse_app_options options = quiet();
+    sse_app        *app;
+    sse_stats       stats;
+    sse_test_reply  r;
+    memset(&r, 0, sizeof r);
+    options.slow_ms = 30;
+    app = sse_app_new(&options);
+    sse_get(app, "/doze", dozes, NULL);
+    is_int(sse_test_request(app, "GET /doze", NULL, NULL, &r), 0, "a handler that takes its time");
+    sse_stats_get(app, &stats);
+    ok(stats.slow >= 1 && stats.slow < 100, "%lu calls were slow", (unsigned long)stats.slow);
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+static void no_room(void) { /* for another connection: an EventSource is told to come back */
+    sse_app_options options = quiet();
+    sse_app        *app;
+    client         *c;
+    options.max_connections = 1;
+    app = dial_app(&options);
+    dial(app, "/s", NULL);
+    c = dial(app, "/s", NULL);
+    ok(strstr(c->got, "HTTP/1.1 200 OK\r\nDate: ") == c->got, "it is answered: %s", c->got);
+    ok(strstr(c->got, "\r\nContent-Type: text/event-stream\r\n") && strstr(c->got, "retry: 2000\n"),
+        "as a stream, with a time");
+    dial_free(app);
+}
+
 int main(void) {
+    leaving();
+    history_in_use();
+    slow_ones();
+    no_room();
     hooks();
     monitor_hosts();
     live_socket();
