@@ -138,9 +138,11 @@ sub mutants_of_line {
         $add->('and for or', $-[0], 2, $1 eq '&&' ? '||' : '&&');
     }
     while ($bare =~ /(?<![\w.\[])(\d+)(?=[uUlL]*\b)(?![\w.]*[xX.])/g) {
-        next if $declares && substr($bare, 0, $-[1]) =~ /\[[^\]]*$/; # how large an array is
-        $add->('off by one', $-[1], length $1, $1 + 1);
-        $add->('off by one', $-[1], length $1, $1 - 1) if $1 > 0;
+        my ($n, $at, $before) = ($1, $-[1], substr($bare, 0, $-[1]));
+        next if $declares && $before =~ /\[[^\]]*$/; # how large an array is
+        my $negative = $before =~ /(?:[,(=?:]|return) *-$/; # -2 says what -1 does
+        $add->('off by one', $at, length $n, $n + 1) unless $negative;
+        $add->('off by one', $at, length $n, $n - 1) if $n > 0;
     }
     while ($bare =~ /\breturn (SSE_(?:OK|E_\w+)|true|false);/g) {
         my $to = $1 eq 'true' ? 'false' : $1 eq 'false' ? 'true' : $1 eq 'SSE_E_ARG' ? 'SSE_E_LIMIT'
