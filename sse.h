@@ -164,9 +164,10 @@
        }
 
      A stream is a handle: copy it, keep it, use it when its peer is long gone: calls then answer
-     SSE_E_CLOSED and do nothing. Sending never blocks: events wait in a queue of max_queue_bytes,
-     and a peer that reads nothing for send_timeout_ms is closed. After 15 s without an event a
-     comment goes out as a heartbeat, for proxies that close idle connections, and to find dead
+     SSE_E_CLOSED and do nothing. Sending never blocks: events wait in a queue of max_queue_bytes
+     and leave when the callback has returned: what one callback sends has to fit, or is sent by a
+     generator. A peer that reads nothing for send_timeout_ms is closed. After 15 s without an event
+     a comment goes out as a heartbeat, for proxies that close idle connections, and to find dead
      peers.
 
      A generator is a step function that returns the milliseconds until it wants to be called again:
@@ -201,10 +202,10 @@
      A step returns SSE_END or SSE_RECONNECT for the same. A stream that the program ends is
      complete, and its connection is kept alive. Every other end leaves the body without its last
      chunk, which clients take for a broken connection: the app stops, lifetime_ms is over, the
-     reader was too slow, a view could not be rendered. EventSource, Datastar, htmx and the
-     libraries that use fetch reconnect after that by themselves (a browser logs a line to its
-     console). An EventSource reconnects after a complete stream as well, until its script closes it
-     or it is answered 204: sse_set_status(req, 204).
+     reader was too slow, a step failed, a view could not be rendered. EventSource, Datastar, htmx
+     and the libraries that use fetch reconnect after that by themselves (a browser logs a line to
+     its console). An EventSource reconnects after a complete stream as well, until its script
+     closes it or it is answered 204: sse_set_status(req, 204).
 
      Any status but 200 ends an EventSource for good, and Datastar with its defaults. So where there
      is no room, say
@@ -1716,8 +1717,8 @@ typedef struct sse_app sse_app; /* routes, hooks, settings, streams. A process m
                                    one thread, none of them serves while a database failed to open:
                                    see sse_db_open) */
 
-/* An open event stream: a value that never dangles. {0} is a closed one; so is any whose peer
-   left. */
+/* An open event stream: a value that does not dangle until sse_app_free. {0} is a closed one; so is
+   any whose peer left. */
 typedef struct sse_stream { sse_app *app; uint32_t slot, gen; } sse_stream;
 
 /* How Datastar puts elements into the page. All but SSE_OUTER and SSE_REPLACE need a selector. */
@@ -1971,8 +1972,9 @@ typedef struct sse_app_options {
                                        only its own names (DNS rebinding) */
     const char *allowed_origins;    /* may send POST, PUT, ... besides the page's own origin, by
                                        spaces; "*": any. default: none */
-    const char *cors_origins;       /* may read replies and streams, by spaces; "*": any.
-                                       default: none, no CORS */
+    const char *cors_origins;       /* may read replies and streams, and, by name, send like those
+                                       above; by spaces; "*": any may read. default: none, no CORS
+                                       */
     bool        no_compression;     /* of streams, replies and files. default: false: br or gzip,
                                        whichever the browser takes */
     int         compress_window;    /* log2 of the bytes that a stream's compression looks back: 16
@@ -2010,7 +2012,8 @@ typedef struct sse_app_options {
 SSE_API sse_app *sse_app_new(const sse_app_options *options);
 
 /* Closes all streams and connections, runs on_exit if on_init ran, runs what sse_call and
-   sse_offload still hold, and frees the app. NULL: nothing happens. Not from a callback. */
+   sse_offload still hold, and frees the app. NULL, or in a callback, which is logged: nothing
+   happens. */
 SSE_API void sse_app_free(sse_app *app);
 
 /* The first mistake made while setting up, which sse_serve answers; once the app runs, the latest
@@ -2381,11 +2384,11 @@ SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *u
 
 /* For handlers to read. Texts are decoded, NUL-terminated, NULL if absent, and valid until the
    request is answered; a request that would make one with a NUL inside is refused before the
-   handler runs, or, in a form or a signal, with 400 when that is read. Paths, params and signals of
-   JSON are UTF-8, else the request is refused. Texts of queries, forms, headers and cookies are
-   what the client sent, UTF-8 or not. A query value with a broken %XX is passed over; sse_form
-   answers a form with one by 400. Threads: loop, never in the work of sse_offload. req is never
-   NULL. */
+   handler runs, or, in a form or a signal, with 400 when that is read. Paths, params and signals
+   of JSON are UTF-8, else the request is refused, as is a target with bytes that should be %XX.
+   Texts of queries, forms, headers and cookies are what the client sent, decoded, UTF-8 or not. A
+   query value with a broken %XX is passed over; sse_form answers a form with one by 400. Threads:
+   loop, never in the work of sse_offload. req is never NULL. */
 SSE_API sse_app    *sse_req_app(sse_req *req);
 SSE_API const char *sse_method(sse_req *req); /* "GET"; "HEAD" is handed to GET routes */
 SSE_API const char *sse_path(sse_req *req);   /* "/room/7", percent-decoded, without the query */
@@ -2666,12 +2669,13 @@ typedef enum sse_reason {
     SSE_BY_TIMEOUT,  /* the peer took nothing for send_timeout_ms, or a .source did not answer */
     SSE_BY_QUEUE,    /* more than max_queue_bytes waited for it */
     SSE_BY_LIFETIME, /* lifetime_ms is over */
-    SSE_BY_ERROR     /* it could not be opened, memory ran out, or sse_source_restart */
+    SSE_BY_ERROR     /* it could not be opened, its step failed, memory ran out, or
+                        sse_source_restart */
 } sse_reason;
 
-/* Returned by a step: */
-#define SSE_END       (-1) /* the stream is at its end: sse_stream_end */
-#define SSE_RECONNECT (-2) /* it is not, but this connection is: sse_stream_reconnect */
+/* Returned by a step; no error has these numbers. */
+#define SSE_END       (-100) /* the stream is at its end: sse_stream_end */
+#define SSE_RECONNECT (-101) /* it is not, but this connection is: sse_stream_reconnect */
 
 typedef struct sse_stream_options {
     int         status;          /* default: 200, or what sse_set_status said */
@@ -2693,10 +2697,11 @@ typedef struct sse_stream_options {
                                     SSE_UNLIMITED */
     int       (*step)(sse_stream s, void *user);
                                  /* a generator: sends, and returns the ms until its next call, or
-                                    SSE_RECONNECT, or SSE_END (any other negative number ends the
-                                    stream as an error, which is logged with what it means). First
-                                    call after the handler; never while unsent bytes wait; at once
-                                    when the app stops, see sse_stopping. default: none */
+                                    SSE_RECONNECT, or SSE_END (any other negative number is an
+                                    error, of a call or its own: it is logged with what it means,
+                                    and this connection ends: SSE_BY_ERROR). First call after the
+                                    handler; never while unsent bytes wait; at once when the app
+                                    stops, see sse_stopping. default: none */
     void      (*on_stop)(sse_stream s, void *user);
                                  /* the app stops; the program may still send. default: none */
     void      (*on_close)(sse_stream s, sse_reason reason, void *user);
@@ -2824,8 +2829,8 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
 
 /* ---- topics ---------------------------------------------------------------------------------- */
 
-/* Backpressure: what becomes of an event of a topic when a reader is so slow that its queue exceeds
-   max_queue_bytes. */
+/* Backpressure: what becomes of an event of a topic when a reader is so slow, or so much is sent at
+   once, that its queue exceeds max_queue_bytes. */
 typedef enum sse_overflow {
     SSE_CLOSE_SLOW,  /* its stream is closed (SSE_BY_QUEUE). It comes back and, with a history,
                         misses nothing */
@@ -2874,7 +2879,7 @@ typedef struct sse_topic_options {
     int    greet;            /* events from the history for clients without an id. default: 0 */
     const char *gap_event;   /* name of the event that says that missed events are gone.
                                 default: "gap" */
-    sse_db *db;              /* borrowed until the app is freed. default: none, in memory only */
+    sse_db *db;              /* stays open until the app is freed. default: none, in memory only */
     sse_overflow overflow;   /* default: SSE_CLOSE_SLOW */
     void (*on_join)(sse_app *app, const char *topic, const char *who, void *user);
                              /* the first stream of this .who. default: none */
@@ -3105,8 +3110,9 @@ typedef enum sse_format {
 } sse_format;
 
 typedef struct sse_live_options {
-    sse_db     *db;              /* rendered again when a commit of any process touches its tables.
-                                    default: none, sse_touch only */
+    sse_db     *db;              /* rendered again when a commit of any process touches its tables;
+                                    stays open until the app is freed. default: none, sse_touch only
+                                    */
     const char *tables;          /* by spaces, not commas: "msgs users". default: all tables of
                                     db */
     const char *query;           /* query parameters that tell views apart, by spaces, "page sort".
@@ -3230,11 +3236,13 @@ typedef struct sse_db_options {
 SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options);
 
 /* Uses a connection that the program opened, as it is set up, and does not close it: borrows raw
-   until sse_db_close. No hook, authorizer or busy handler of raw is touched, so each of its commits
-   wakes all views of db, whatever their tables. Otherwise as sse_db_open. */
+   until sse_db_close, and until the apps are freed whose topics and views use it. No hook,
+   authorizer or busy handler of raw is touched, so each of its commits wakes all views of db,
+   whatever their tables. Otherwise as sse_db_open. */
 SSE_API sse_db *sse_db_attach(struct sqlite3 *raw);
 
-/* Ends the rows still open; runs and answers posted statements. NULL: nothing happens. */
+/* Ends the rows still open; runs and answers posted statements. What topics and views of an app use
+   stays open for them, and is closed with the app. NULL: nothing happens. */
 SSE_API void sse_db_close(sse_db *db);
 
 /* The error of the latest call with db, 0 if it went well; of a failed database always why. text:
@@ -5596,13 +5604,17 @@ static int sse__qvalue(sse_str element) {
     return q.len > 5 || weight > 1000 ? 0 : weight;
 }
 
-static bool sse__wordlist_has(const char *words, sse_str word) { /* "a b c" holds it, or is "*" */
+static bool sse__wordlist_names(const char *words, sse_str word) { /* "a b c" holds it */
     sse_str rest = sse__text(words), next;
     while (rest.ptr) {
         next = sse__cut(&rest, ' ', false);
-        if (next.len && (sse__eq_nocase(next, word) || sse__eq(next, SSE__LIT("*")))) return true;
+        if (next.len && sse__eq_nocase(next, word)) return true;
     }
     return false;
+}
+
+static bool sse__wordlist_has(const char *words, sse_str word) { /* or "*", which is any */
+    return sse__wordlist_names(words, word) || sse__wordlist_names(words, SSE__LIT("*"));
 }
 
 /* Types whose bytes are mostly text, although their names may not say so. */
@@ -6011,7 +6023,6 @@ static sse__slice sse__slice_of(const char *bytes, sse_str s) {
    tell them apart. */
 #define SSE__FIELDS(X)                                \
     X(ACCEPT, 'a', "accept")                          \
-    X(ACCEPT_ENCODING, 'a', "accept-encoding")        \
     X(AUTHORIZATION, 'a', "authorization")            \
     X(CONNECTION, 'c', "connection")                  \
     X(CONTENT_LENGTH, 'c', "content-length")          \
@@ -6020,7 +6031,6 @@ static sse__slice sse__slice_of(const char *bytes, sse_str s) {
     X(FORWARDED, 'f', "forwarded")                    \
     X(HOST, 'h', "host")                              \
     X(IF_MODIFIED_SINCE, 'i', "if-modified-since")    \
-    X(IF_NONE_MATCH, 'i', "if-none-match")            \
     X(IF_RANGE, 'i', "if-range")                      \
     X(ORIGIN, 'o', "origin")                          \
     X(RANGE, 'r', "range")                            \
@@ -6206,6 +6216,8 @@ static int sse__head_finish(sse__head *h, const char *bytes) {
         h->host      = sse__slice_of(bytes, value);
         h->host_name = sse__slice_of(bytes, host.name);
     }
+    for (i = 0; value.ptr && i < h->nfields; i++) /* the target's, for who asks for the field */
+        if (h->fields[i].id == SSE__FIELD_HOST) h->fields[i].value = h->host;
 
     /* The same length twice is refused as well: some proxy joins them, some takes one. */
     value         = sse__head_value(h, bytes, SSE__FIELD_CONTENT_LENGTH, 0);
@@ -9721,6 +9733,8 @@ struct sse_db {
     sse_buf        text;         /* scratch of one call: of its sse__sql */
     sse__value    *values;
     size_t         values_cap;
+    int            users;        /* topics and views of apps; closed: by the program, before them */
+    bool           closed;
     sse__table_set pending;      /* D4 */
     sse__table_set raw_writes;   /* of statements prepared through sse_db_raw: may run any time */
     sse__table_set *recording;   /* where the authorizer puts names; NULL: raw_writes */
@@ -10607,10 +10621,12 @@ static int sse__db_reopen(sse_db *db) {
 SSE_API void sse_db_close(sse_db *db) {
     const bool ours = !sse__db_is_elsewhere(db); /* closing, too, would take the parent's locks */
     if (!db || (ours && !sse__db_adopt(db))) return;
-    if (ours) sse__dbposts_end(db);
-    if (db->on_close) db->on_close(db->on_close_user);
-    sse_db_close(db->writer);
     if (sse__db_faults.broken == db) sse__db_faults.broken = NULL; /* the program does without */
+    db->closed = true;
+    if (ours && !db->users) sse__dbposts_end(db);
+    if (db->on_close) db->on_close(db->on_close_user);
+    if (db->users) return; /* the last of them closes it */
+    sse_db_close(db->writer);
     while (db->statements) {
         sse_rows *r = db->statements;
         db->statements = r->next;
@@ -10636,6 +10652,16 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db) {
 }
 
 /* ---- for the sections above ---- */
+
+/* What a topic or view is made with stays open for it, and is closed by the last to let go. */
+static sse_db *sse__db_hold(sse_db *db) {
+    if (db) db->users++;
+    return db;
+}
+
+static void sse__db_drop(sse_db *db) {
+    if (db && !--db->users && db->closed) sse_db_close(db);
+}
 
 /* Whether its next calls wait for another writer. A connection that the program may hold keeps the
    busy handler that it has. */
@@ -10686,6 +10712,8 @@ struct sse_db { int open_error; };
 #endif
 
 static int sse__db_open_error(const sse_db *db) { return db ? SSE_E_NOT_BUILT : SSE_E_NOMEM; }
+static sse_db *sse__db_hold(sse_db *db) { return db; }
+static void sse__db_drop(sse_db *db) {}
 static void sse__db_wait(sse_db *db, bool waits) {}
 static bool sse__db_is_idle(sse_db *db) { return true; }
 static bool sse__db_is_elsewhere(const sse_db *db) { return false; }
@@ -13544,6 +13572,8 @@ SSE_API const char *sse_header_at(sse_req *req, const char *name, int i) {
     if (name && i >= 0)
         value = sse__head_find(&req->head, req->bytes, sse__text(name), (uint32_t)i);
     if (!value.ptr) return NULL;
+    if (value.ptr == req->bytes + req->head.host.at) /* it may lie in the target */
+        return sse__req_text(req, value);
     text = req->bytes + (value.ptr - req->bytes);
     text[value.len] = '\0'; /* over the CR or space behind the value */
     return text;
@@ -13558,12 +13588,12 @@ static sse_str sse__req_field(const sse_req *req, unsigned id) {
 }
 
 /* A field that is a list may come on several lines, which mean one: RFC 9110 5.3. */
-static sse_str sse__req_list(sse_req *req, unsigned id) {
-    sse_str  line = sse__req_field(req, id);
+static sse_str sse__req_list(sse_req *req, sse_str name) {
+    sse_str  line = sse__head_find(&req->head, req->bytes, name, 0);
     sse_buf  all  = {NULL, 0, 0, SSE_OK};
     uint32_t i;
-    if (!sse__head_value(&req->head, req->bytes, id, 1).ptr) return line;
-    for (i = 0; (line = sse__head_value(&req->head, req->bytes, id, i)).ptr; i++)
+    if (!sse__head_find(&req->head, req->bytes, name, 1).ptr) return line;
+    for (i = 0; (line = sse__head_find(&req->head, req->bytes, name, i)).ptr; i++)
         sse_printf(&all, "%s%.*s", i ? ", " : "", SSE_STR(line));
     line = sse__text(sse__arena_text(&req->arena, sse__text(sse_buf_text(&all))));
     sse__req_error(req, line.ptr ? all.error : SSE_E_NOMEM);
@@ -14542,7 +14572,7 @@ static bool sse__reply_varies(const sse_req *req, uint64_t length) {
 /* SSE__BR or SSE__GZIP (the bits of SSE__ACCEPT_ have the same numbers), or 0: as it is. What is
    compressed while it leaves has no length, so it needs chunks to show its end. */
 static int sse__reply_encoding(sse_req *req, bool whole) {
-    const sse_str  accepted = sse__req_list(req, SSE__FIELD_ACCEPT_ENCODING);
+    const sse_str  accepted = sse__req_list(req, SSE__LIT("accept-encoding"));
     const unsigned coding   = sse__accept_encoding(accepted, SSE__CODINGS);
     return coding == SSE__ACCEPT_IDENTITY || (!whole && req->head.minor == 0) ? 0 : (int)coding;
 }
@@ -14799,8 +14829,8 @@ static bool sse__file_dated(const sse__file *file, sse_str date, int *how) {
 static int sse__file_status(sse_req *req, uint64_t *first, uint64_t *last) {
     const sse__file *file = req->file;
     const sse_str etag  = sse__text(file->etag);
-    const sse_str match = sse__text(sse_header(req, "if-match"));
-    const sse_str none_match = sse__req_list(req, SSE__FIELD_IF_NONE_MATCH);
+    const sse_str match = sse__req_list(req, SSE__LIT("if-match"));
+    const sse_str none_match = sse__req_list(req, SSE__LIT("if-none-match"));
     const sse_str range      = sse__req_field(req, SSE__FIELD_RANGE);
     const sse_str if_range   = sse__req_field(req, SSE__FIELD_IF_RANGE);
     const sse_str unmodified = sse__text(sse_header(req, "if-unmodified-since"));
@@ -15202,7 +15232,7 @@ static bool sse__dir_take(sse_req *req, const sse__dir *dir, sse_str path, const
 
 /* The file itself or, for clients that accept it, a compressed one beside it. */
 static bool sse__dir_take_best(sse_req *req, const sse__dir *dir, sse_str path, bool *is_dir) {
-    const sse_str accepted = sse__req_list(req, SSE__FIELD_ACCEPT_ENCODING);
+    const sse_str accepted = sse__req_list(req, SSE__LIT("accept-encoding"));
     unsigned      offered  = SSE__ACCEPT_BR | SSE__ACCEPT_GZIP | SSE__ACCEPT_IDENTITY, coding;
     bool          ignored;
     while (!req->file) {
@@ -16186,31 +16216,32 @@ static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
     if (m) (void)sse__stream_push_new(stream, m);
 }
 
-/* The step has said the end. Where that looks like an error, it says why. SSE_END and SSE_RECONNECT
-   are also errors by their numbers: those count by what the library saw. */
-static void sse__stream_step_failed(const sse__stream *stream, int ms, bool db_failed) {
+/* The step has said the end. If that is an error, or a call failed meanwhile: says why. */
+static void sse__stream_step_ended(const sse__stream *stream, int ms, bool failed, bool db_failed) {
     const char *path = sse__stream_path(stream), *why = NULL;
-    if (ms < SSE_RECONNECT) why = sse_error_text(ms);
+    if (failed) why = sse_error_text(ms);
     else if (stream->app->call_error) why = sse_error_text(stream->app->call_error);
     if (db_failed) why = sse__db_faults.words;
     if (!why) return;
-    sse__refused(stream->app, SSE_OK, "step: it ended the stream (%s) by %d: %s",
-                 path ? path : "of no route", ms, why);
+    sse__refused(stream->app, SSE_OK, "step: it ended the stream (%s): %s",
+                 path ? path : "of no route", why);
 }
 
 static void sse__stream_step(sse__stream *stream, uint64_t now) {
     const sse__upcall   upcall   = sse__upcall_begin(stream->app, SSE__IN_STEP);
     const unsigned long failures = sse__db_error_count();
     int                 ms;
+    bool                failed;
     SSE_ASSERT(sse__stream_flows(stream)); /* S7 */
     stream->app->call_error = SSE_OK;
     if (stream->phase == SSE__STREAM_STOPPING) SSE__FLAG_SET(stream->app->streams->last_step);
     ms = stream->extra->step(sse__stream_handle(stream), stream->user);
     SSE__FLAG_CLEAR(stream->app->streams->last_step);
     sse__stream_upcall_end(stream, &upcall, "step");
-    if (ms < 0) sse__stream_step_failed(stream, ms, sse__db_error_count() != failures);
+    failed = ms < 0 && ms != SSE_END && ms != SSE_RECONNECT;
+    if (ms < 0) sse__stream_step_ended(stream, ms, failed, sse__db_error_count() != failures);
     if (!sse__stream_lives(stream)) return;
-    if (ms < 0) sse__stream_finish(stream, SSE_BY_END, ms != SSE_RECONNECT);
+    if (ms < 0) sse__stream_finish(stream, failed ? SSE_BY_ERROR : SSE_BY_END, ms == SSE_END);
     else stream->extra->step_at = now + (uint64_t)ms;
 }
 
@@ -16434,7 +16465,7 @@ static void sse__stream_fields(sse__stream *stream, sse_req *req, const sse_stre
     if (!o->no_compression && stream->app->encoder &&
         sse__stream_may_set(req, SSE__LIT("content-encoding"))) {
         sse_puts(&req->headers, "Vary: Accept-Encoding\r\n");
-        chosen = sse__accept_encoding(sse__req_list(req, SSE__FIELD_ACCEPT_ENCODING), offered);
+        chosen = sse__accept_encoding(sse__req_list(req, SSE__LIT("accept-encoding")), offered);
         if (chosen == SSE__ACCEPT_BR) stream->encoding = SSE__BR;
         if (chosen == SSE__ACCEPT_GZIP) stream->encoding = SSE__GZIP;
         if (stream->encoding) sse__put_encoding(req, stream->encoding);
@@ -17226,6 +17257,7 @@ static void sse__store_free(sse__store *store) {
         close(store->owner_fd);
         SSE_FREE(store->owner);
     }
+    sse__db_drop(store->db);
     SSE_FREE(store->starts);
     SSE_FREE(store);
 }
@@ -17366,7 +17398,7 @@ static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out
     if (error) return error;
     store = SSE__NEW(sse__store);
     if (!store) return SSE_E_NOMEM;
-    store->db    = db;
+    store->db    = sse__db_hold(db);
     store->epoch = sequence->epoch;
     error        = sse__store_own(sequence, store);
     if (!error) {
@@ -17933,6 +17965,7 @@ static void sse__outbox_retry(sse__alarm *alarm) {
 static void sse__outbox_free(sse__outbox *o) {
     if (!o) return;
     sse__alarm_cancel(&o->retry);
+    sse__db_drop(o->db);
     SSE_FREE(o->sql);
     SSE_FREE(o->newest);
     SSE_FREE(o);
@@ -17947,7 +17980,7 @@ static int sse__outbox_open(sse_app *app, sse_db *db, const char *sql, sse__outb
     *out = NULL;
     if (!o) return error;
     o->app      = app;
-    o->db       = db;
+    o->db       = sse__db_hold(db);
     o->retry.fn = sse__outbox_retry;
     o->remains  = UINT64_MAX;
     o->sql      = sse__outbox_format("", sql, "");
@@ -21370,6 +21403,7 @@ static void sse__views_free(sse_app *app) { /* no stream is left, so no view is 
         sse__live *live = SSE__CONTAINER(views->lives.next, sse__live, link);
         sse__list_remove(&live->link);
         sse__arena_free(&live->texts);
+        sse__db_drop(live->db);
         SSE_FREE(live);
     }
     sse__map_free(&views->shared);
@@ -21822,8 +21856,15 @@ static void sse__changes_look(sse_app *app) {
 
 /* ---- beginning and end ---- */
 
-static void sse__changes_end(void *user) { /* also when the program closes the database */
-    sse__changes  *ch   = (sse__changes *)user;
+static void sse__changes_drop_hooks(sse__changes *ch) {
+    while (ch->hooks) {
+        sse__commit_hook *hook = ch->hooks;
+        ch->hooks = hook->next;
+        SSE_FREE(hook);
+    }
+}
+
+static void sse__changes_end(sse__changes *ch) {
     sse__changes **link = &ch->app->changes;
     while (*link != ch) link = &(*link)->next;
     *link = ch->next;
@@ -21833,13 +21874,16 @@ static void sse__changes_end(void *user) { /* also when the program closes the d
         close(ch->notify_fd);
     }
     sse__changes_close_files(ch);
-    while (ch->hooks) {
-        sse__commit_hook *hook = ch->hooks;
-        ch->hooks = hook->next;
-        SSE_FREE(hook);
-    }
+    sse__changes_drop_hooks(ch);
     ch->db->on_close = NULL;
     SSE_FREE(ch);
+}
+
+/* Upcall of >>db: the program closes it. What topics and views use is followed for them. */
+static void sse__changes_db_closed(void *user) {
+    sse__changes *ch = (sse__changes *)user;
+    sse__changes_drop_hooks(ch);
+    if (!ch->db->users) sse__changes_end(ch);
 }
 
 static void sse__changes_stop(sse_app *app) {
@@ -21881,7 +21925,7 @@ static int sse__changes_watch(sse_app *app, sse_db *db) {
     if (ch->notify_fd < 0) ch->slow_ms = SSE__LOOK_BLIND_MS;
     ch->next          = app->changes;
     app->changes      = ch;
-    db->on_close      = sse__changes_end;
+    db->on_close      = sse__changes_db_closed;
     db->on_close_user = ch;
     db->writer_doubt_ms = SSE__WRITER_MS;
     sse__changes_refresh(ch);
@@ -22091,7 +22135,7 @@ static bool sse__req_host_ok(const sse_req *req) {
 }
 
 /* Browsers say on every unsafe request (RFC 9110 9.2.1) which page it comes from; programs that
-   are no browser say nothing. */
+   are no browser say nothing. That any page may read (cors_origins "*") lets none of them write. */
 static bool sse__req_origin_ok(const sse_req *req) {
     const sse_app_options *o = &req->app->options;
     sse_str       text;
@@ -22100,9 +22144,12 @@ static bool sse__req_origin_ok(const sse_req *req) {
     if (sse__req_is(req, "GET") || sse__req_is(req, "HEAD") || sse__req_is(req, "OPTIONS"))
         return true;
     text = sse__req_field(req, SSE__FIELD_ORIGIN);
-    if (!text.ptr)
-        return !sse__is_word(sse__req_field(req, SSE__FIELD_SEC_FETCH_SITE), "cross-site");
-    if (sse__wordlist_has(o->allowed_origins, text) || sse__wordlist_has(o->cors_origins, text))
+    if (!text.ptr) {
+        text = sse__req_field(req, SSE__FIELD_SEC_FETCH_SITE);
+        return !text.ptr || sse__is_word(text, "same-origin") || sse__is_word(text, "none");
+    }
+    if (sse__head_value(&req->head, req->bytes, SSE__FIELD_ORIGIN, 1).ptr) return false;
+    if (sse__wordlist_has(o->allowed_origins, text) || sse__wordlist_names(o->cors_origins, text))
         return true;
     return sse__origin_parse(text, &origin) && origin.scheme.ptr &&
            sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host) &&
@@ -22792,7 +22839,7 @@ static int sse__live_copy_options(sse__live *live, const char *path, const sse_l
     live->tables = o->tables;
     live->query  = o->query;
     live->event  = o->event;
-    live->db     = o->db;
+    live->db     = sse__db_hold(o->db);
     live->guard  = o->guard;
     live->user   = o->user;
     live->every_ms        = o->every_ms;
@@ -22820,6 +22867,8 @@ static const char *sse__live_fault(const sse_live_options *o) {
     if (o->format < SSE_AS_ELEMENTS || o->format > SSE_AS_DATA) return ".format is none of SSE_AS_";
     if (o->tables && !o->db) return ".tables without a .db";
     if (o->tables && strchr(o->tables, ',')) return ".tables are separated by spaces";
+    if (o->query && strchr(o->query, ',')) return ".query: its names are separated by spaces";
+    if (o->patch && o->format != SSE_AS_ELEMENTS) return ".patch is for .format = SSE_AS_ELEMENTS";
     if (sse__nonempty(o->event) && o->format != SSE_AS_DATA)
         return ".event is for .format = SSE_AS_DATA: Datastar's events have names of their own";
     if (!sse__has_no_newline(o->event)) return ".event holds a line break";
@@ -24646,6 +24695,10 @@ static void sse__app_drop(sse_app *app) { /* what sse_app_new made, but for conn
    of some. */
 SSE_API void sse_app_free(sse_app *app) {
     if (!app) return;
+    if (app->server->turning && sse__is_owner(app)) {
+        sse__refused(app, SSE_E_STATE, "sse_app_free: in a callback: call sse_stop there");
+        return;
+    }
     if (app->server->signals_back) app->server->signals_back(app);
     if (sse__signal_app == app) sse__signal_app = NULL;
     SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */

@@ -58,9 +58,20 @@ typedef struct meaning {
     } at[20];
 } meaning;
 
+/* Of an absolute target, which takes the place of what Host says: RFC 9112 3.2.2. */
+static sse_str authority(sse_str target) {
+    size_t n = 0, i;
+    if (target.len > 7 && !strncasecmp(target.ptr, "http://", 7)) n = 7;
+    else if (target.len > 8 && !strncasecmp(target.ptr, "https://", 8)) n = 8;
+    else return sse__str(NULL, 0);
+    for (i = n; i < target.len && target.ptr[i] != '/' && target.ptr[i] != '?';) i++;
+    return sse__str(target.ptr + n, i - n);
+}
+
 static bool target_fine(sse_str method, sse_str target) {
-    sse__host host;
-    size_t    n = 0, i;
+    const sse_str name = authority(target);
+    sse__host     host;
+    size_t        i;
     for (i = 0; i < target.len; i++)
         if ((unsigned char)target.ptr[i] <= ' ' || (unsigned char)target.ptr[i] >= 0x7F ||
             target.ptr[i] == '#')
@@ -69,11 +80,7 @@ static bool target_fine(sse_str method, sse_str target) {
         return target.len && !same(method, SSE__LIT("CONNECT"));
     if (same(target, SSE__LIT("*"))) return same(method, SSE__LIT("OPTIONS"));
     if (target.ptr[0] == '/') return true;
-    if (target.len > 7 && !strncasecmp(target.ptr, "http://", 7)) n = 7;
-    else if (target.len > 8 && !strncasecmp(target.ptr, "https://", 8)) n = 8;
-    else return false;
-    for (i = n; i < target.len && target.ptr[i] != '/' && target.ptr[i] != '?';) i++;
-    return sse__host_parse(sse__str(target.ptr + n, i - n), &host);
+    return name.ptr && sse__host_parse(name, &host);
 }
 
 static void read_field(meaning *m, sse_str name, sse_str value, int counts[2]) {
@@ -137,6 +144,8 @@ static bool read_head(sse_str in, meaning *m) {
         m->at[m->fields].name = name;
         m->at[m->fields++].value = line;
         read_field(m, name, line, counts);
+        if (word(name, "host") && authority(m->target).ptr)
+            m->at[m->fields - 1].value = authority(m->target);
     }
     m->bytes = (size_t)(in.ptr - start);
     if (m->minor && !counts[0]) m->fine = false;

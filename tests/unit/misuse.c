@@ -174,6 +174,84 @@ static void no_arguments(sse_app *app) {
         "timers: no function, a time that is past");
 }
 
+#ifndef SSE_NO_SQLITE
+static void shows_rows(sse_view *view, sse_buf *html, void *user) {
+    long long n = -1;
+    (void)view;
+    sse_db_one((sse_db *)user, &n, "SELECT count(*) FROM t");
+    sse_html(html, "<p id=n>%lld</p>", n);
+}
+#endif
+
+static void frees(sse_req *req, void *user) {
+    (void)user;
+    sse_app_free(sse_req_app(req));
+    sse_puts(sse_out(req), "still here");
+}
+
+static void freed_inside(void) { /* an app in its own handler */
+    sse_app       *app = sse_app_new(NULL);
+    sse_test_reply r;
+    memset(&r, 0, sizeof r);
+    sse_get(app, "/free", frees, NULL);
+    sse_test_request(app, "GET /free", NULL, NULL, &r);
+    is_str(r.body, "still here", "an app is not freed in its own handler");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+static void closed_first(void) { /* a database, while an app uses it */
+#ifndef SSE_NO_SQLITE
+    sse_db           *db = sse_db_open(":memory:", NULL), *failed;
+    sse_app          *app = sse_app_new(NULL);
+    sse_topic_options topic;
+    sse_live_options  live;
+    sse_event         event;
+    sse_test_reply    view;
+    sse_serve_options serve;
+    memset(&serve, 0, sizeof serve);
+    memset(&topic, 0, sizeof topic);
+    memset(&live, 0, sizeof live);
+    memset(&event, 0, sizeof event);
+    memset(&view, 0, sizeof view);
+    topic.history = 10;
+    topic.db = live.db = db;
+    live.tables = "t";
+    live.user = db;
+    event.data = "x";
+    sse_db_migrate(db, "CREATE TABLE t(id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)");
+    is_int(sse_topic(app, "kept", &topic), 0, "a history in a database");
+    is_int(sse_topic_from_table(app, "rows", db, "SELECT id, body FROM t WHERE id > ? ORDER BY id"),
+        0, "rows of it");
+    is_int(sse_live(app, "/view", shows_rows, &live), 0, "a view of it");
+    sse_db_close(db);
+    is_int(sse_test_request(app, "GET /view", "Accept: text/event-stream\n", NULL, &view), 0,
+        "it is closed, and the view is asked for");
+    ok(strstr(view.body, "<p id=n>0</p>") != NULL, "which reads it");
+    is_int(sse_publish(app, "kept", &event), 0, "the history goes on");
+    sse_db_exec(db, "INSERT INTO t(body) VALUES('x')");
+    sse_test_run(app, 1000);
+    ok(strstr(view.body, "<p id=n>1</p>") != NULL, "and so does the view");
+    sse_test_close(&view);
+    sse_app_free(app); /* closes it */
+    app = sse_app_new(NULL);
+    failed = live.db = sse_db_open("/nowhere/at/all", NULL);
+    ok(sse_live(app, "/view", shows_rows, &live) < 0, "one that did not open");
+    sse_db_close(failed);
+    serve.port = SSE_ANY_PORT;
+    ok(sse_listen(app, &serve) < 0, "its view is not served");
+    sse_app_free(app);
+    app = sse_app_new(NULL);
+    is_int(sse_listen(app, &serve), 0, "another app is");
+    db = sse_db_open(":memory:", NULL);
+    is_int(sse_on_commit(app, db, NULL, on_commit, NULL), 0,
+        "one that only its commits are told of");
+    sse_db_close(db);
+    ok(!app->changes, "is followed until it is closed");
+    sse_app_free(app);
+#endif
+}
+
 int main(void) {
     sse_serve_options serve;
     sse_app          *app;
@@ -198,5 +276,7 @@ int main(void) {
     is_int(sse_stop_background(server, 30000), SSE_OK, "which ends");
     sse_app_free(app);
     sse_db_close(db);
+    closed_first();
+    freed_inside();
     return tap_done();
 }

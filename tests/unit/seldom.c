@@ -435,7 +435,7 @@ static void typed_file(sse_req *req, void *user) {
 }
 
 static void directories(void) {
-    char               dir[] = "/tmp/sse-seldom-XXXXXX", file[100];
+    char               dir[] = "/tmp/sse-seldom-XXXXXX", file[100], head[200];
     sse_static_options o;
     sse_app           *app = app_new();
     FILE              *f;
@@ -456,6 +456,9 @@ static void directories(void) {
     ask(app, "OPTIONS /d/index.html", NULL, NULL, 204, "");
     ask(app, "GET /d/index.html", NULL, NULL, 200, "index");
     is_str(sse_test_header(&r, "Content-Type"), "text/x-own", "what a hook said stays");
+    snprintf(head, sizeof head, "If-Match: \"x\"\nIf-Match: %s\n", sse_test_header(&r, "ETag"));
+    ask(app, "GET /d/index.html", head, NULL, 200, "index");
+    ask(app, "GET /d/index.html", "If-Match: \"x\"\nIf-Match: \"y\"\n", NULL, 412, NULL);
     ask(app, "GET /typed", NULL, NULL, 200, "index");
     is_str(sse_test_header(&r, "Content-Type"), "text/x-own", "... and what a handler said");
     sse_test_close(&r);
@@ -494,7 +497,66 @@ static void origins(void) {
     sse_app_free(app);
 }
 
+static void pokes(sse_req *req, void *user) { (void)user, sse_puts(sse_out(req), "done"); }
+
+static void pages_elsewhere(void) { /* what a page may send, by what its browser says of it */
+    static const struct {
+        const char *allowed, *cors, *head;
+        int         status;
+    } rows[] = {{NULL, NULL, NULL, 200}, {NULL, NULL, "Origin: http://localhost\n", 200},
+        {NULL, NULL, "Origin: http://evil.example\n", 403}, {NULL, NULL, "Origin: null\n", 403},
+        {NULL, NULL, "Origin: http://localhost\nOrigin: http://evil.example\n", 403},
+        {NULL, NULL, "Origin: http://localhost\nOrigin: http://localhost\n", 403},
+        {NULL, NULL, "Sec-Fetch-Site: same-origin\n", 200},
+        {NULL, NULL, "Sec-Fetch-Site: none\n", 200},
+        {NULL, NULL, "Sec-Fetch-Site: same-site\n", 403},
+        {NULL, NULL, "Sec-Fetch-Site: cross-site\n", 403},
+        {"https://a.example", NULL, "Origin: https://a.example\n", 200},
+        {"https://a.example", NULL, "Origin: https://b.example\n", 403},
+        {"*", NULL, "Origin: https://b.example\n", 200},
+        {NULL, "https://a.example", "Origin: https://a.example\n", 200},
+        {NULL, "https://a.example", "Origin: https://b.example\n", 403},
+        {NULL, "*", "Origin: https://a.example\n", 403}, {NULL, "*", "Origin: null\n", 403},
+        {NULL, "* https://a.example", "Origin: https://a.example\n", 200},
+        {NULL, "* https://a.example", "Origin: https://b.example\n", 403}};
+    size_t i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_app_options o;
+        sse_app        *app;
+        memset(&o, 0, sizeof o);
+        o.on_log = on_log;
+        o.allowed_origins = rows[i].allowed;
+        o.cors_origins = rows[i].cors;
+        app = sse_app_new(&o);
+        sse_post(app, "/poke", pokes, NULL);
+        ask(app, "POST /poke", rows[i].head, "x=1", rows[i].status, NULL);
+        sse_app_free(app);
+    }
+}
+
+static void shows_host(sse_req *req, void *user) {
+    const sse_pair *pair = sse_header_all(req);
+    (void)user;
+    while (pair && strcmp(pair->name, "Host")) pair = pair->next;
+    sse_printf(sse_out(req), "%s %s %s", sse_header(req, "host"), pair ? pair->value : "none",
+        sse_path(req));
+}
+
+static void hosts(void) { /* an absolute target says which; the field is not believed */
+    sse_app *app = app_new();
+    sse_get(app, "/host/{path...}", shows_host, NULL);
+    ask(app, "GET /host/a", "Host: localhost:80\n", NULL, 200, "localhost:80 localhost:80 /host/a");
+    ask(app, "GET http://localhost/host/a?b", "Host: evil.example\n", NULL, 200,
+        "localhost localhost /host/a");
+    ask(app, "GET http://LOCALHOST:8/host/b", "Host: evil.example\n", NULL, 200,
+        "LOCALHOST:8 LOCALHOST:8 /host/b");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
 int main(void) {
+    pages_elsewhere();
+    hosts();
     requests();
     files();
     no_requests();

@@ -473,7 +473,7 @@ static bool fills(const sse_event *event, void *user) { /* others need the room 
     return true;
 }
 
-static void history_in_use(void) { /* its topic stays while it is read: O2 */
+static void history_in_use(void) { /* its topic stays while it is read */
     sse_app_options   options = quiet();
     sse_topic_options topic;
     sse_app          *app;

@@ -380,9 +380,17 @@ static int fails_by(sse_stream s, void *user) {
 
 static int fails_plainly(sse_stream s, void *user) { return (void)s, (void)user, SSE_E_IO; }
 
+static sse_reason step_over;
+
+static void note_reason(sse_stream s, sse_reason reason, void *user) {
+    (void)s, (void)user;
+    step_over = reason;
+}
+
 static void steps_by(sse_req *req, void *user) {
     sse_stream_options o;
     memset(&o, 0, sizeof o);
+    o.on_close = note_reason;
     o.step = user && !strcmp((const char *)user, "io") ? fails_plainly : fails_by;
     o.user = user;
     sse_stream_open(req, &o);
@@ -390,23 +398,26 @@ static void steps_by(sse_req *req, void *user) {
 
 static void test_steps(void) {
     sse_app *app = fresh(SSE_OFF);
+    client  *c;
     sse_get(app, "/io", steps_by, (void *)"io");
-    dial(app, "/io", NULL);
+    c = dial(app, "/io", NULL);
     turns(app, 5);
-    is_said("step: it ended the stream (/io) by -7: SSE_E_IO: ");
+    is_said("step: it ended the stream (/io): SSE_E_IO: ");
+    ok(step_over == SSE_BY_ERROR && !strstr(c->got, "\r\n0\r\n"), "an error, and not complete");
     dial_free(app);
     app = fresh(SSE_OFF);
     sse_get(app, "/publish", steps_by, NULL);
     dial(app, "/publish", NULL);
     turns(app, 5);
-    is_said("step: it ended the stream (/publish) by -2: SSE_E_ARG: ");
+    is_said("step: it ended the stream (/publish): SSE_E_ARG: ");
+    is_int(step_over, SSE_BY_ERROR, "that of a call likewise");
     dial_free(app);
 #ifndef SSE_NO_SQLITE
     app = fresh(SSE_OFF);
     sse_get(app, "/db", steps_by, (void *)"db");
     dial(app, "/db", NULL);
     turns(app, 5);
-    is_said("step: it ended the stream (/db) by -1: no such table: nowhere");
+    is_said("step: it ended the stream (/db): no such table: nowhere");
     dial_free(app);
 #endif
     app = fresh(SSE_OFF);
