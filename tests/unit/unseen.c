@@ -528,7 +528,30 @@ static void no_room(void) { /* for another connection: an EventSource is told to
     dial_free(app);
 }
 
+static void too_late(sse_req *req, void *user) {
+    const sse_stream closed = {NULL, 0, 0},
+                     got = (sse_puts(sse_out(req), "x"), sse_stream_open(req, NULL));
+    *(bool *)user = got.app == closed.app && got.slot == closed.slot && got.gen == closed.gen;
+}
+
+static void ends(void) { /* a stream that is none is {0}; to stop is said as often as one likes */
+    sse_app_options options = quiet();
+    sse_app        *app = sse_app_new(&options);
+    sse_test_reply  r;
+    bool            none = false;
+    int             i, fine = 0;
+    memset(&r, 0, sizeof r);
+    sse_get(app, "/late", too_late, &none);
+    sse_test_request(app, "GET /late", NULL, NULL, &r);
+    ok(none, "a stream that cannot be opened is {0}");
+    sse_test_close(&r);
+    for (i = 0; i < 70000; i++) fine += sse_stop(app) == SSE_OK; /* more than its pipe takes */
+    is_int(fine, 70000, "a stop is one, however often it is said");
+    sse_app_free(app);
+}
+
 int main(void) {
+    ends();
     leaving();
     history_in_use();
     slow_ones();
