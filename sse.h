@@ -9792,7 +9792,6 @@ static bool sse__tables_include(sse_str tables, sse_str changed) {
     while (tables.ptr) {
         const sse_str word = sse__cut(&tables, ' ', false);
         const size_t  skip = changed.len - word.len;
-        if (sse__eq(word, SSE__LIT("*"))) return true;
         if (word.len == 0 || word.len > changed.len) continue;
         if (!sse__eq_nocase(word, sse__str_skip(changed, skip))) continue;
         if (skip == 0 || changed.ptr[skip - 1] == '.') return true;
