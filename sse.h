@@ -14310,7 +14310,8 @@ SSE_API bool sse_auth_basic(sse_req *req, const char *realm, const char *user,
         sse__put_char(&wanted, *p);
     }
     sse_puts(&wanted, "\", charset=\"UTF-8\"");
-    if (!same && !sse_set_header(req, "WWW-Authenticate", sse_buf_text(&wanted)))
+    if (!same && !sse__req_error(req, wanted.error ? wanted.error : got.error) &&
+        !sse_set_header(req, "WWW-Authenticate", sse_buf_text(&wanted)))
         sse_fail(req, 401, "a name and a password are needed here");
     else if (!same)
         sse__req_fail(req, 500, NULL); /* no memory, or a realm that no header can hold */

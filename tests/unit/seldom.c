@@ -78,7 +78,7 @@ static void above(sse_req *req, void *user) {
 static void signals(sse_req *req, void *user) {
     const char *a;
     (void)user;
-    refuse("getrandom", user ? 1 : 0, ENOSYS);
+    refuse("", user ? -1 : 0, ENOSYS); /* no random bytes, so no index of them */
     a = sse_signal(req, "a");
     refuse("", 0, 0);
     sse_printf(sse_out(req), "%s", a ? a : "none");
@@ -142,8 +142,88 @@ static void basic_bare(sse_req *req, void *user) {
     if (sse_auth_basic(req, NULL, "u", NULL)) sse_puts(sse_out(req), "in");
 }
 
+static void basic_nobody(sse_req *req, void *user) {
+    (void)user;
+    if (sse_auth_basic(req, "none", NULL, "p")) sse_puts(sse_out(req), "in");
+}
+
+static void basic_broken(sse_req *req, void *user) {
+    (void)user;
+    if (sse_auth_basic(req, "a\nb", "u", "p")) sse_puts(sse_out(req), "in");
+}
+
 static sse_app       *app_new(void);
 static sse_test_reply r;
+
+/* ---- calls without memory ---- */
+
+enum { BASIC, UNSIGN, SEND_FILE, TO_FILE, CALLS };
+
+static const char *const calls[] = {"sse_auth_basic", "sse_req_unsign", "sse_send_file",
+    "sse_body_to_file"};
+static char              kept[] = "/tmp/sse-seldom-kept-XXXXXX";
+static bool              filled; /* what the request has of memory is in use */
+
+static void on_kept(sse_req *req, const sse_body_file *file, void *user) {
+    (void)user;
+    sse_printf(sse_out(req), "%s", file->error ? "not kept" : "done");
+}
+
+static void scarcely(sse_req *req, void *user) { /* the allocation that fails is *user */
+    const int   call = (int)sse_parse_int(sse_query(req, "call"), 0);
+    const char *text = sse_req_sign(req, "v"), *back = NULL;
+    bool        done = false;
+    if (filled && req->arena.blocks) req->arena.used = req->arena.blocks->size;
+    fail_at = *(long *)user;
+    if (call == BASIC) done = sse_auth_basic(req, NULL, "u", "p");
+    if (call == UNSIGN) done = (back = sse_req_unsign(req, text, 0)) != NULL;
+    if (call == SEND_FILE) (void)sse_send_file(req, kept, "name");
+    if (call == TO_FILE) (void)sse_body_to_file(req, kept, on_kept, NULL);
+    *(long *)user = fail_at;
+    fail_at = 0;
+    if (call == UNSIGN && back) ok(strcmp(back, "v") == 0, "what was signed");
+    if (done) sse_puts(sse_out(req), "done");
+}
+
+/* With one allocation less the answer is 500, and nothing else: no 401 to who knows the password,
+   no half of a file. */
+static void without_memory(void) {
+    const int   fd = mkstemp(kept);
+    char        request[60];
+    struct stat st;
+    int         call;
+    ok(fd >= 0 && write(fd, "done", 4) == 4, "a file");
+    for (call = 0; call < 2 * CALLS; call++) {
+        sse_route_options later;
+        sse_app          *app = app_new();
+        long              n, at, open;
+        bool              whole = false;
+        memset(&later, 0, sizeof later);
+        later.method = "POST";
+        later.body_later = true;
+        filled = call >= CALLS;
+        sse_route(app, "/scarcely", scarcely, &at, &later);
+        snprintf(request, sizeof request, "POST /scarcely?call=%d", call % CALLS);
+        for (n = 1; n < 100 && !whole; n++) {
+            open = descriptors();
+            at = n;
+            is_int(sse_test_request(app, request, "Authorization: Basic dTpw\n", "done", &r), 0,
+                calls[call % CALLS]);
+            whole = at > 0; /* it was not that many */
+            ok(whole ? r.status == 200 && strcmp(r.body, "done") == 0
+                     : r.status == 500 && !sse_test_header(&r, "WWW-Authenticate"),
+                "... without allocation %ld: %d", n, r.status);
+            ok(stat(kept, &st) == 0 && st.st_size == 4, "... the file is whole");
+            sse_test_close(&r);
+            is_int(descriptors(), open, "... no descriptor is left");
+        }
+        ok(whole && n > 2, "%s fails %ld times%s", calls[call % CALLS], n - 2,
+            filled ? ", where a request is large" : "");
+        sse_app_free(app);
+    }
+    close(fd);
+    unlink(kept);
+}
 
 /* ---- streams ---- */
 
@@ -287,6 +367,8 @@ static sse_app *app_new(void) {
     sse_get(app, "/bearer-none", bearer, (void *)"");
     sse_get(app, "/basic", basic, NULL);
     sse_get(app, "/basic-bare", basic_bare, NULL);
+    sse_get(app, "/basic-nobody", basic_nobody, NULL);
+    sse_get(app, "/basic-broken", basic_broken, NULL);
     return app;
 }
 
@@ -333,6 +415,11 @@ static void requests(void) {
     ask(app, "GET /basic-bare", "Authorization: Basic dTpw\n", NULL, 401, NULL);
     is_str(sse_test_header(&r, "WWW-Authenticate"), "Basic realm=\"private\", charset=\"UTF-8\"",
         "no realm");
+    ask(app, "GET /basic-nobody", "Authorization: Basic KG51bGwpOnA=\n", NULL, 401, NULL);
+    ask(app, "GET /basic-nobody", "Authorization: Basic OnA=\n", NULL, 401, NULL);
+    ask(app, "GET /basic-broken", "Authorization: Basic dTpw\n", NULL, 200, "in");
+    ask(app, "GET /basic-broken", "Authorization: Basic dTpx\n", NULL, 500, NULL);
+    ok(!sse_test_header(&r, "WWW-Authenticate"), "a realm that no field can hold is not sent");
     is_int(sse_test_close(&r), 0, "closed");
     ok(!sse_test_header(&r, "x") && !sse_test_header(NULL, "x"), "no reply has no field");
     sse_app_free(app);
@@ -496,6 +583,7 @@ static void origins(void) {
 
 int main(void) {
     requests();
+    without_memory();
     files();
     no_requests();
     wrong_streams();
