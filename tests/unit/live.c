@@ -184,6 +184,27 @@ static void guards(void) {
     dial_free(app);
 }
 
+static void guards_of_too_many(void) { /* the stream is open already, the view is one too many */
+    sse_live_options o = options_of(enter);
+    sse_stats        stats;
+    client          *first, *c;
+    app = dial_app(NULL);
+    o.max_views = 1;
+    sse_live(app, "/room/{id}", render, &o);
+    sse_live_each(app, "/mine/{id}", render_each, &o);
+    first = dial(app, "/room/1?me=ann&as=guest", NULL);
+    c = dial(app, "/room/2?me=bob&as=guest", NULL);
+    turns(app, 3);
+    is_int(times(c, "HTTP/1.1 200 ") + times(c, "retry: "), 2, "its client is told to come back");
+    ok(c->over && !times(c, "data: elements "), "... without a view");
+    sse_stats_get(app, &stats);
+    is_int((long long)stats.subscriptions_refused, 1, "... and counted");
+    sse_touch(app, "/room/1");
+    turns(app, 3);
+    ok(!first->over && times(first, "data: elements ") == 2, "the one that there is goes on");
+    dial_free(app);
+}
+
 /* ---- many views ---- */
 
 static int  logged;
@@ -667,6 +688,7 @@ int main(void) {
     size_t few, many;
     test_ids();
     guards();
+    guards_of_too_many();
     guards_on_streams();
     skipping();
     several_views();
