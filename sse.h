@@ -14818,7 +14818,6 @@ static int sse__file_status(sse_req *req, uint64_t *first, uint64_t *last) {
             return 200; /* a date names no encoding */
         if (!sse__file_dated(file, if_range, &how) || how != 0) return 200;
     }
-    *last = file->size ? file->size - 1 : 0;
     return sse__range(range, file->size, first, last);
 }
 
