@@ -21457,7 +21457,7 @@ struct sse__changes {
     int           notify_fd; /* of inotify; -1: blind */
     int           total_changes;
     bool          waiting;   /* our connection is in a transaction, and shows an old state */
-    bool          warned;
+    bool          warned, stuck; /* views wait; a new file cannot be opened: which the log said */
     bool          unverified; /* .tables of a live route were not compared with the database yet */
 };
 
@@ -21725,13 +21725,13 @@ static void sse__changes_reopen_replaced(sse__changes *ch) {
     if (!f || !sse__db_is_idle(ch->db)) return;
     old_wal = f->wal_ino && f->wal_ino == sse__dbfile_wal_ino(f);
     if (old_wal || sse__db_reopen(ch->db) != SSE_OK) {
-        if (!ch->warned)
+        if (!ch->stuck)
             sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew%s: restart",
                      f->path, old_wal ? ", the old -wal is still there" : "");
-        ch->warned = true;
+        ch->stuck = true;
         return;
     }
-    ch->warned = false;
+    ch->stuck = false;
     sse__log(ch->app, SSE_LOG_WARNING, "%s was replaced: opened the new one", f->path);
     sse__changes_close_files(ch);
     sse__changes_refresh(ch);

@@ -459,6 +459,7 @@ static void open_rows(void) {
 
 static void open_transaction(void) {
     const char *got = "";
+    char        command[600];
     int         i;
     begin("begun.db", "WAL");
     own("INSERT INTO t(a) VALUES(1)");
@@ -471,6 +472,11 @@ static void open_transaction(void) {
     is_str(logged, "views wait for the end of a transaction", "... which the log says as well");
     own("COMMIT");
     hears_only(QUIET, "* ", "over, and everybody is");
+    snprintf(command, sizeof command, "cp %s %s", file("begun.db"), file("next.db"));
+    ok(system(command) == 0 && rename(file("next.db"), file("begun.db")) == 0,
+        "the file is replaced, its -wal is not");
+    for (i = 0; i < 300 && !strstr(logged, "was replaced"); i++) hears(100);
+    ok(strstr(logged, "old -wal") != NULL, "which is told, whatever was told before: %s", logged);
     end();
 }
 
