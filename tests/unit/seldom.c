@@ -155,6 +155,13 @@ static void basic_broken(sse_req *req, void *user) {
 static sse_app       *app_new(void);
 static sse_test_reply r;
 
+static void ask(sse_app *app, const char *request, const char *headers, const char *text,
+    int status, const char *want) {
+    is_int(sse_test_request(app, request, headers, text, &r), 0, request);
+    is_int(r.status, status, headers ? headers : "... its status");
+    if (want) is_str(r.body, want, "... its body");
+}
+
 /* ---- calls without memory ---- */
 
 enum { BASIC, UNSIGN, SEND_FILE, TO_FILE, CALLS };
@@ -163,24 +170,31 @@ static const char *const calls[] = {"sse_auth_basic", "sse_req_unsign", "sse_sen
     "sse_body_to_file"};
 static char              kept[] = "/tmp/sse-seldom-kept-XXXXXX";
 static bool              filled; /* what the request has of memory is in use */
+static int               dones;  /* of sse_body_to_file */
 
 static void on_kept(sse_req *req, const sse_body_file *file, void *user) {
     (void)user;
+    dones++;
     sse_printf(sse_out(req), "%s", file->error ? "not kept" : "done");
 }
 
 static void scarcely(sse_req *req, void *user) { /* the allocation that fails is *user */
     const int   call = (int)sse_parse_int(sse_query(req, "call"), 0);
     const char *text = sse_req_sign(req, "v"), *back = NULL;
+    char        far[3000]; /* the same file */
     bool        done = false;
+    int         error = -1;
+    memset(far, '/', sizeof far);
+    snprintf(far + sizeof far - sizeof kept, sizeof kept, "%s", kept);
     if (filled && req->arena.blocks) req->arena.used = req->arena.blocks->size;
     fail_at = *(long *)user;
     if (call == BASIC) done = sse_auth_basic(req, NULL, "u", "p");
     if (call == UNSIGN) done = (back = sse_req_unsign(req, text, 0)) != NULL;
-    if (call == SEND_FILE) (void)sse_send_file(req, kept, "name");
-    if (call == TO_FILE) (void)sse_body_to_file(req, kept, on_kept, NULL);
+    if (call == SEND_FILE) error = sse_send_file(req, kept, "name");
+    if (call == TO_FILE) error = sse_body_to_file(req, far, on_kept, NULL);
     *(long *)user = fail_at;
     fail_at = 0;
+    if (error != -1) is_int(error, *(long *)user ? 0 : SSE_E_NOMEM, calls[call]);
     if (call == UNSIGN && back) ok(strcmp(back, "v") == 0, "what was signed");
     if (done) sse_puts(sse_out(req), "done");
 }
@@ -207,6 +221,7 @@ static void without_memory(void) {
         for (n = 1; n < 100 && !whole; n++) {
             open = descriptors();
             at = n;
+            dones = 0;
             is_int(sse_test_request(app, request, "Authorization: Basic dTpw\n", "done", &r), 0,
                 calls[call % CALLS]);
             whole = at > 0; /* it was not that many */
@@ -214,6 +229,7 @@ static void without_memory(void) {
                      : r.status == 500 && !sse_test_header(&r, "WWW-Authenticate"),
                 "... without allocation %ld: %d", n, r.status);
             ok(stat(kept, &st) == 0 && st.st_size == 4, "... the file is whole");
+            is_int(dones, whole && call % CALLS == TO_FILE, "... a file that comes is told of");
             sse_test_close(&r);
             is_int(descriptors(), open, "... no descriptor is left");
         }
@@ -427,13 +443,6 @@ static sse_app *app_new(void) {
     sse_get(app, "/basic-nobody", basic_nobody, NULL);
     sse_get(app, "/basic-broken", basic_broken, NULL);
     return app;
-}
-
-static void ask(sse_app *app, const char *request, const char *headers, const char *text,
-    int status, const char *want) {
-    is_int(sse_test_request(app, request, headers, text, &r), 0, request);
-    is_int(r.status, status, headers ? headers : "... its status");
-    if (want) is_str(r.body, want, "... its body");
 }
 
 static void requests(void) {
