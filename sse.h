@@ -16843,8 +16843,8 @@ static int sse__channel_send_snapshot(sse__channel *channel, sse__stream *stream
                                       sse__message *state, sse__streams *streams) {
     const int   encoding = stream->encoding;
     sse__codec *codec    = channel->codecs[encoding];
-    if (stream->detached) return SSE_E_CLOSED;
-    if (encoding == SSE__IDENTITY || channel->single) return sse__stream_push(stream, state);
+    SSE_ASSERT(!stream->detached && !channel->single); /* whose one stream joins before its state */
+    if (encoding == SSE__IDENTITY) return sse__stream_push(stream, state);
     if (!codec) codec = sse__channel_codec(channel, encoding, state, streams);
     stream->of.has.mark = 0;
     if (codec) (void)sse__codec_follow(codec, &stream->of.has.mark);
