@@ -9806,7 +9806,6 @@ static bool sse__tables_include(sse_str tables, sse_str changed) {
     while (tables.ptr) {
         const sse_str word = sse__cut(&tables, ' ', false);
         const size_t  skip = changed.len - word.len;
-        if (sse__eq(word, SSE__LIT("*"))) return true;
         if (word.len == 0 || word.len > changed.len) continue;
         if (!sse__eq_nocase(word, sse__str_skip(changed, skip))) continue;
         if (skip == 0 || changed.ptr[skip - 1] == '.') return true;
@@ -14341,7 +14340,8 @@ SSE_API bool sse_auth_basic(sse_req *req, const char *realm, const char *user,
         sse__put_char(&wanted, *p);
     }
     sse_puts(&wanted, "\", charset=\"UTF-8\"");
-    if (!same && !sse_set_header(req, "WWW-Authenticate", sse_buf_text(&wanted)))
+    if (!same && !sse__req_error(req, wanted.error ? wanted.error : got.error) &&
+        !sse_set_header(req, "WWW-Authenticate", sse_buf_text(&wanted)))
         sse_fail(req, 401, "a name and a password are needed here");
     else if (!same)
         sse__req_fail(req, 500, NULL); /* no memory, or a realm that no header can hold */
@@ -14848,7 +14848,6 @@ static int sse__file_status(sse_req *req, uint64_t *first, uint64_t *last) {
             return 200; /* a date names no encoding */
         if (!sse__file_dated(file, if_range, &how) || how != 0) return 200;
     }
-    *last = file->size ? file->size - 1 : 0;
     return sse__range(range, file->size, first, last);
 }
 
@@ -16875,8 +16874,8 @@ static int sse__channel_send_snapshot(sse__channel *channel, sse__stream *stream
                                       sse__message *state, sse__streams *streams) {
     const int   encoding = stream->encoding;
     sse__codec *codec    = channel->codecs[encoding];
-    if (stream->detached) return SSE_E_CLOSED;
-    if (encoding == SSE__IDENTITY || channel->single) return sse__stream_push(stream, state);
+    SSE_ASSERT(!stream->detached && !channel->single); /* whose one stream joins before its state */
+    if (encoding == SSE__IDENTITY) return sse__stream_push(stream, state);
     if (!codec) codec = sse__channel_codec(channel, encoding, state, streams);
     stream->of.has.mark = 0;
     if (codec) (void)sse__codec_follow(codec, &stream->of.has.mark);
@@ -21492,7 +21491,7 @@ struct sse__changes {
     int           notify_fd; /* of inotify; -1: blind */
     int           total_changes;
     bool          waiting;   /* our connection is in a transaction, and shows an old state */
-    bool          warned;
+    bool          warned, stuck; /* views wait; a new file cannot be opened: which the log said */
     bool          unverified; /* .tables of a live route were not compared with the database yet */
 };
 
@@ -21760,13 +21759,13 @@ static void sse__changes_reopen_replaced(sse__changes *ch) {
     if (!f || !sse__db_is_idle(ch->db)) return;
     old_wal = f->wal_ino && f->wal_ino == sse__dbfile_wal_ino(f);
     if (old_wal || sse__db_reopen(ch->db) != SSE_OK) {
-        if (!ch->warned)
+        if (!ch->stuck)
             sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew%s: restart",
                      f->path, old_wal ? ", the old -wal is still there" : "");
-        ch->warned = true;
+        ch->stuck = true;
         return;
     }
-    ch->warned = false;
+    ch->stuck = false;
     sse__log(ch->app, SSE_LOG_WARNING, "%s was replaced: opened the new one", f->path);
     sse__changes_close_files(ch);
     sse__changes_refresh(ch);

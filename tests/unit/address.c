@@ -44,17 +44,19 @@ static int listens(sse_app *app, const char *host, int backlog) {
     return sse_listen(app, &o);
 }
 
-/* A client at that address, which has asked for /. */
-static int come(sse_app *app, const char *host) {
-    static const char ask[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    sse__address      a;
-    int               fd;
+/* A client at that address, which has asked a host of this name for /. */
+static int come_for(sse_app *app, const char *host, const char *name) {
+    sse__address a;
+    char         ask[100];
+    int          fd;
+    snprintf(ask, sizeof ask, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", name);
     sse__address_parse(&a, host, sse_port(app));
     fd = socket(a.to.any.sa_family, SOCK_STREAM, 0);
-    if (connect(fd, &a.to.any, a.len) || send(fd, ask, sizeof ask - 1, MSG_NOSIGNAL) < 0)
-        perror(host);
+    if (connect(fd, &a.to.any, a.len) || send(fd, ask, strlen(ask), MSG_NOSIGNAL) < 0) perror(host);
     return fd;
 }
+
+static int come(sse_app *app, const char *host) { return come_for(app, host, "localhost"); }
 
 /* What it is answered, "" if it is hung up on. */
 static const char *answer(sse_app *app, int fd) {
@@ -90,6 +92,30 @@ static void names(void) {
             ok(strstr(answer(app, come(app, rows[i].from)), "hello") != NULL, "it answers");
             is_str(peer, rows[i].from, "who comes by that");
         }
+        sse_app_free(app);
+    }
+}
+
+/* On loopback a page elsewhere whose name leads here is refused; who listens for others has names
+   of its own. */
+static void foreign_names(void) {
+    static const struct {
+        const char *host, *at, *status;
+    } rows[] = {
+        {"127.0.0.1", "127.0.0.1", " 421 "},
+        {"0.0.0.0", "127.0.0.1", " 200 "},
+        {"::1", "::1", " 421 "},
+        {"::", "::1", " 200 "},
+    };
+    size_t i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_app *app = app_new(NULL, 0);
+        if (listens(app, rows[i].host, 0))
+            ok(i > 1, "%s # skip this machine has no IPv6", rows[i].host);
+        else
+            ok(strstr(answer(app, come_for(app, rows[i].at, "shop.example")), rows[i].status) !=
+                    NULL,
+                "another name where %s listens:%s", rows[i].host, rows[i].status);
         sse_app_free(app);
     }
 }
@@ -240,6 +266,7 @@ static void not_notified(void) {
 
 int main(void) {
     names();
+    foreign_names();
     no_addresses();
     shares();
     refused_calls();

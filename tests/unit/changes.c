@@ -457,6 +457,29 @@ static void open_rows(void) {
     end();
 }
 
+static void open_transaction(void) {
+    const char *got = "";
+    char        command[600];
+    int         i;
+    begin("begun.db", "WAL");
+    own("INSERT INTO t(a) VALUES(1)");
+    hears(QUIET);
+    own("BEGIN");
+    is_int(sse_db_one(db, &n, "SELECT count(*) FROM t") == 0 ? n : -1, 1, "a transaction reads");
+    others("INSERT INTO t(a) VALUES(2)");
+    for (i = 0; i < 300 && !*got && !logged[0]; i++) got = hears(100);
+    is_str(got, "", "as long as it lasts nobody is woken");
+    is_str(logged, "views wait for the end of a transaction", "... which the log says as well");
+    own("COMMIT");
+    hears_only(QUIET, "* ", "over, and everybody is");
+    snprintf(command, sizeof command, "cp %s %s", file("begun.db"), file("next.db"));
+    ok(system(command) == 0 && rename(file("next.db"), file("begun.db")) == 0,
+        "the file is replaced, its -wal is not");
+    for (i = 0; i < 300 && !strstr(logged, "was replaced"); i++) hears(100);
+    ok(strstr(logged, "old -wal") != NULL, "which is told, whatever was told before: %s", logged);
+    end();
+}
+
 static void replaced(void) {
     char     command[600];
     sqlite3 *next;
@@ -634,6 +657,7 @@ static void names(void) {
     ok(!NAMES("msgs", "main.users") && !NAMES("msgs", "main.amsgs") &&
             !NAMES("msgs2", "main.msgs") && !NAMES("main", "main.msgs"),
         "not others");
+    ok(NAMES("*", "main.*") && !NAMES("*", "main.msgs"), "a star is the name of a table");
     ok(NAMES("msgs", "aux.msgs") && NAMES("aux.msgs", "aux.msgs") &&
             !NAMES("main.msgs", "aux.msgs"),
         "a schema narrows it down");
@@ -677,6 +701,7 @@ int main(void) {
     read_only("DELETE");
     in_memory();
     open_rows();
+    open_transaction();
     replaced();
     deleted();
     processes();

@@ -7,6 +7,7 @@ static int  fails(void) { return fail_at > 0 && --fail_at == 0; }
 #define SSE_MALLOC(n)     (fails() ? NULL : malloc(n))
 #define SSE_REALLOC(p, n) (fails() ? NULL : realloc(p, n))
 #define SSE_FREE(p)       free(p)
+#include "refuse.h"
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 
@@ -155,6 +156,36 @@ static void test_told(void) {
     dial_free(app);
 }
 
+/* Out of descriptors for a moment: the file may be what it was, so nothing else takes its place. */
+static void test_short(void) {
+    static const int errors[] = {EMFILE, ENFILE, ENOMEM};
+    sse_app_options  o;
+    sse_app         *app;
+    size_t           i;
+    memset(&o, 0, sizeof o);
+    o.on_log = hear_log;
+    put_file("");
+    app = dial_app(&o);
+    is_int(sse_datastar(app, "/datastar.js", file), 0, "a file");
+    said[0] = '\0';
+    for (i = 0; i < SSE__COUNT(errors); i++) {
+        refuse("open(path", -1, errors[i]);
+        is_str(field(dial(app, "/datastar.js", ""), "HTTP/1.1"), "HTTP/1.1 503 Service Unavailable",
+            strerror(errors[i]));
+        refuse("", 0, 0);
+        ok(!strstr(said, "built in"), "... nothing is told of the file: %s", said);
+        said[0] = '\0';
+        asks(app, NULL, "what was told of before");
+    }
+    put_file("real();\n");
+    refuse("open(path", 1, EMFILE);
+    ok(strstr(dial(app, "/datastar.js", "")->got, "\r\n\r\nreal();\n") != NULL,
+        "there is one again, and it is served");
+    ok(!refuse_at && !said[0], "... without a word");
+    unlink(file);
+    dial_free(app);
+}
+
 static void test_no_memory(void) {
     long n;
     int  error = -1, refusals = 0, short_replies = 0, whole = 0;
@@ -190,6 +221,7 @@ int main(void) {
     test_text();
     test_served();
     test_told();
+    test_short();
     test_no_memory();
     is_int(sse_datastar(NULL, "/a", NULL), SSE_E_ARG, "no app");
     return tap_done();

@@ -65,10 +65,13 @@ static void topics(void) { /* O5 */
     event.event = "typing";
     event.ephemeral = true;
     sse_publish(app, "room.8", &event);
+    memset(&event, 0, sizeof event);
+    event.comment = "nothing else";
+    sse_publish(app, "room.8", &event);
     hears("", "nothing at once");
     turns(app, 2);
-    hears("ann:news=1 ann:room.7=two\nlines ann:room.8=/typing ",
-        "in their order, in the next turn");
+    hears("ann:news=1 ann:room.7=two\nlines ann:room.8=/typing ann:room.8=- ",
+        "in their order, in the next turn, and that one has no data");
     publish("news", "4");
     is_int(sse_topic_unlisten(app, "news", on_event, ann), 0, "it ends");
     is_int(sse_topic_unlisten(app, "news", on_event, ann), SSE_E_ABSENT, "once");

@@ -2,6 +2,7 @@
    touching one of them costs. */
 #define _DEFAULT_SOURCE
 #include <string.h>
+#include "nth.h"
 static size_t compared; /* names */
 
 static int counting_strcmp(const char *a, const char *b) {
@@ -183,6 +184,81 @@ static void guards(void) {
     dial(app, "/both?me=eve", NULL);
     dial_free(app);
 }
+
+static void guards_of_too_many(void) { /* the stream is open already, the view is one too many */
+    sse_live_options o = options_of(enter);
+    sse_stats        stats;
+    client          *first, *c;
+    app = dial_app(NULL);
+    o.max_views = 1;
+    sse_live(app, "/room/{id}", render, &o);
+    sse_live_each(app, "/mine/{id}", render_each, &o);
+    first = dial(app, "/room/1?me=ann&as=guest", NULL);
+    c = dial(app, "/room/2?me=bob&as=guest", NULL);
+    turns(app, 3);
+    is_int(times(c, "HTTP/1.1 200 ") + times(c, "retry: "), 2, "its client is told to come back");
+    ok(c->over && !times(c, "data: elements "), "... without a view");
+    sse_stats_get(app, &stats);
+    is_int((long long)stats.subscriptions_refused, 1, "... and counted");
+    sse_touch(app, "/room/1");
+    turns(app, 3);
+    ok(!first->over && times(first, "data: elements ") == 2, "the one that there is goes on");
+    dial_free(app);
+}
+
+#ifndef SSE_NO_COMPRESSION
+/* ---- memory that a view lacks just when somebody joins ---- */
+
+static long arm; /* the allocation behind the guard that fails */
+
+static void arming(sse_req *req, void *user) {
+    (void)req, (void)user;
+    fail_at = arm;
+}
+
+/* The state goes out all the same, compressed by itself, as to the next one, who shares it. */
+static void without_a_codec(void) {
+    static const char gzip[] = "Accept: text/event-stream\nAccept-Encoding: gzip\n";
+    sse_live_options  o = options_of(arming);
+    int               lacked = 0;
+    bool              failed = true;
+    for (arm = 1; arm < 30 && failed; arm++) {
+        sse_test_reply r[3];
+        const long     nth = arm;
+        sse_view      *view;
+        size_t         before;
+        bool           lacks;
+        memset(r, 0, sizeof r);
+        app = sse_app_new(NULL);
+        sse_live(app, "/room/{id}", render, &o);
+        arm = 0;
+        sse_test_request(app, "GET /room/1", "Accept: text/event-stream\n", NULL, &r[0]);
+        arm = nth;
+        sse_test_request(app, "GET /room/1", gzip, NULL, &r[1]);
+        failed = fail_at == 0;
+        fail_at = arm = 0;
+        view = SSE__CONTAINER(SSE__CONTAINER(app->views->lives.next, sse__live, link)->views.next,
+            sse_view, link);
+        lacks = view->channel.users[SSE__GZIP] && !view->channel.codecs[SSE__GZIP];
+        lacked += lacks;
+        sse_test_request(app, "GET /room/1", gzip, NULL, &r[2]);
+        ok(r[2].open && r[2].body_len > 20, "without allocation %ld the next one has the state",
+            nth);
+        if (lacks)
+            is_mem(r[1].body, r[1].body_len, r[2].body, r[2].body_len,
+                "... and so has who joined without a codec");
+        ok(failed || r[1].open, "... or all do");
+        before = r[1].body_len;
+        sse_touch(app, "/room/1");
+        sse_test_run(app, 100);
+        ok(!lacks || (r[1].open && r[1].body_len > before), "... and goes on");
+        arm = nth;
+        sse_test_close(&r[0]), sse_test_close(&r[1]), sse_test_close(&r[2]);
+        sse_app_free(app);
+    }
+    ok(!failed && lacked > 0, "%d of %ld were a codec's", lacked, arm - 2);
+}
+#endif
 
 /* ---- many views ---- */
 
@@ -667,6 +743,10 @@ int main(void) {
     size_t few, many;
     test_ids();
     guards();
+    guards_of_too_many();
+#ifndef SSE_NO_COMPRESSION
+    without_a_codec();
+#endif
     guards_on_streams();
     skipping();
     several_views();

@@ -321,6 +321,25 @@ static void test_urgent(sse_app *app) { /* the byte is out of band, as an edge o
     close(listener);
 }
 
+static void test_room(sse_app *app) { /* to write */
+    static char some[4096];
+    int         fds[2], turned;
+    if (pipe(fds) || fcntl(fds[1], F_SETFL, O_NONBLOCK)) return;
+    while (write(fds[1], some, sizeof some) > 0) {
+    }
+    nfired = 0;
+    is_int(sse_watch(app, fds[1], SSE_WRITE, fire, NULL), 0, "a watch for room in a pipe");
+    for (turned = 0; turned < 3; turned++) sse_poll(app, 20);
+    is_int(nfired, 0, "... is not told while it is full");
+    while (nfired == 0 && read(fds[0], some, sizeof some) == sizeof some) sse_poll(app, 0);
+    turns_until(app, 1);
+    ok(nfired > 0, "... but when a reader has made room");
+    is_int(fired_events, SSE_WRITE, "... as such");
+    sse_watch(app, fds[1], 0, NULL, NULL);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 /* A value of sysfs is a regular file to fstat, and yet it can be waited for. Its edge is told as
    that of the list of mounts is, here that of a child in namespaces of its own. */
 static void edge(sse_app *app, int fd, int events, void *user) {
@@ -384,6 +403,7 @@ static void test_descriptors(void) {
     app = sse_app_new(&o);
     test_plain_file(app);
     test_urgent(app);
+    test_room(app);
     test_edge(app);
     sse_app_free(app);
 }

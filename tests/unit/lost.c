@@ -631,6 +631,36 @@ static void asks_once(void) {
     sse_db_close(db);
 }
 
+/* Rows that are no events are passed over by who catches up as by who listens. */
+static void no_events(void) {
+    static const char sql[] = "SELECT id, body, name FROM outbox WHERE id > ? ORDER BY id";
+    sse_db           *db = sse_db_open(":memory:", NULL);
+    sse_app          *app = dial_app(NULL);
+    client           *c;
+    int               i;
+    opening = subscribe;
+    exact = "orders";
+    pattern = NULL;
+    sse_db_migrate(db, "CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, body, name)");
+    is_int(sse_topic_from_table(app, "orders", db, sql), 0, "a table");
+    for (i = 1; i < 6; i++)
+        sse_db_exec(db, "INSERT INTO outbox(body, name) VALUES('row', %s)", i % 2 ? "a\nb" : "ab");
+    turns(app, 3);
+    for (i = 1; i < 6; i++) {
+        char from[40];
+        snprintf(from, sizeof from, "Last-Event-ID: %d\r\n", i);
+        c = dial(app, "/s", from);
+        turns(app, 3);
+        is_int(times(c, "event: ab\ndata: row"), 2 - i / 2, from);
+        is_int(times(c, "event: gap"), 0, "... without a gap");
+    }
+    sse_db_exec(db, "INSERT INTO outbox(body) VALUES('live')");
+    turns(app, 3);
+    is_int(times(&clients[nclients - 1], "data: live"), 1, "... and what follows is live");
+    dial_free(app);
+    sse_db_close(db);
+}
+
 static void unsaved(void) { /* a stored history that had to make room while the disk took nothing */
     sse_app_options options;
     sse_db         *db = sse_db_open(":memory:", NULL);
@@ -721,6 +751,7 @@ int main(void) {
     two_servers();
     deleted_meanwhile();
     asks_once();
+    no_events();
 #endif
     aged_out("room.1", "room.1", NULL, NULL);
     aged_out("room.*", "room.1", NULL, NULL);

@@ -1,8 +1,42 @@
-/* Tests of sse__random: where the bytes come from when the kernel gives few, none, or is
-   interrupted; and of the keys that maps take from it. */
+/* Tests of >>sys. Of sse__random: where the bytes come from when the kernel gives few, none, or is
+   interrupted; and of the keys that maps take from it. Of threads where the system gives them
+   little room, or none; of a clock that is not there. */
+#define _DEFAULT_SOURCE
+#include <errno.h>
 #include <stddef.h>
-#define SSE__SYS(call) (fail_next() ? -1 : (call))
+#include <time.h>
+#define SSE__SYS(call) (fail_next() ? ended - 1 : (call))
 static int fail_next(void);
+static int ended; /* 1: what fails is no failure, but at its end */
+
+static int no_rough; /* there is no clock that costs little */
+static int clock_of_test(clockid_t clock, struct timespec *t) {
+#if defined(CLOCK_MONOTONIC_COARSE)
+    if (no_rough && clock == CLOCK_MONOTONIC_COARSE) return -1;
+#endif
+    return clock_gettime(clock, t);
+}
+#define clock_gettime clock_of_test
+
+#if !defined(SSE_NO_THREADS)
+#include <pthread.h>
+enum { INIT = 1, GET_SIZE, SET_SIZE };
+static int attr_fails; /* one of these */
+static int attr_small; /* as musl's: threads have 128 KiB, unless told */
+static int attr_init(pthread_attr_t *attr) {
+    if (attr_fails == INIT) return ENOMEM;
+    return pthread_attr_init(attr) || (attr_small && pthread_attr_setstacksize(attr, 131072));
+}
+static int attr_getstacksize(const pthread_attr_t *attr, size_t *n) {
+    return attr_fails == GET_SIZE ? EINVAL : pthread_attr_getstacksize(attr, n);
+}
+static int attr_setstacksize(pthread_attr_t *attr, size_t n) {
+    return attr_fails == SET_SIZE ? EINVAL : pthread_attr_setstacksize(attr, n);
+}
+#define pthread_attr_init         attr_init
+#define pthread_attr_getstacksize attr_getstacksize
+#define pthread_attr_setstacksize attr_setstacksize
+#endif
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -110,6 +144,54 @@ static void test_keys_of_maps(void) {
     fails = 0;
 }
 
+static void test_clock(void) {
+    int      i;
+    uint64_t before, rough;
+    for (i = 0; i < 2; i++) {
+        no_rough = i;
+        before = sse__clock_ms();
+        rough = sse__clock_rough_ms();
+        ok(rough + (i ? 0 : 1000) >= before && rough <= sse__clock_ms(), "the time%s",
+            i ? ", exactly, where there is no rough one" : " or so");
+    }
+}
+
+#if !defined(SSE_NO_THREADS)
+static void *deep(void *user) { /* as code that was written for the stack of main */
+    volatile char text[700000];
+    size_t        i;
+    for (i = 0; i < sizeof text; i += 1000) text[i] = *(char *)user;
+    return text[sizeof text - 1000] == *(char *)user ? user : NULL;
+}
+
+static void *shallow(void *user) { return user; }
+
+static void test_threads(void) {
+    static const struct {
+        int small, fails, error;
+        void *(*fn)(void *);
+        const char *name;
+    } rows[] = {{0, 0, 0, deep, "a thread has room"},
+        {1, 0, 0, deep, "... also where the system gives it little"},
+        {1, GET_SIZE, 0, shallow, "one of which nobody knows what it has"},
+        {1, SET_SIZE, EINVAL, deep, "one that cannot be given more does not start"},
+        {0, INIT, ENOMEM, deep, "nor one that cannot be described"}};
+    pthread_t thread;
+    size_t    i;
+    char      c = 'x';
+    void     *back;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        attr_small = rows[i].small;
+        attr_fails = rows[i].fails;
+        back = NULL;
+        is_int(sse__thread_start(&thread, rows[i].fn, &c), rows[i].error, rows[i].name);
+        if (rows[i].error) continue;
+        ok(pthread_join(thread, &back) == 0 && back == &c, "... and runs");
+    }
+    attr_small = attr_fails = 0;
+}
+#endif
+
 int main(void) {
     unsigned char byte;
     ok(looks_random(0, 0), "100,000 bytes");
@@ -125,6 +207,10 @@ int main(void) {
 #if defined(__linux__) && defined(__has_include)
     plan = "x.x";
     ok(!sse__random(&byte, 1) && !*plan, "a file that cannot be read: false");
+    plan = "x.x";
+    ended = 1;
+    ok(!sse__random(&byte, 1) && !*plan, "... or is at its end: likewise");
+    ended = 0;
     plan = "x.i";
     ok(looks_random(0, ENOSYS) && !*plan, "... unless that was interrupted");
     plan = "x";
@@ -134,5 +220,9 @@ int main(void) {
     ok(sse__boot() != 0 && sse__boot() == sse__boot(), "else it is one number");
 #endif
     test_keys_of_maps();
+    test_clock();
+#if !defined(SSE_NO_THREADS)
+    test_threads();
+#endif
     return tap_done();
 }

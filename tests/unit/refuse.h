@@ -1,5 +1,5 @@
 /* refuse.h: the system refuses a call: the nth of those that begin with these words, as they stand
-   in sse.h. Include it before sse.h. */
+   in sse.h, or all of them. Include it before sse.h. */
 #ifndef REFUSE_H
 #define REFUSE_H
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const char *refuse_call;
-static int         refuse_at; /* 0: none */
+static int         refuse_at; /* 0: none; -1: all */
 static int         refuse_by;
 
 static void refuse(const char *call, int nth, int error) {
@@ -17,8 +17,8 @@ static void refuse(const char *call, int nth, int error) {
 }
 
 static bool refuses(const char *call) {
-    if (!refuse_at || strncmp(call, refuse_call, strlen(refuse_call)) != 0 || --refuse_at)
-        return false;
+    if (!refuse_at || strncmp(call, refuse_call, strlen(refuse_call)) != 0) return false;
+    if (refuse_at > 0 && --refuse_at) return false;
     errno = refuse_by;
     return true;
 }

@@ -380,6 +380,58 @@ static void finished(void) {
     sse_app_free(app);
 }
 
+/* Its body comes when another part of the program has finished it, in the same turn. */
+static sse_req *waiting;
+static char     taken[100];
+
+static int take(sse_req *req, sse_str chunk, int status, void *user) {
+    const size_t n = strlen(taken);
+    (void)req, (void)user;
+    snprintf(taken + n, sizeof taken - n, "%d:%.*s ", status, SSE_STR(chunk));
+    return 0;
+}
+
+static void waits(sse_req *req, void *user) {
+    (void)user;
+    waiting = req;
+    sse_body_read(req, take, NULL);
+    sse_puts(sse_out(req), "early");
+    sse_defer(req);
+}
+
+static void ends_it(sse_req *req, void *user) {
+    (void)user;
+    if (waiting) is_int(sse_finish(waiting), 0, "another request finishes it");
+    sse_puts(sse_out(req), "ended");
+}
+
+static void finished_by_another(void) {
+    static const char head[] = "POST /waits HTTP/1.1\r\nHost: localhost\r\n"
+                               "Content-Length: 10\r\n\r\nfirst",
+                      ends[] = "GET /ends HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    sse_route_options later;
+    sse_app          *app = dial_app(NULL);
+    client           *c, *other;
+    char              want[40];
+    int               i;
+    memset(&later, 0, sizeof later);
+    later.method = "POST";
+    later.body_later = true;
+    sse_route(app, "/waits", waits, NULL, &later);
+    sse_get(app, "/ends", ends_it, NULL);
+    other = dial(app, "/ends", "");
+    c = send_from_new(app, head, strlen(head));
+    for (i = 0; i < 500 && !taken[0]; i++) turns(app, 1);
+    send(other->fd, ends, strlen(ends), MSG_NOSIGNAL);
+    send(c->fd, "later", 5, MSG_NOSIGNAL);
+    for (i = 0; i < 500 && !times(c, "early"); i++) turns(app, 1);
+    is_int(times(other, "ended"), 2, "which is answered, too");
+    ok(times(c, "HTTP/1.1 200 ") == 1 && times(c, "early") == 1, "... as it was then");
+    snprintf(want, sizeof want, "1:first %d: ", SSE_E_CLOSED);
+    is_str(taken, want, "... and what comes of its body is nobody's");
+    dial_free(app);
+}
+
 int main(void) {
     sse_app *app = dial_app(NULL);
     sse_before(app, "/pointer", hook, NULL);
@@ -449,5 +501,6 @@ int main(void) {
     only_what_is_asked_for();
     one_write();
     finished();
+    finished_by_another();
     return tap_done();
 }

@@ -78,7 +78,7 @@ static void above(sse_req *req, void *user) {
 static void signals(sse_req *req, void *user) {
     const char *a;
     (void)user;
-    refuse("getrandom", user ? 1 : 0, ENOSYS);
+    refuse("", user ? -1 : 0, ENOSYS); /* no random bytes, so no index of them */
     a = sse_signal(req, "a");
     refuse("", 0, 0);
     sse_printf(sse_out(req), "%s", a ? a : "none");
@@ -142,8 +142,104 @@ static void basic_bare(sse_req *req, void *user) {
     if (sse_auth_basic(req, NULL, "u", NULL)) sse_puts(sse_out(req), "in");
 }
 
+static void basic_nobody(sse_req *req, void *user) {
+    (void)user;
+    if (sse_auth_basic(req, "none", NULL, "p")) sse_puts(sse_out(req), "in");
+}
+
+static void basic_broken(sse_req *req, void *user) {
+    (void)user;
+    if (sse_auth_basic(req, "a\nb", "u", "p")) sse_puts(sse_out(req), "in");
+}
+
 static sse_app       *app_new(void);
 static sse_test_reply r;
+
+static void ask(sse_app *app, const char *request, const char *headers, const char *text,
+    int status, const char *want) {
+    is_int(sse_test_request(app, request, headers, text, &r), 0, request);
+    is_int(r.status, status, headers ? headers : "... its status");
+    if (want) is_str(r.body, want, "... its body");
+}
+
+/* ---- calls without memory ---- */
+
+enum { BASIC, UNSIGN, SEND_FILE, TO_FILE, CALLS };
+
+static const char *const calls[] = {"sse_auth_basic", "sse_req_unsign", "sse_send_file",
+    "sse_body_to_file"};
+static char              kept[] = "/tmp/sse-seldom-kept-XXXXXX";
+static bool              filled; /* what the request has of memory is in use */
+static int               dones;  /* of sse_body_to_file */
+
+static void on_kept(sse_req *req, const sse_body_file *file, void *user) {
+    (void)user;
+    dones++;
+    sse_printf(sse_out(req), "%s", file->error ? "not kept" : "done");
+}
+
+static void scarcely(sse_req *req, void *user) { /* the allocation that fails is *user */
+    const int   call = (int)sse_parse_int(sse_query(req, "call"), 0);
+    const char *text = sse_req_sign(req, "v"), *back = NULL;
+    char        far[3000]; /* the same file */
+    bool        done = false;
+    int         error = -1;
+    memset(far, '/', sizeof far);
+    snprintf(far + sizeof far - sizeof kept, sizeof kept, "%s", kept);
+    if (filled && req->arena.blocks) req->arena.used = req->arena.blocks->size;
+    fail_at = *(long *)user;
+    if (call == BASIC) done = sse_auth_basic(req, NULL, "u", "p");
+    if (call == UNSIGN) done = (back = sse_req_unsign(req, text, 0)) != NULL;
+    if (call == SEND_FILE) error = sse_send_file(req, kept, "name");
+    if (call == TO_FILE) error = sse_body_to_file(req, far, on_kept, NULL);
+    *(long *)user = fail_at;
+    fail_at = 0;
+    if (error != -1) is_int(error, *(long *)user ? 0 : SSE_E_NOMEM, calls[call]);
+    if (call == UNSIGN && back) ok(strcmp(back, "v") == 0, "what was signed");
+    if (done) sse_puts(sse_out(req), "done");
+}
+
+/* With one allocation less the answer is 500, and nothing else: no 401 to who knows the password,
+   no half of a file. */
+static void without_memory(void) {
+    const int   fd = mkstemp(kept);
+    char        request[60];
+    struct stat st;
+    int         call;
+    ok(fd >= 0 && write(fd, "done", 4) == 4, "a file");
+    for (call = 0; call < 2 * CALLS; call++) {
+        sse_route_options later;
+        sse_app          *app = app_new();
+        long              n, at, open;
+        bool              whole = false;
+        memset(&later, 0, sizeof later);
+        later.method = "POST";
+        later.body_later = true;
+        filled = call >= CALLS;
+        sse_route(app, "/scarcely", scarcely, &at, &later);
+        snprintf(request, sizeof request, "POST /scarcely?call=%d", call % CALLS);
+        for (n = 1; n < 100 && !whole; n++) {
+            open = descriptors();
+            at = n;
+            dones = 0;
+            is_int(sse_test_request(app, request, "Authorization: Basic dTpw\n", "done", &r), 0,
+                calls[call % CALLS]);
+            whole = at > 0; /* it was not that many */
+            ok(whole ? r.status == 200 && strcmp(r.body, "done") == 0
+                     : r.status == 500 && !sse_test_header(&r, "WWW-Authenticate"),
+                "... without allocation %ld: %d", n, r.status);
+            ok(stat(kept, &st) == 0 && st.st_size == 4, "... the file is whole");
+            is_int(dones, whole && call % CALLS == TO_FILE, "... a file that comes is told of");
+            sse_test_close(&r);
+            is_int(descriptors(), open, "... no descriptor is left");
+        }
+        ok(whole && n > 2, "%s fails %ld times%s", calls[call % CALLS], n - 2,
+            filled ? ", where a request is large" : "");
+        sse_app_free(app);
+    }
+    close(fd);
+    unlink(kept);
+}
 
 /* ---- streams ---- */
 
@@ -228,6 +324,63 @@ static void uses(void) {
     sse_app_free(app);
 }
 
+/* What a handler says of its stream before it opens it. */
+static void own_fields(sse_req *req, void *user) { /* ?name=X-A&value=b&status=202&type=text/csv */
+    const int          status = (int)sse_parse_int(sse_query(req, "status"), 0);
+    sse_stream_options o;
+    sse_event          first;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    memset(&first, 0, sizeof first);
+    first.data = "first";
+    o.type = sse_query(req, "type");
+    if (sse_query(req, "name"))
+        IS(sse_set_header(req, sse_query(req, "name"), sse_query(req, "value")), 0);
+    if (status) IS(sse_set_status(req, status), 0);
+    o.first = o.type ? NULL : &first;
+    opened = sse_stream_open(req, &o);
+    ok((opened.app != NULL) == (strcmp(sse_method(req), "HEAD") != 0), "a stream, or its head");
+}
+
+static void fields_of_streams(void) {
+    static const struct {
+        const char *request;
+        int         status;
+        const char *field, *value, *body;
+    } rows[] = {
+        {"GET /own", 200, "X-Accel-Buffering", "no", NULL},
+        {"GET /own?name=X-Accel-Buffering&value=yes", 200, "X-Accel-Buffering", "yes", NULL},
+        {"GET /own?name=Cache-Control&value=private", 200, "Cache-Control", "private", NULL},
+#ifndef SSE_NO_COMPRESSION
+        {"GET /own", 200, "Content-Encoding", "gzip", NULL},
+        {"GET /own", 200, "Vary", "Accept-Encoding", NULL},
+#endif
+        {"GET /own?name=Content-Encoding&value=identity", 200, "Content-Encoding", "identity",
+            "data: first\n\n"},
+        {"GET /own?name=Content-Encoding&value=identity", 200, "Vary", NULL, "data: first\n\n"},
+        {"GET /own?status=202", 202, "Content-Type", "text/event-stream", NULL},
+        {"HEAD /own", 200, "Content-Type", "text/event-stream", ""},
+        {"HEAD /own?type=text/csv", 200, "Content-Type", "text/csv", ""},
+        {"HEAD /own?status=202", 202, "X-Accel-Buffering", "no", ""},
+    };
+    sse_app *app = app_new();
+    size_t   i;
+    int      n;
+    sse_route(app, "/own", own_fields, NULL, NULL);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const char *value;
+        ask(app, rows[i].request, "Accept: text/event-stream\nAccept-Encoding: gzip\n", NULL,
+            rows[i].status, rows[i].body);
+        value = sse_test_header(&r, rows[i].field);
+        is_str(value ? value : "none", rows[i].value ? rows[i].value : "none", rows[i].field);
+        value = strstr(r.head, rows[i].field);
+        for (n = 0; value; n++) value = strstr(value + 1, rows[i].field);
+        ok(n == (rows[i].value != NULL), "... %d times", n);
+        sse_test_close(&r);
+    }
+    sse_app_free(app);
+}
+
 /* What a client sends stands in the access log without what ends a field of it or a line. */
 static void access_log(void) {
     sse_serve_options o;
@@ -287,14 +440,9 @@ static sse_app *app_new(void) {
     sse_get(app, "/bearer-none", bearer, (void *)"");
     sse_get(app, "/basic", basic, NULL);
     sse_get(app, "/basic-bare", basic_bare, NULL);
+    sse_get(app, "/basic-nobody", basic_nobody, NULL);
+    sse_get(app, "/basic-broken", basic_broken, NULL);
     return app;
-}
-
-static void ask(sse_app *app, const char *request, const char *headers, const char *text,
-    int status, const char *want) {
-    is_int(sse_test_request(app, request, headers, text, &r), 0, request);
-    is_int(r.status, status, headers ? headers : "... its status");
-    if (want) is_str(r.body, want, "... its body");
 }
 
 static void requests(void) {
@@ -333,9 +481,122 @@ static void requests(void) {
     ask(app, "GET /basic-bare", "Authorization: Basic dTpw\n", NULL, 401, NULL);
     is_str(sse_test_header(&r, "WWW-Authenticate"), "Basic realm=\"private\", charset=\"UTF-8\"",
         "no realm");
+    ask(app, "GET /basic-nobody", "Authorization: Basic KG51bGwpOnA=\n", NULL, 401, NULL);
+    ask(app, "GET /basic-nobody", "Authorization: Basic OnA=\n", NULL, 401, NULL);
+    ask(app, "GET /basic-broken", "Authorization: Basic dTpw\n", NULL, 200, "in");
+    ask(app, "GET /basic-broken", "Authorization: Basic dTpx\n", NULL, 500, NULL);
+    ok(!sse_test_header(&r, "WWW-Authenticate"), "a realm that no field can hold is not sent");
     is_int(sse_test_close(&r), 0, "closed");
     ok(!sse_test_header(&r, "x") && !sse_test_header(NULL, "x"), "no reply has no field");
     sse_app_free(app);
+}
+
+/* Sends it whatever the request is, with a status of its own. What fails is the file's to say. */
+static void as_status(sse_req *req, void *user) { /* ?status=404&errno=24 */
+    const int status = (int)sse_parse_int(sse_query(req, "status"), 0);
+    const int error = (int)sse_parse_int(sse_query(req, "errno"), 0);
+    if (status) IS(sse_set_status(req, status), 0);
+    refuse("open(path", error != 0, error);
+    IS(sse_send_file(req, (const char *)user, NULL), error ? SSE_E_IO : 0);
+    refuse("", 0, 0);
+}
+
+static void dated(char *field, size_t room, const char *before, time_t t) {
+    struct tm tm;
+    char      date[40];
+    gmtime_r(&t, &tm);
+    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+    snprintf(field, room, "%s: %s\n", before, date);
+}
+
+/* Who may have a part of a file, who is told that it has not changed, and who gets all of it. */
+static void parts_of_files(void) {
+    enum { NEVER = 2000000000 }; /* a date that no file has */
+    static const sse_file listed[] = {{"/m.txt", "0123456789", 10}, {NULL, NULL, 0}};
+    static const struct {
+        const char *request, *headers, *date; /* date: the name of a field with the file's */
+        int         later;                    /* that date is so much later */
+        int         status;
+        const char *body, *field, *value; /* of the reply */
+    } rows[] = {
+        {"GET /file", "", "If-Unmodified-Since", 10, 200, "0123456789", NULL, NULL},
+        {"GET /file", "", "If-Modified-Since", 10, 304, "", NULL, NULL},
+        {"GET /file", "Range: bytes=2-4\n", "If-Range", 10, 200, "0123456789", NULL, NULL},
+        {"POST /file", "Range: bytes=2-4\n", NULL, 0, 200, "0123456789", NULL, NULL},
+        {"POST /file", "Range: bytes=2-4\n", "If-Range", 0, 200, "0123456789", NULL, NULL},
+        {"GET /list/m.txt", "", "If-Modified-Since", 0, 200, "0123456789", "Last-Modified", NULL},
+        {"GET /list/m.txt", "", "If-Unmodified-Since", -NEVER, 200, "0123456789", NULL, NULL},
+        {"GET /list/m.txt", "Range: bytes=2-4\n", NULL, 0, 206, "234", NULL, NULL},
+        {"GET /list/m.txt", "Range: bytes=2-4\n", "If-Range", 0, 200, "0123456789", NULL, NULL},
+        {"GET /empty", "Range: bytes=0-0\n", NULL, 0, 416, "", "Content-Range", "bytes */0"},
+        {"GET /empty", "Range: bytes=-5\n", NULL, 0, 200, "", "Content-Range", NULL},
+        {"GET /file?status=404", "Range: bytes=2-4\n", NULL, 0, 404, "0123456789", "Content-Range",
+            NULL},
+        {"GET /file?status=404", "", "If-Modified-Since", 0, 404, "0123456789", NULL, NULL},
+        {"GET /file?status=412", "", NULL, 0, 412, "0123456789", "Content-Length", "10"},
+        {"GET /file?status=416", "", NULL, 0, 416, "0123456789", "Content-Range", "bytes */10"},
+        {"GET /file?status=204", "", NULL, 0, 204, "", "Content-Length", NULL},
+        {"GET /dir/a.txt", "Range: bytes=2-4\n", NULL, 0, 206, "234", NULL, NULL},
+        {"GET /dir/a.txt", "Range: bytes=2-4\n", "If-Range", 0, 200, "0123456789", "Vary",
+            "Accept-Encoding"},
+#ifndef SSE_NO_COMPRESSION
+        {"GET /file?small=1", "Range: bytes=2-4\n", NULL, 0, 206, "234", "Vary", "Accept-Encoding"},
+        {"GET /file?small=1", "Range: bytes=2-4\n", "If-Range", 0, 200, "0123456789", "Vary",
+            "Accept-Encoding"},
+#endif
+    };
+    char               dir[] = "/tmp/sse-seldom-XXXXXX", file[100], none[100], field[200];
+    sse_static_options o;
+    sse_app_options    small;
+    sse_app           *apps[2];
+    struct stat        st;
+    FILE              *f;
+    size_t             i;
+    int                k;
+    memset(&o, 0, sizeof o);
+    memset(&small, 0, sizeof small);
+    o.files = listed;
+    small.compress_min_bytes = 1;
+    if (!mkdtemp(dir)) return;
+    snprintf(none, sizeof none, "%s/none.txt", dir);
+    f = fopen(none, "w");
+    ok(f && fclose(f) == 0, "an empty file");
+    snprintf(file, sizeof file, "%s/a.txt", dir);
+    f = fopen(file, "w");
+    ok(f && fputs("0123456789", f) >= 0 && fclose(f) == 0 && stat(file, &st) == 0, "a file");
+    apps[0] = app_new();
+    apps[1] = sse_app_new(&small);
+    for (k = 0; k < 2; k++) {
+        sse_get(apps[k], "/file", as_status, file);
+        sse_post(apps[k], "/file", as_status, file);
+        sse_get(apps[k], "/empty", as_status, none);
+        sse_static(apps[k], "/list", NULL, &o);
+        sse_static(apps[k], "/dir", dir, NULL);
+    }
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const char *value;
+        size_t      n = strlen(rows[i].headers);
+        snprintf(field, sizeof field, "%s", rows[i].headers);
+        if (rows[i].date)
+            dated(field + n, sizeof field - n, rows[i].date, st.st_mtime + rows[i].later);
+        ask(apps[strstr(rows[i].request, "small") != NULL], rows[i].request, field,
+            rows[i].request[0] == 'P' ? "" : NULL, rows[i].status, rows[i].body);
+        if (!rows[i].field) continue;
+        value = sse_test_header(&r, rows[i].field);
+        is_str(value ? value : "none", rows[i].value ? rows[i].value : "none", rows[i].field);
+    }
+    ask(apps[0], "GET /file?errno=2", NULL, NULL, 404, NULL); /* ENOENT */
+    for (k = 0; k < 5; k++) {
+        static const int errors[] = {EMFILE, ENFILE, ENOMEM, EOVERFLOW, EACCES},
+                         statuses[] = {503, 503, 503, 500, 404};
+        snprintf(field, sizeof field, "GET /file?errno=%d", errors[k]);
+        ask(apps[0], field, NULL, NULL, statuses[k], NULL);
+        ok(!strstr(r.body, "0123"), "... and no file: %s", strerror(errors[k]));
+    }
+    sse_app_free(apps[0]);
+    sse_app_free(apps[1]);
+    sse_test_close(&r);
+    ok(unlink(file) == 0 && unlink(none) == 0 && rmdir(dir) == 0, "the directory goes");
 }
 
 /* What a file is saved as, when it was changed, and what of it is asked for. */
@@ -558,10 +819,13 @@ int main(void) {
     pages_elsewhere();
     hosts();
     requests();
+    without_memory();
     files();
+    parts_of_files();
     no_requests();
     wrong_streams();
     uses();
+    fields_of_streams();
     access_log();
     setting_up();
     directories();

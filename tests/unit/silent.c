@@ -64,6 +64,45 @@ static void test_silence(void) {
     dial_free(app);
 }
 
+#ifndef SSE_NO_SQLITE
+static int asks_nothing(sse_req *req, sse_str chunk, int status, void *user) {
+    (void)chunk;
+    if (!status) sse_db_exec((sse_db *)user, "INSERT INTO nowhere VALUES(1)");
+    if (!status && sse_query(req, "say")) sse_puts(sse_out(req), sse_query(req, "say"));
+    return 0;
+}
+
+static void reads(sse_req *req, void *user) { sse_body_read(req, asks_nothing, user); }
+
+/* Likewise where a body's reader asks the database. */
+static void test_reader(void) {
+    static const char *const paths[] = {"/reads", "/reads?say=this"};
+    static const char *const replies[] = {"HTTP/1.1 500 ", "HTTP/1.1 200 "};
+    sse_route_options        later;
+    sse_app                 *app = fresh();
+    sse_db                  *db = sse_db_open(":memory:", NULL);
+    int                      i, n;
+    memset(&later, 0, sizeof later);
+    later.method = "POST";
+    later.body_later = true;
+    sse_route(app, "/reads", reads, db, &later);
+    for (i = 0; i < 2; i++) {
+        char    request[200];
+        client *c;
+        line[0] = '\0';
+        snprintf(request, sizeof request,
+            "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello", paths[i]);
+        c = send_from_new(app, request, strlen(request));
+        for (n = 0; n < 500 && !c->len; n++) turns(app, 1);
+        is_int(times(c, replies[i]), 1, replies[i]);
+        ok(i || strstr(line, "no such table: nowhere") || strstr(line, "/reads failed: SSE_E_DB"),
+            "a reader whose database fails, and says nothing: %s", line);
+    }
+    dial_free(app);
+    sse_db_close(db);
+}
+#endif
+
 /* ?topic= of which there may be too many, ?and= one more */
 static void follow(sse_req *req, sse_stream s) {
     sse_subscribe(s, sse_query(req, "topic"));
@@ -92,6 +131,51 @@ static void test_unfed(void) {
     turns(app, 5);
     is_int(times(c, "data: live") * 10 + c->over, 10, "one that follows another topic stays");
     is_int(times(one, "data: live"), 1, "as do all others");
+    dial_free(app);
+}
+
+/* What a stream that follows nothing may have instead is enough for it to stay. */
+static int step(sse_stream s, void *user) {
+    sse_event event;
+    memset(&event, 0, sizeof event);
+    event.data = "a step";
+    (void)user;
+    sse_stream_send(s, &event);
+    return 1000000;
+}
+
+static void feed_otherwise(sse_req *req, void *user) { /* ?by=step, raw or nothing */
+    const char        *by = sse_query(req, "by");
+    sse_stream_options o;
+    sse_stream         s;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    if (strcmp(by, "step") == 0) o.step = step;
+    if (strcmp(by, "raw") == 0) o.type = "text/plain";
+    s = sse_stream_open(req, &o);
+    ok(sse_subscribe(s, "") != 0, "a topic without a name, and %s", by);
+    if (o.type) sse_stream_write(s, "raw bytes", 9);
+}
+
+static void test_fed_otherwise(void) {
+    static const struct {
+        const char *path, *comes;
+        int         over;
+    } rows[] = {{"/feed?by=step", "data: a step\n", 0}, {"/feed?by=raw", "raw bytes", 0},
+        {"/feed?by=nothing", "retry: ", 1}};
+    sse_app *app = fresh();
+    size_t   i;
+    sse_get(app, "/feed", feed_otherwise, NULL);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        client *c;
+        memset(app->refused, 0, sizeof app->refused);
+        line[0] = '\0';
+        c = dial(app, rows[i].path, NULL);
+        turns(app, 5);
+        is_int(times(c, rows[i].comes), 1, rows[i].path);
+        is_int(c->over, rows[i].over, "... its end");
+        is_int(strstr(line, "its stream follows nothing") != NULL, rows[i].over, "... in the log");
+    }
     dial_free(app);
 }
 
@@ -164,7 +248,11 @@ static void test_timer(void) {
 
 int main(void) {
     test_silence();
+#ifndef SSE_NO_SQLITE
+    test_reader();
+#endif
     test_unfed();
+    test_fed_otherwise();
     test_own_ids();
     test_malformed_query();
     test_timer();

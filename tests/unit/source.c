@@ -762,8 +762,16 @@ static void test_shared(void) {
 }
 
 /* A topic that is not there: its log goes on, and so does what memory claims to have. */
+static char told[200]; /* by sse_topic_listen */
+
+static void on_told(sse_app *app, const char *topic, const sse_event *event, void *user) {
+    const size_t n = strlen(told);
+    (void)app, (void)user;
+    snprintf(told + n, sizeof told - n, "%s=%s ", topic, event->data);
+}
+
 static void test_evicted(void) { /* SO2 */
-    sse_topic_options t = source_options(5);
+    sse_topic_options t = source_options(5), single = source_options(5);
     sse_app_options   o;
     sse_test_reply    r = {0}, second = {0};
     node              n;
@@ -775,6 +783,10 @@ static void test_evicted(void) { /* SO2 */
     n.app = sse_app_new(&o);
     n.read = 0;
     sse_topic(n.app, "room.*", &t);
+    sse_topic(n.app, "solo.*", &single); /* each a log of its own */
+    sse_topic_listen(n.app, "*.9", on_told, NULL);
+    sse_test_run(n.app, 0);
+    told[0] = '\0';
     sse_get(n.app, "/feed", feed, NULL);
     add_to("room.1", "m1.");
     add_to("room.2", "m2.");
@@ -788,7 +800,13 @@ static void test_evicted(void) { /* SO2 */
     answer_all(&n, 100);
     is_str(got(&r), "m2. ", "and comes");
     sse_subscribe(newest, "room.1");
-    sse_publish(n.app, "room.9", event_of("200-1", "nowhere"));
+    is_int(sse_publish(n.app, "room.9", event_of("200-1", "nowhere")), 0, "no room for a topic");
+    is_int(sse_publish(n.app, "room.9", event_of("200-1", "again")), 0, "it comes again");
+    is_int(sse_publish(n.app, "room.9", event_of("", "nameless")), SSE_E_ARG, "one without an id");
+    is_int(sse_publish(n.app, "solo.9", event_of("1-8", "alone")), 0,
+        "one of no log that is known");
+    sse_test_run(n.app, 0);
+    is_str(told, "room.9=nowhere solo.9=alone ", "each is told of, once");
     come(&n, "GET /feed?topic=room.2", id_of(5), &second);
     is_int(nasks, 1, "also what found no room");
     sse_test_close(&second);

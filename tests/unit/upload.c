@@ -8,12 +8,15 @@ static int fails(const char *call);
 #include "dial.h"
 
 static int      fail_write, fail_sync; /* errno of the writes of a file, of fsync */
+static int      fail_random;           /* there is no random byte to be had */
 static unsigned interrupts;
 
 static int fails(const char *call) {
     if (strncmp(call, "write(u->fd", 11) == 0)
         errno = fail_write ? fail_write : ++interrupts % 2 ? EINTR : 0;
     else if (strncmp(call, "fsync(u->fd", 11) == 0) errno = fail_sync;
+    else if (strncmp(call, "getrandom", 9) == 0 || strstr(call, "/dev/urandom"))
+        errno = fail_random;
     else errno = 0;
     return errno;
 }
@@ -86,6 +89,12 @@ static void look_first(sse_req *req, void *user) { /* a hook for everything, say
     answers_of[1] = sse_body_to_file(req, path, done, NULL);
 }
 
+static void no_route(sse_req *req, void *user) { /* a hook of everything */
+    (void)user;
+    if (strcmp(sse_path(req), "/nowhere") == 0)
+        answers_of[0] = sse_body_to_file(req, path, done, NULL);
+}
+
 static sse_app *app_with(sse_body_file_options *o) {
     sse_route_options r;
     sse_app          *app = dial_app(NULL);
@@ -99,6 +108,7 @@ static sse_app *app_with(sse_body_file_options *o) {
     sse_route(app, "/deferred", deferred, NULL, &r);
     sse_route(app, "/mode", odd_mode, NULL, &r);
     sse_route(app, "/look", look_first, NULL, &r);
+    sse_before(app, NULL, no_route, NULL);
     dones = last_error = 0;
     unlink(path);
     return app;
@@ -321,6 +331,19 @@ static void misused(void) {
     c = sends(app, "/look", "multipart/form-data; boundary=xx", form);
     ok(answers_of[0] && answers_of[1] == 0 && strncmp(c->got, "HTTP/1.1 204", 12) == 0,
         "a form that is still to come is not malformed (%.12s)", c->got);
+    unlink(path);
+    dones = 0;
+    c = sends(app, "/nowhere", "text/plain", "hello");
+    ok(answers_of[0] == SSE_E_STATE && strncmp(c->got, "HTTP/1.1 404", 12) == 0 && !dones,
+        "where there is no route: refused (%.12s)", c->got);
+    fail_random = EIO;
+    c = sends(app, "/file", "text/plain", "hello");
+    ok(strncmp(c->got, "HTTP/1.1 500", 12) == 0 && !dones,
+        "without a name of its own for what is not whole yet: 500 (%.12s)", c->got);
+    is_int(files(), 0, "... and no file");
+    fail_random = 0;
+    c = sends(app, "/file", "text/plain", "hello");
+    ok(strncmp(c->got, "HTTP/1.1 204", 12) == 0 && dones == 1, "... and then all is well");
     dial_free(app);
     o.field = "f";
     app = app_with(&o);

@@ -501,6 +501,7 @@ static void test_tables(void) {
     static char      file[] = "/tmp/sse-words-XXXXXX";
     const int        fd = mkstemp(file);
     sse_db          *db = sse_db_open(file, NULL);
+    sqlite3         *raw;
     sse_live_options live;
     char             line[200], aside[64];
     sse_app         *app = fresh(SSE_OFF);
@@ -525,6 +526,16 @@ static void test_tables(void) {
     unlink(aside);
     snprintf(aside, sizeof aside, "%s-shm", file);
     unlink(aside);
+    if (sqlite3_open(":memory:", &raw)) return;
+    db = sse_db_attach(raw);
+    live.db = db;
+    app = fresh(SSE_OFF);
+    sse_live(app, "/view", no_render, &live);
+    turns(app, 2);
+    is_said("live view /view: .tables: nope is no table of its database: it follows all tables");
+    dial_free(app);
+    sse_db_close(db);
+    sqlite3_close(raw);
     app = fresh(SSE_OFF);
     db = sse_db_open("/nowhere/at.db", NULL);
     live.db = db;
