@@ -9733,6 +9733,7 @@ struct sse_db {
     int            writer_jobs;
     uint64_t       writer_since, writer_doubt_ms; /* doubt: see sse__dbfile_ask_writer */
     bool           is_writer, closing, posting, setting;
+    bool           anew;         /* it was closed: what is opened next counts from the start */
     volatile int   stale;
     struct sse__dbposts *posts;
     struct sse__dbpost  *waiting, **waiting_end;
@@ -10586,6 +10587,7 @@ static void sse__db_disconnect(sse_db *db) {
     sqlite3_close_v2(db->raw);
     db->raw      = NULL;
     db->undo_due = 0;
+    db->anew     = true;
 }
 
 /* For a file that was replaced. db is idle. SSE_E_STATE: the connection is not ours, or the program
@@ -10841,6 +10843,9 @@ static int sse__db_job_enter(const sse__db_job *job) {
 static void sse__db_job_leave(sse__db_job *job) { /* on the thread */
     sse_db *w = job->on;
     if (!w->is_writer) return;
+    /* D6. The next job may be long in coming, and till then nobody else could write: to close it
+       undoes all, and needs no memory. */
+    if (!sse__db_undo_due(w)) sse__db_disconnect(w);
     sse__table_set_merge(&job->wrote, &w->pending);
     sse__table_set_merge(&job->wrote, &w->raw_writes);
     sse__table_set_clear(&w->pending);
@@ -21579,14 +21584,17 @@ typedef enum sse__committer {
 /* The writer's counter, if ours has moved. While the thread has the writer, the loop cannot ask it,
    and it may have committed already: unknown, but not for long, as another process may have. */
 static sse__committer sse__dbfile_ask_writer(sse__dbfile *f, const sse_db *db) {
-    const sse_db  *w   = db->writer;
-    const int      saw = f->writer_saw;
+    sse_db        *w = db->writer;
     sqlite3_stmt  *version;
+    int            saw;
     bool           got;
     if (!w || strcmp(f->schema, "main") != 0) return SSE__BY_OTHERS;
     if (db->writer_jobs)
         return sse__clock_ms() - db->writer_since < db->writer_doubt_ms ? SSE__BY_UNKNOWN
                                                                         : SSE__BY_OTHERS;
+    if (w->anew) f->writer_saw = 0; /* which SQLite's never is */
+    w->anew = false;
+    saw     = f->writer_saw;
     version = w->raw ? sse__version_prepare(w->raw, "main") : NULL;
     got     = sse__version_read(version, &f->writer_saw);
     sqlite3_finalize(version);
