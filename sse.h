@@ -10920,6 +10920,7 @@ static void sse__dbpost_result(sse__dbpost *p, sse_db *on, int changes) {
 static sse_rows *sse__dbpost_start(const sse__dbpost *p, sse_db *on) { /* NULL after an error */
     const char *why = NULL;
     sse_rows   *r;
+    if (!sse__db_ready(on)) return NULL; /* D6 */
     on->posting = true;
     on->setting = false;
     r           = sse__sql_bind(on, &p->sql, SQLITE_STATIC);

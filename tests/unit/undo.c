@@ -109,9 +109,11 @@ static void posted(void) {
 
 static long      begin_good, begin_bad; /* set in as the first answer comes */
 static int       n_answered;
+static long long inserted;
 
 static void told_together(sse_app *app, const sse_db_result *result, void *user) {
-    (void)app, (void)result, (void)user;
+    (void)app;
+    if (user && result->changes > 0) inserted++;
     if (n_answered++) return;
     good = begin_good;
     bad = begin_bad;
@@ -122,11 +124,14 @@ static void together(const char *name, long burst) {
     sse_db_options      quick = {SSE_OFF, 0, false};
     sse_db             *db = sse_db_open(name, NULL), *other = NULL;
     sse_app            *app = sse_app_new(NULL);
-    sse_db_post_options options;
-    int                 n, locked = 0;
+    sse_db_post_options options, insertion;
+    long long           count;
+    int                 n, wrong = 0, locked = 0;
     memset(&options, 0, sizeof options);
     options.app = app;
     options.done = told_together;
+    insertion = options;
+    insertion.user = &inserted;
     sse_db_exec(db, "CREATE TABLE t (a INTEGER, b TEXT)");
     elsewhere = name == file;
     if (elsewhere) other = sse_db_open(file, &quick);
@@ -135,15 +140,19 @@ static void together(const char *name, long burst) {
         begin_good = n;
         begin_bad = burst;
         n_answered = 0;
+        inserted = 0;
         sse_db_post(db, &options, "SELECT 1"); /* alone; the others wait for it */
-        sse_db_post(db, &options, "INSERT INTO t (a) VALUES (-1)");
+        sse_db_post(db, &insertion, "INSERT INTO t (a) VALUES (-1)");
         sse_db_post(db, &options, "SELECT 2");
         while (n_answered < 3) sse_poll(app, 1);
         good = -1;
         if (other) locked += sse_db_exec(other, "DELETE FROM t WHERE a > 0") < 0;
         sse_db_post(db, &options, "SELECT 3");
         while (n_answered < 4) sse_poll(app, 1);
+        if (sse_db_one(db, &count, "SELECT count(*) FROM t")) count = -1;
+        wrong += count != inserted;
     }
+    is_int(wrong, 0, "what is posted together is there if its answer says so");
     is_int(locked, 0, "what is posted together leaves no lock, though it lacks memory to undo it");
     sse_app_free(app);
     sse_db_close(other);
@@ -234,6 +243,7 @@ int main(void) {
     sweep(insert_inside, 1, "a write inside a write");
     sweep(insert_inside, 1000, "a write inside a write");
     posted();
+    together(":memory:", 1);
     together(file, 1);
     together(file, 1000);
     counted();
