@@ -11017,11 +11017,12 @@ static bool sse__dbposts_take(sse__dbposts *posts, sse_db *db) { /* false: none 
     return posts->first != NULL;
 }
 
-/* A call of the loop: answers, and hands the statements that came meanwhile to the thread, or to a
-   later turn. While the loop ends neither takes them, so they run here. */
+static int sse__dbposts_send(sse__dbposts *posts);
+
+/* A call of the loop: answers, and sends off the statements that came meanwhile. While the loop
+   ends nothing takes them, so they run here. */
 static void sse__dbposts_landed(sse_app *app, void *user) {
     sse__dbposts *posts = (sse__dbposts *)user;
-    int           error;
     do {
         if (!posts->worked && posts->job.on->is_writer) sse__disk_wait(app); /* D5 */
         if (!posts->worked) sse__dbposts_work(app, posts);
@@ -11030,11 +11031,16 @@ static void sse__dbposts_landed(sse_app *app, void *user) {
             SSE_FREE(posts);
             return;
         }
-        error = SSE_E_NOT_BUILT;
-        if (posts->job.on->is_writer)
-            error = sse__disk_do(app, sse__dbposts_work, sse__dbposts_landed, posts);
-        if (error) error = sse__app_post(app, sse__dbposts_landed, posts, sizeof *posts);
-    } while (error);
+    } while (sse__dbposts_send(posts));
+}
+
+/* To the thread, or to a later turn. */
+static int sse__dbposts_send(sse__dbposts *posts) {
+    sse_app *app = posts->app;
+    if (posts->job.on->is_writer &&
+        sse__disk_do(app, sse__dbposts_work, sse__dbposts_landed, posts) == SSE_OK)
+        return SSE_OK;
+    return sse__app_post(app, sse__dbposts_landed, posts, sizeof *posts);
 }
 
 /* Before db is freed: all are run and answered. */
@@ -11090,9 +11096,14 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
     if (db->posts) return SSE_OK;
     posts->app    = options->app;
     posts->job.db = db;
-    posts->worked = posts->answered = true; /* there was none before: on with this one */
-    sse__dbposts_landed(posts->app, posts);
-    return SSE_OK;
+    sse__dbposts_take(posts, db);
+    error = sse__dbposts_send(posts);
+    if (!error) return SSE_OK;
+    sse__db_job_end(&posts->job); /* not here: nobody expects the answer before this returns */
+    db->posts = NULL;
+    sse__dbpost_free(p);
+    SSE_FREE(posts);
+    return sse__db_fail(db, error, NULL, sql);
 }
 
 #else
