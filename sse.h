@@ -17925,12 +17925,13 @@ static int sse__outbox_read(const sse__outbox *o, uint64_t after, sse__row_fn fn
     return error;
 }
 
-/* The id before the n newest rows; 0: there are no more than n. */
+/* The id before the n newest rows; 0: there are no more than n. After an error it stays. */
 static int sse__outbox_before(const sse__outbox *o, int n, uint64_t *id) {
     long long value;
     const int error = sse_db_one(o->db, &value, o->newest, 0LL, n);
+    if (error < 0) return error;
     *id = error == SSE_OK && value > 0 ? (uint64_t)value : 0;
-    return error < 0 ? error : SSE_OK;
+    return SSE_OK;
 }
 
 /* The row behind which the n newest begin, of those that were sent. */

@@ -104,6 +104,23 @@ static void test_reading(void) {
     sse_db_close(db);
 }
 
+/* A read that fails while nobody listens: who comes next gets no rows that were there before. */
+static void test_failing(void) {
+    sse_db      *db = new_db(5);
+    sse_app     *app = sse_app_new(NULL);
+    sse__outbox *o;
+    is_int(sse_topic_from_table(app, "t", db, good), SSE_OK, "a table that nobody listens to");
+    o = app->streams->outboxes;
+    sse_poll(app, 0);
+    sse_db_exec(db, "ALTER TABLE outbox RENAME TO gone");
+    o->changed = true;
+    sse_poll(app, 0);
+    ok(o->retry.link.next != NULL, "it cannot be read just now");
+    is_int((long long)o->last, 5, "... and the rows that were there are not new ones");
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
 static bool without_memory(long n) { /* false: fewer allocations than n */
     sse_db      *db = new_db(3);
     sse_app     *app = sse_app_new(NULL);
@@ -129,6 +146,7 @@ int main(void) {
     fclose(stderr);
     test_refused();
     test_reading();
+    test_failing();
     for (n = 1; n < 500 && without_memory(n); n++) {
     }
     ok(n > 10 && n < 500, "each of %ld allocations may fail", n - 1);
