@@ -10309,7 +10309,9 @@ SSE_API bool sse_db_next(sse_rows *rows) {
     if (!rows || !rows->busy) return false;
     if (!(rows->count ? sse__db_ready(rows->db) : sse__db_enter(rows->db))) return false;
     rows->at_row = false;
-    if (rows->error) sse__rows_fail(rows, rows->error, "there is no such column");
+    if (rows->error)
+        sse__rows_fail(rows, rows->error,
+                       rows->error == SSE_E_ARG ? "there is no such column" : NULL);
     else {
         rc           = sse__rows_step(rows);
         rows->at_row = rc == SQLITE_ROW && rows->count++ < rows->db->max_rows;
@@ -17881,9 +17883,11 @@ static int sse__outbox_row(const sse__outbox *o, sse_rows *rows, uint64_t after,
     char              id[SSE__ID_ROOM + 1];
     sse_buf           b = {NULL, 0, 0, SSE_OK};
     sse_event         event = sse__event_new(NULL);
+    const char       *name  = sse_db_columns(rows) > 2 ? sse_db_text(rows, 2) : NULL;
     const char       *why;
-    int               error;
+    int               error = sse_db_error(o->db, NULL); /* to read a column takes memory */
     *m = NULL;
+    if (error) return error;
     if (number <= 0 || meta.seq <= after) {
         sse__log(o->app, SSE_LOG_ERROR,
                  "the rows of an outbox do not come in the order of their ids: %lld after %llu",
@@ -17892,7 +17896,7 @@ static int sse__outbox_row(const sse__outbox *o, sse_rows *rows, uint64_t after,
     }
     event.data     = data.len ? data.ptr : "";
     event.data_len = data.len;
-    event.event    = sse_db_columns(rows) > 2 ? sse_db_text(rows, 2) : NULL;
+    event.event    = name;
     meta.id_line   = sse__str(id, (size_t)snprintf(id, sizeof id, "id: %lld\n", number));
     error = sse__message_begin_event(o->app, &b, &event);
     if (!error) {
