@@ -9931,13 +9931,15 @@ static bool sse__db_ready(sse_db *db) {
     return true;
 }
 
-/* Every public function begins with it, but the rows of a query, which ask once: it costs a system
-   call. */
-static bool sse__db_enter(sse_db *db) {
-    if (!sse__db_is_elsewhere(db)) return sse__db_adopt(db) && sse__db_ready(db);
+/* False: nothing of it may be touched. The rows of a query ask once: it costs a system call. */
+static bool sse__db_is_here(sse_db *db) {
+    if (!sse__db_is_elsewhere(db)) return sse__db_adopt(db);
     sse__db_fail_elsewhere(db);
     return false;
 }
+
+/* Every public function begins with it. */
+static bool sse__db_enter(sse_db *db) { return sse__db_is_here(db) && sse__db_ready(db); }
 
 static int sse__db_open_error(const sse_db *db) { return db ? db->open_error : SSE_E_NOMEM; }
 
@@ -10305,14 +10307,16 @@ static int sse__rows_fail(sse_rows *r, int error, const char *text) {
 }
 
 SSE_API bool sse_db_next(sse_rows *rows) {
-    int rc;
+    bool ready;
+    int  rc;
     if (!rows || !rows->busy) return false;
-    if (!(rows->count ? sse__db_ready(rows->db) : sse__db_enter(rows->db))) return false;
+    if (!rows->count && !sse__db_is_here(rows->db)) return false;
     rows->at_row = false;
-    if (rows->error)
+    ready        = sse__db_ready(rows->db);
+    if (ready && rows->error)
         sse__rows_fail(rows, rows->error,
                        rows->error == SSE_E_ARG ? "there is no such column" : NULL);
-    else {
+    else if (ready) {
         rc           = sse__rows_step(rows);
         rows->at_row = rc == SQLITE_ROW && rows->count++ < rows->db->max_rows;
         if (rc != SQLITE_ROW) sse__db_check(rows->db, rc, sse_buf_text(&rows->sql));

@@ -75,6 +75,32 @@ static void told(sse_app *app, const sse_db_result *result, void *user) {
     answered = result->changes;
 }
 
+/* Rows that end because a write among them is still to be undone are as ended as any. */
+static void among_rows(void) {
+    sse_db   *db = sse_db_open(file, NULL);
+    sse_rows *rows;
+    int       n, early = 0, open = 0;
+    sse_db_exec(db, "CREATE TABLE t (a INTEGER, b TEXT)");
+    sse_db_exec(db, "INSERT INTO t (a) VALUES (1), (2), (3)");
+    for (n = 0; n < 60; n++) {
+        int a = n * 3 + 2; /* insert answers 1: undo it */
+        rows = sse_db_query(db, "SELECT a FROM t");
+        sse_db_next(rows);
+        sqlite3_db_release_memory(sse_db_raw(db));
+        good = n;
+        bad = 1000;
+        sse_db_write(db, insert, &a);
+        if (sse_db_next(rows)) sse_db_done(rows);
+        else early++;
+        good = -1;
+        open += sse__db_busy_statement(db) != NULL;
+    }
+    ok(early > 0, "%d of 60 times rows ended while a write was to be undone", early);
+    is_int(open, 0, "... and none stayed open");
+    sse_db_close(db);
+    unlink(file);
+}
+
 /* A statement that was posted, and what has to be undone when its turn comes. */
 static void posted(void) {
     sse_db  *db = sse_db_open(":memory:", NULL); /* which has no thread: it runs on the loop */
@@ -242,6 +268,7 @@ int main(void) {
     sweep(insert, 1000, "a write");
     sweep(insert_inside, 1, "a write inside a write");
     sweep(insert_inside, 1000, "a write inside a write");
+    among_rows();
     posted();
     together(":memory:", 1);
     together(file, 1);
