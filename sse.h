@@ -21629,6 +21629,7 @@ static sse__committer sse__dbfile_who_committed(sse__dbfile *f, const sse_db *db
     sse__committer by;
     if (f->watcher && !sse__version_read(f->watcher_version, &watcher_sees)) return SSE__BY_UNKNOWN;
     if (f->watcher && watcher_sees == f->watcher_saw) return SSE__BY_NOBODY;
+    if (!f->our_version) f->our_version = sse__version_prepare(db->raw, f->schema); /* no memory */
     if (!sse__version_read(f->our_version, &we_see)) return SSE__BY_UNKNOWN;
     by = sse__dbfile_ask_writer(f, db); /* in any case: it notes what the writer sees now */
     if (we_see == f->we_saw) by = SSE__BY_US;
