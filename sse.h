@@ -3343,6 +3343,8 @@ SSE_API long long sse_db_last_id(sse_db *db); /* the rowid of the latest INSERT;
 /* Calls fn in a transaction that holds the write lock from its start (BEGIN IMMEDIATE), or, inside
    another transaction, in a savepoint. fn returns 0: commits. Anything else: rolls back. fn runs at
    most once.
+   Once the transaction is over inside fn, because SQLite undid it (a full disk) or fn ended it,
+   calls with db answer SSE_E_STATE until fn returns, so that nothing of it stays.
    Returns: what fn returned; SSE_E_BUSY without the lock after busy_ms (fn did not run) or where
    the commit could not get it; SSE_E_CONFLICT if a constraint forbids the commit (DEFERRABLE
    INITIALLY DEFERRED); SSE_E_STATE if fn ended the transaction itself; else the error of BEGIN or
@@ -9618,6 +9620,8 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
       What was rolled back stays named: it costs one render.
   D6  What sse_db_write has to undo is undone before anything else runs, or
       nothing does: a transaction left open would swallow later statements.
+      Of one that ended too early the rest does not run: each statement of
+      it would commit by itself.
   D7  What a thread that runs a loop uses, no other thread does, until the
       loop has ended; from a thread without one a db goes to any other.
 ==========================================================================*/
@@ -9727,6 +9731,7 @@ struct sse_db {
     bool           authorized;   /* our authorizer was called */
     bool           schemas_changed; /* ATTACH or DETACH was seen */
     int            undo_due;     /* D6: so many savepoints; -1: the whole transaction */
+    int            writing;      /* functions of sse_db_write that run: D6 */
     void         (*on_close)(void *user); /* >>changes lets go of the connection */
     void          *on_close_user;
     sse_db        *writer;       /* the rest is of >>posts */
@@ -9915,6 +9920,11 @@ static bool sse__db_undo_due(sse_db *db) {
     return true;
 }
 
+static int sse__db_fail_early(sse_db *db) {
+    return sse__db_fail(db, SSE_E_STATE, "the transaction ended too early: by an error, or by a "
+                        "COMMIT or ROLLBACK inside", NULL);
+}
+
 /* False if the database did not open; else the latest error is forgotten. */
 static bool sse__db_ready(sse_db *db) {
     if (!db || db->open_error) {
@@ -9925,6 +9935,10 @@ static bool sse__db_ready(sse_db *db) {
     if (!sse__db_undo_due(db)) {
         sse__db_fail(db, SSE_E_NOMEM, "a transaction is still to be rolled back: out of memory",
                      NULL);
+        return false;
+    }
+    if (db->writing && sqlite3_get_autocommit(db->raw)) {
+        sse__db_fail_early(db);
         return false;
     }
     db->error = SSE_OK;
@@ -10402,9 +10416,7 @@ static void sse__db_undo(sse_db *db, bool nested) {
 /* Commits if rc, the result so far, is 0, else undoes the transaction. Returns rc, or the error of
    the commit. */
 static int sse__db_end(sse_db *db, bool nested, int rc) {
-    if (rc == SSE_OK && sqlite3_get_autocommit(db->raw))
-        return sse__db_fail(db, SSE_E_STATE, "the transaction ended too early: by an error, or by "
-                            "a COMMIT or ROLLBACK inside", NULL);
+    if (rc == SSE_OK && sqlite3_get_autocommit(db->raw)) return sse__db_fail_early(db);
     if (rc == SSE_OK) {
         rc = sse_db_exec(db, nested ? "RELEASE sse_write" : "COMMIT");
         if (rc >= 0) return SSE_OK;
@@ -10419,7 +10431,11 @@ SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *us
     if (!sse__db_enter(db)) return sse__db_status(db);
     if (!fn) return sse__db_fail(db, SSE_E_ARG, "sse_db_write without a function", NULL);
     rc = sse__db_begin(db, &nested);
-    return rc != SSE_OK ? rc : sse__db_end(db, nested, fn(db, user));
+    if (rc != SSE_OK) return rc;
+    db->writing++;
+    rc = fn(db, user);
+    db->writing--;
+    return sse__db_end(db, nested, rc);
 }
 
 /* ---- migrations ---- */
