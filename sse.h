@@ -19229,34 +19229,47 @@ static bool sse__stream_has_history(const sse__stream *stream) { /* of what it f
     return sub != NULL;
 }
 
+/* Appends the names of topics that a store has and a pattern matches, each with its NUL. False:
+   some may not be among them. */
+static bool sse__topics_stored(sse__topics *topics, const sse__store *store, const char *pattern,
+                               sse_buf *names) {
+    const sse_str prefix = sse__pattern_key(pattern);
+    sse_rows     *rows   = sse_db_query(store->db, "SELECT topic, lost FROM sse_topics"
+                                                   " WHERE topic >= %.*s ORDER BY topic",
+                                        SSE_STR(prefix));
+    while (sse_db_next(rows)) {
+        const char    *name = sse_db_text(rows, 0);
+        const uint64_t lost = (uint64_t)sse_db_int(rows, 1);
+        if (!name || !sse__starts(sse__text(name), prefix)) {
+            sse_db_done(rows);
+            break;
+        }
+        if (!sse__pattern_match(pattern, sse__text(name))) continue;
+        if (topics->load_lost < lost) topics->load_lost = lost;
+        sse__put_str(names, sse__str(name, strlen(name) + 1));
+    }
+    return !sse_db_error(store->db, NULL) && !names->error;
+}
+
 /* Reads back histories that only a database remembers, for a pattern that asks for what is above
-   after. */
+   after. First all names: while rows are open SQLite shows what there was as they began, and not
+   what was saved since, of a topic that made room for another and is read again. */
 static void sse__topics_load(sse__topics *topics, const char *pattern, uint64_t after) {
-    const sse_str     prefix = sse__pattern_key(pattern);
-    const sse__store *store  = topics->sequence.stores;
+    const sse__store *store = topics->sequence.stores;
+    sse_buf           names = {NULL, 0, 0, SSE_OK};
+    size_t            at;
     int               error;
     if (after >= topics->sequence.on_disk_upto) return;
-    for (topics->loading = pattern; store; store = store->next) {
-        sse_rows *rows = sse_db_query(store->db, "SELECT topic, lost FROM sse_topics"
-                                                 " WHERE topic >= %.*s ORDER BY topic",
-                                      SSE_STR(prefix));
-        while (sse_db_next(rows)) {
-            const char    *name = sse_db_text(rows, 0);
-            const uint64_t lost = (uint64_t)sse_db_int(rows, 1);
-            sse__topic    *topic;
-            if (!sse__starts(sse__text(name), prefix)) {
-                sse_db_done(rows);
-                break;
-            }
-            if (!sse__pattern_match(pattern, sse__text(name))) continue;
-            if (topics->load_lost < lost) topics->load_lost = lost;
-            topic = sse__topic_with_history(topics, name, &error);
-            if (topic) sse__topic_release(topic);
-            if (error == SSE_E_NOMEM) topics->load_overflow = true; /* what it keeps is not there */
-        }
-        if (sse_db_error(store->db, NULL)) topics->load_overflow = true; /* which are there? */
+    for (; store; store = store->next)
+        if (!sse__topics_stored(topics, store, pattern, &names)) topics->load_overflow = true;
+    topics->loading = pattern;
+    for (at = 0; at < names.len; at += strlen(names.ptr + at) + 1) {
+        sse__topic *topic = sse__topic_with_history(topics, names.ptr + at, &error);
+        if (topic) sse__topic_release(topic);
+        if (error == SSE_E_NOMEM) topics->load_overflow = true; /* what it keeps is not there */
     }
     topics->loading = NULL;
+    sse_buf_free(&names);
 }
 
 /* Brings what its patterns want back to memory. False: not all of it finds room at once, or can be
