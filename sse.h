@@ -10681,6 +10681,12 @@ static bool sse__db_is_idle(sse_db *db) {
     return !sse__db_busy_statement(db) && sqlite3_get_autocommit(db->raw);
 }
 
+/* Whether a query is open, so that another one sees what there was as that began. A transaction of
+   ours that writes sees all: nobody else can. */
+static bool sse__db_looks_back(const sse_db *db) {
+    return sqlite3_get_autocommit(db->raw) && sse__db_busy_statement(db);
+}
+
 /* The file of the main database, absolute; NULL: it is in memory. Valid until the database is
    closed or opened anew. */
 static const char *sse__db_path(const sse_db *db) {
@@ -10712,6 +10718,7 @@ struct sse_db { int open_error; };
 static int sse__db_open_error(const sse_db *db) { return db ? SSE_E_NOT_BUILT : SSE_E_NOMEM; }
 static void sse__db_wait(sse_db *db, bool waits) {}
 static bool sse__db_is_idle(sse_db *db) { return true; }
+static bool sse__db_looks_back(const sse_db *db) { return false; }
 static bool sse__db_is_elsewhere(const sse_db *db) { return false; }
 static const char *sse__db_path(const sse_db *db) { return NULL; }
 static int sse__db_busy_ms(const sse_db *db) { return 0; }
@@ -17763,7 +17770,12 @@ static int sse__history_load(sse__history *h) {
     long long   lost   = 0;
     sse_rows   *rows   = NULL;
     bool        no_memory = false;
-    int error = sse_db_one(db, &lost, "SELECT lost FROM sse_topics WHERE topic = %s", h->topic);
+    int         error;
+    /* what this start has saved and forgotten may not be seen */
+    if (h->missing < sequence->on_disk_upto && sequence->on_disk_upto > h->limits.store->began &&
+        sse__db_looks_back(db))
+        h->missing = sequence->on_disk_upto;
+    error = sse_db_one(db, &lost, "SELECT lost FROM sse_topics WHERE topic = %s", h->topic);
     if (error == SSE_E_NOMEM) return error;
     h->lost = h->saved_lost = lost > 0 ? (uint64_t)lost : 0;
     if (error >= 0)

@@ -370,7 +370,10 @@ static void read_again(void) { /* K2 */
     sse_app                 *app;
     sse_topic_options        o;
     sse_event                e;
+    sse_rows                *rows;
+    uint64_t                 seq;
     size_t                   i;
+    int                      n;
     memset(&few, 0, sizeof few);
     few.on_log = logged;
     few.max_topics = 2;
@@ -387,6 +390,17 @@ static void read_again(void) { /* K2 */
     }
     sse__topics_load(app->topics, "room/*", 0);
     is_int(sse_topic_history(app, "room/z", 0, one, NULL), 2, "its newest event is there as well");
+    rows = sse_db_query(db, "SELECT topic FROM sse_topics");
+    ok(sse_db_next(rows), "a query is open, which sees nothing of what comes now");
+    is_int(sse_publish(app, "room/z", &e), 0, "another event");
+    seq = app->topics->sequence.last;
+    sse_publish(app, "room/a", &e);
+    sse_publish(app, "room/b", &e);
+    ok(!sse__topic_find(app->topics, sse__text("room/z")), "its topic makes room");
+    n = sse_topic_history(app, "room/z", 0, one, NULL);
+    ok(n == 3 || sse__topic_find(app->topics, sse__text("room/z"))->history->missing >= seq,
+        "of what is read back then, %d events, something is known to be missing", n);
+    sse_db_done(rows);
     sse_app_free(app);
     sse_db_close(db);
 }
