@@ -25391,9 +25391,9 @@ static int sse__tunnel_spawn(pid_t *pid, const char *script, int in, int out) {
     argv[2] = (char *)script;
     argv[3] = NULL;
     posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_adddup2(&files, in, 0);
-    posix_spawn_file_actions_adddup2(&files, out, 1);
-    posix_spawn_file_actions_adddup2(&files, out, 2);
+    error = posix_spawn_file_actions_adddup2(&files, in, 0); /* each takes memory */
+    if (!error) error = posix_spawn_file_actions_adddup2(&files, out, 1);
+    if (!error) error = posix_spawn_file_actions_adddup2(&files, out, 2);
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setpgroup(&attributes, 0);
     sigemptyset(&signals);
@@ -25403,7 +25403,8 @@ static int sse__tunnel_spawn(pid_t *pid, const char *script, int in, int out) {
     posix_spawnattr_setsigdefault(&attributes, &signals);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
                                               POSIX_SPAWN_SETSIGDEF);
-    error = posix_spawn(pid, argv[0], &files, &attributes, argv, environ);
+    if (!error) error = posix_spawn(pid, argv[0], &files, &attributes, argv, environ);
+    if (error) *pid = 0;
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
     return error;
