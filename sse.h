@@ -3351,6 +3351,8 @@ SSE_API long long sse_db_last_id(sse_db *db); /* the rowid of the latest INSERT;
 /* Calls fn in a transaction that holds the write lock from its start (BEGIN IMMEDIATE), or, inside
    another transaction, in a savepoint. fn returns 0: commits. Anything else: rolls back. fn runs at
    most once.
+   Once the transaction is over inside fn, because SQLite undid it (a full disk) or fn ended it,
+   calls with db answer SSE_E_STATE until fn returns, so that nothing of it stays.
    Returns: what fn returned; SSE_E_BUSY without the lock after busy_ms (fn did not run) or where
    the commit could not get it; SSE_E_CONFLICT if a constraint forbids the commit (DEFERRABLE
    INITIALLY DEFERRED); SSE_E_STATE if fn ended the transaction itself; else the error of BEGIN or
@@ -9630,6 +9632,8 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
       What was rolled back stays named: it costs one render.
   D6  What sse_db_write has to undo is undone before anything else runs, or
       nothing does: a transaction left open would swallow later statements.
+      Of one that ended too early the rest does not run: each statement of
+      it would commit by itself.
   D7  What a thread that runs a loop uses, no other thread does, until the
       loop has ended; from a thread without one a db goes to any other.
 ==========================================================================*/
@@ -9741,12 +9745,14 @@ struct sse_db {
     bool           authorized;   /* our authorizer was called */
     bool           schemas_changed; /* ATTACH or DETACH was seen */
     int            undo_due;     /* D6: so many savepoints; -1: the whole transaction */
+    int            writing;      /* functions of sse_db_write that run: D6 */
     void         (*on_close)(void *user); /* >>changes lets go of the connection */
     void          *on_close_user;
     sse_db        *writer;       /* the rest is of >>posts */
     int            writer_jobs;
     uint64_t       writer_since, writer_doubt_ms; /* doubt: see sse__dbfile_ask_writer */
     bool           is_writer, closing, posting, setting;
+    bool           anew;         /* it was closed: what is opened next counts from the start */
     volatile int   stale;
     struct sse__dbposts *posts;
     struct sse__dbpost  *waiting, **waiting_end;
@@ -9927,6 +9933,11 @@ static bool sse__db_undo_due(sse_db *db) {
     return true;
 }
 
+static int sse__db_fail_early(sse_db *db) {
+    return sse__db_fail(db, SSE_E_STATE, "the transaction ended too early: by an error, or by a "
+                        "COMMIT or ROLLBACK inside", NULL);
+}
+
 /* False if the database did not open; else the latest error is forgotten. */
 static bool sse__db_ready(sse_db *db) {
     if (!db || db->open_error) {
@@ -9939,17 +9950,23 @@ static bool sse__db_ready(sse_db *db) {
                      NULL);
         return false;
     }
+    if (db->writing && sqlite3_get_autocommit(db->raw)) {
+        sse__db_fail_early(db);
+        return false;
+    }
     db->error = SSE_OK;
     return true;
 }
 
-/* Every public function begins with it, but the rows of a query, which ask once: it costs a system
-   call. */
-static bool sse__db_enter(sse_db *db) {
-    if (!sse__db_is_elsewhere(db)) return sse__db_adopt(db) && sse__db_ready(db);
+/* False: nothing of it may be touched. The rows of a query ask once: it costs a system call. */
+static bool sse__db_is_here(sse_db *db) {
+    if (!sse__db_is_elsewhere(db)) return sse__db_adopt(db);
     sse__db_fail_elsewhere(db);
     return false;
 }
+
+/* Every public function begins with it. */
+static bool sse__db_enter(sse_db *db) { return sse__db_is_here(db) && sse__db_ready(db); }
 
 static int sse__db_open_error(const sse_db *db) { return db ? db->open_error : SSE_E_NOMEM; }
 
@@ -10317,12 +10334,16 @@ static int sse__rows_fail(sse_rows *r, int error, const char *text) {
 }
 
 SSE_API bool sse_db_next(sse_rows *rows) {
-    int rc;
+    bool ready;
+    int  rc;
     if (!rows || !rows->busy) return false;
-    if (!(rows->count ? sse__db_ready(rows->db) : sse__db_enter(rows->db))) return false;
+    if (!rows->count && !sse__db_is_here(rows->db)) return false;
     rows->at_row = false;
-    if (rows->error) sse__rows_fail(rows, rows->error, "there is no such column");
-    else {
+    ready        = sse__db_ready(rows->db);
+    if (ready && rows->error)
+        sse__rows_fail(rows, rows->error,
+                       rows->error == SSE_E_ARG ? "there is no such column" : NULL);
+    else if (ready) {
         rc           = sse__rows_step(rows);
         rows->at_row = rc == SQLITE_ROW && rows->count++ < rows->db->max_rows;
         if (rc != SQLITE_ROW) sse__db_check(rows->db, rc, sse_buf_text(&rows->sql));
@@ -10408,9 +10429,7 @@ static void sse__db_undo(sse_db *db, bool nested) {
 /* Commits if rc, the result so far, is 0, else undoes the transaction. Returns rc, or the error of
    the commit. */
 static int sse__db_end(sse_db *db, bool nested, int rc) {
-    if (rc == SSE_OK && sqlite3_get_autocommit(db->raw))
-        return sse__db_fail(db, SSE_E_STATE, "the transaction ended too early: by an error, or by "
-                            "a COMMIT or ROLLBACK inside", NULL);
+    if (rc == SSE_OK && sqlite3_get_autocommit(db->raw)) return sse__db_fail_early(db);
     if (rc == SSE_OK) {
         rc = sse_db_exec(db, nested ? "RELEASE sse_write" : "COMMIT");
         if (rc >= 0) return SSE_OK;
@@ -10425,7 +10444,11 @@ SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *us
     if (!sse__db_enter(db)) return sse__db_status(db);
     if (!fn) return sse__db_fail(db, SSE_E_ARG, "sse_db_write without a function", NULL);
     rc = sse__db_begin(db, &nested);
-    return rc != SSE_OK ? rc : sse__db_end(db, nested, fn(db, user));
+    if (rc != SSE_OK) return rc;
+    db->writing++;
+    rc = fn(db, user);
+    db->writing--;
+    return sse__db_end(db, nested, rc);
 }
 
 /* ---- migrations ---- */
@@ -10599,6 +10622,7 @@ static void sse__db_disconnect(sse_db *db) {
     sqlite3_close_v2(db->raw);
     db->raw      = NULL;
     db->undo_due = 0;
+    db->anew     = true;
 }
 
 /* For a file that was replaced. db is idle. SSE_E_STATE: the connection is not ours, or the program
@@ -10682,6 +10706,12 @@ static bool sse__db_is_idle(sse_db *db) {
     return !sse__db_busy_statement(db) && sqlite3_get_autocommit(db->raw);
 }
 
+/* Whether a query is open, so that another one sees what there was as that began. A transaction of
+   ours that writes sees all: nobody else can. */
+static bool sse__db_looks_back(const sse_db *db) {
+    return sqlite3_get_autocommit(db->raw) && sse__db_busy_statement(db);
+}
+
 /* The file of the main database, absolute; NULL: it is in memory. Valid until the database is
    closed or opened anew. */
 static const char *sse__db_path(const sse_db *db) {
@@ -10715,6 +10745,7 @@ static sse_db *sse__db_hold(sse_db *db) { return db; }
 static void sse__db_drop(sse_db *db) {}
 static void sse__db_wait(sse_db *db, bool waits) {}
 static bool sse__db_is_idle(sse_db *db) { return true; }
+static bool sse__db_looks_back(const sse_db *db) { return false; }
 static bool sse__db_is_elsewhere(const sse_db *db) { return false; }
 static const char *sse__db_path(const sse_db *db) { return NULL; }
 static int sse__db_busy_ms(const sse_db *db) { return 0; }
@@ -10868,6 +10899,9 @@ static int sse__db_job_enter(const sse__db_job *job) {
 static void sse__db_job_leave(sse__db_job *job) { /* on the thread */
     sse_db *w = job->on;
     if (!w->is_writer) return;
+    /* D6. The next job may be long in coming, and till then nobody else could write: to close it
+       undoes all, and needs no memory. */
+    if (!sse__db_undo_due(w)) sse__db_disconnect(w);
     sse__table_set_merge(&job->wrote, &w->pending);
     sse__table_set_merge(&job->wrote, &w->raw_writes);
     sse__table_set_clear(&w->pending);
@@ -10942,6 +10976,7 @@ static void sse__dbpost_result(sse__dbpost *p, sse_db *on, int changes) {
 static sse_rows *sse__dbpost_start(const sse__dbpost *p, sse_db *on) { /* NULL after an error */
     const char *why = NULL;
     sse_rows   *r;
+    if (!sse__db_ready(on)) return NULL; /* D6 */
     on->posting = true;
     on->setting = false;
     r           = sse__sql_bind(on, &p->sql, SQLITE_STATIC);
@@ -11038,11 +11073,12 @@ static bool sse__dbposts_take(sse__dbposts *posts, sse_db *db) { /* false: none 
     return posts->first != NULL;
 }
 
-/* A call of the loop: answers, and hands the statements that came meanwhile to the thread, or to a
-   later turn. While the loop ends neither takes them, so they run here. */
+static int sse__dbposts_send(sse__dbposts *posts);
+
+/* A call of the loop: answers, and sends off the statements that came meanwhile. While the loop
+   ends nothing takes them, so they run here. */
 static void sse__dbposts_landed(sse_app *app, void *user) {
     sse__dbposts *posts = (sse__dbposts *)user;
-    int           error;
     do {
         if (!posts->worked && posts->job.on->is_writer) sse__disk_wait(app); /* D5 */
         if (!posts->worked) sse__dbposts_work(app, posts);
@@ -11051,11 +11087,16 @@ static void sse__dbposts_landed(sse_app *app, void *user) {
             SSE_FREE(posts);
             return;
         }
-        error = SSE_E_NOT_BUILT;
-        if (posts->job.on->is_writer)
-            error = sse__disk_do(app, sse__dbposts_work, sse__dbposts_landed, posts);
-        if (error) error = sse__app_post(app, sse__dbposts_landed, posts, sizeof *posts);
-    } while (error);
+    } while (sse__dbposts_send(posts));
+}
+
+/* To the thread, or to a later turn. */
+static int sse__dbposts_send(sse__dbposts *posts) {
+    sse_app *app = posts->app;
+    if (posts->job.on->is_writer &&
+        sse__disk_do(app, sse__dbposts_work, sse__dbposts_landed, posts) == SSE_OK)
+        return SSE_OK;
+    return sse__app_post(app, sse__dbposts_landed, posts, sizeof *posts);
 }
 
 /* Before db is freed: all are run and answered. */
@@ -11111,9 +11152,14 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
     if (db->posts) return SSE_OK;
     posts->app    = options->app;
     posts->job.db = db;
-    posts->worked = posts->answered = true; /* there was none before: on with this one */
-    sse__dbposts_landed(posts->app, posts);
-    return SSE_OK;
+    sse__dbposts_take(posts, db);
+    error = sse__dbposts_send(posts);
+    if (!error) return SSE_OK;
+    sse__db_job_end(&posts->job); /* not here: nobody expects the answer before this returns */
+    db->posts = NULL;
+    sse__dbpost_free(p);
+    SSE_FREE(posts);
+    return sse__db_fail(db, error, NULL, sql);
 }
 
 #else
@@ -17738,7 +17784,12 @@ static int sse__history_load(sse__history *h) {
     long long   lost   = 0;
     sse_rows   *rows   = NULL;
     bool        no_memory = false;
-    int error = sse_db_one(db, &lost, "SELECT lost FROM sse_topics WHERE topic = %s", h->topic);
+    int         error;
+    /* what this start has saved and forgotten may not be seen */
+    if (h->missing < sequence->on_disk_upto && sequence->on_disk_upto > h->limits.store->began &&
+        sse__db_looks_back(db))
+        h->missing = sequence->on_disk_upto;
+    error = sse_db_one(db, &lost, "SELECT lost FROM sse_topics WHERE topic = %s", h->topic);
     if (error == SSE_E_NOMEM) return error;
     h->lost = h->saved_lost = lost > 0 ? (uint64_t)lost : 0;
     if (error >= 0)
@@ -17878,9 +17929,11 @@ static int sse__outbox_row(const sse__outbox *o, sse_rows *rows, uint64_t after,
     char              id[SSE__ID_ROOM + 1];
     sse_buf           b = {NULL, 0, 0, SSE_OK};
     sse_event         event = sse__event_new(NULL);
+    const char       *name  = sse_db_columns(rows) > 2 ? sse_db_text(rows, 2) : NULL;
     const char       *why;
-    int               error;
+    int               error = sse_db_error(o->db, NULL); /* to read a column takes memory */
     *m = NULL;
+    if (error) return error;
     if (number <= 0 || meta.seq <= after) {
         sse__log(o->app, SSE_LOG_ERROR,
                  "the rows of an outbox do not come in the order of their ids: %lld after %llu",
@@ -17889,7 +17942,7 @@ static int sse__outbox_row(const sse__outbox *o, sse_rows *rows, uint64_t after,
     }
     event.data     = data.len ? data.ptr : "";
     event.data_len = data.len;
-    event.event    = sse_db_columns(rows) > 2 ? sse_db_text(rows, 2) : NULL;
+    event.event    = name;
     meta.id_line   = sse__str(id, (size_t)snprintf(id, sizeof id, "id: %lld\n", number));
     error = sse__message_begin_event(o->app, &b, &event);
     if (!error) {
@@ -17922,12 +17975,13 @@ static int sse__outbox_read(const sse__outbox *o, uint64_t after, sse__row_fn fn
     return error;
 }
 
-/* The id before the n newest rows; 0: there are no more than n. */
+/* The id before the n newest rows; 0: there are no more than n. After an error it stays. */
 static int sse__outbox_before(const sse__outbox *o, int n, uint64_t *id) {
     long long value;
     const int error = sse_db_one(o->db, &value, o->newest, 0LL, n);
+    if (error < 0) return error;
     *id = error == SSE_OK && value > 0 ? (uint64_t)value : 0;
-    return error < 0 ? error : SSE_OK;
+    return SSE_OK;
 }
 
 /* The row behind which the n newest begin, of those that were sent. */
@@ -19202,34 +19256,47 @@ static bool sse__stream_has_history(const sse__stream *stream) { /* of what it f
     return sub != NULL;
 }
 
+/* Appends the names of topics that a store has and a pattern matches, each with its NUL. False:
+   some may not be among them. */
+static bool sse__topics_stored(sse__topics *topics, const sse__store *store, const char *pattern,
+                               sse_buf *names) {
+    const sse_str prefix = sse__pattern_key(pattern);
+    sse_rows     *rows   = sse_db_query(store->db, "SELECT topic, lost FROM sse_topics"
+                                                   " WHERE topic >= %.*s ORDER BY topic",
+                                        SSE_STR(prefix));
+    while (sse_db_next(rows)) {
+        const char    *name = sse_db_text(rows, 0);
+        const uint64_t lost = (uint64_t)sse_db_int(rows, 1);
+        if (!name || !sse__starts(sse__text(name), prefix)) {
+            sse_db_done(rows);
+            break;
+        }
+        if (!sse__pattern_match(pattern, sse__text(name))) continue;
+        if (topics->load_lost < lost) topics->load_lost = lost;
+        sse__put_str(names, sse__str(name, strlen(name) + 1));
+    }
+    return !sse_db_error(store->db, NULL) && !names->error;
+}
+
 /* Reads back histories that only a database remembers, for a pattern that asks for what is above
-   after. */
+   after. First all names: while rows are open SQLite shows what there was as they began, and not
+   what was saved since, of a topic that made room for another and is read again. */
 static void sse__topics_load(sse__topics *topics, const char *pattern, uint64_t after) {
-    const sse_str     prefix = sse__pattern_key(pattern);
-    const sse__store *store  = topics->sequence.stores;
+    const sse__store *store = topics->sequence.stores;
+    sse_buf           names = {NULL, 0, 0, SSE_OK};
+    size_t            at;
     int               error;
     if (after >= topics->sequence.on_disk_upto) return;
-    for (topics->loading = pattern; store; store = store->next) {
-        sse_rows *rows = sse_db_query(store->db, "SELECT topic, lost FROM sse_topics"
-                                                 " WHERE topic >= %.*s ORDER BY topic",
-                                      SSE_STR(prefix));
-        while (sse_db_next(rows)) {
-            const char    *name = sse_db_text(rows, 0);
-            const uint64_t lost = (uint64_t)sse_db_int(rows, 1);
-            sse__topic    *topic;
-            if (!sse__starts(sse__text(name), prefix)) {
-                sse_db_done(rows);
-                break;
-            }
-            if (!sse__pattern_match(pattern, sse__text(name))) continue;
-            if (topics->load_lost < lost) topics->load_lost = lost;
-            topic = sse__topic_with_history(topics, name, &error);
-            if (topic) sse__topic_release(topic);
-            if (error == SSE_E_NOMEM) topics->load_overflow = true; /* what it keeps is not there */
-        }
-        if (sse_db_error(store->db, NULL)) topics->load_overflow = true; /* which are there? */
+    for (; store; store = store->next)
+        if (!sse__topics_stored(topics, store, pattern, &names)) topics->load_overflow = true;
+    topics->loading = pattern;
+    for (at = 0; at < names.len; at += strlen(names.ptr + at) + 1) {
+        sse__topic *topic = sse__topic_with_history(topics, names.ptr + at, &error);
+        if (topic) sse__topic_release(topic);
+        if (error == SSE_E_NOMEM) topics->load_overflow = true; /* what it keeps is not there */
     }
     topics->loading = NULL;
+    sse_buf_free(&names);
 }
 
 /* Brings what its patterns want back to memory. False: not all of it finds room at once, or can be
@@ -21593,14 +21660,17 @@ typedef enum sse__committer {
 /* The writer's counter, if ours has moved. While the thread has the writer, the loop cannot ask it,
    and it may have committed already: unknown, but not for long, as another process may have. */
 static sse__committer sse__dbfile_ask_writer(sse__dbfile *f, const sse_db *db) {
-    const sse_db  *w   = db->writer;
-    const int      saw = f->writer_saw;
+    sse_db        *w = db->writer;
     sqlite3_stmt  *version;
+    int            saw;
     bool           got;
     if (!w || strcmp(f->schema, "main") != 0) return SSE__BY_OTHERS;
     if (db->writer_jobs)
         return sse__clock_ms() - db->writer_since < db->writer_doubt_ms ? SSE__BY_UNKNOWN
                                                                         : SSE__BY_OTHERS;
+    if (w->anew) f->writer_saw = 0; /* which SQLite's never is */
+    w->anew = false;
+    saw     = f->writer_saw;
     version = w->raw ? sse__version_prepare(w->raw, "main") : NULL;
     got     = sse__version_read(version, &f->writer_saw);
     sqlite3_finalize(version);
@@ -21614,6 +21684,7 @@ static sse__committer sse__dbfile_who_committed(sse__dbfile *f, const sse_db *db
     sse__committer by;
     if (f->watcher && !sse__version_read(f->watcher_version, &watcher_sees)) return SSE__BY_UNKNOWN;
     if (f->watcher && watcher_sees == f->watcher_saw) return SSE__BY_NOBODY;
+    if (!f->our_version) f->our_version = sse__version_prepare(db->raw, f->schema); /* no memory */
     if (!sse__version_read(f->our_version, &we_see)) return SSE__BY_UNKNOWN;
     by = sse__dbfile_ask_writer(f, db); /* in any case: it notes what the writer sees now */
     if (we_see == f->we_saw) by = SSE__BY_US;
@@ -25347,9 +25418,9 @@ static int sse__tunnel_spawn(pid_t *pid, const char *script, int in, int out) {
     argv[2] = (char *)script;
     argv[3] = NULL;
     posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_adddup2(&files, in, 0);
-    posix_spawn_file_actions_adddup2(&files, out, 1);
-    posix_spawn_file_actions_adddup2(&files, out, 2);
+    error = posix_spawn_file_actions_adddup2(&files, in, 0); /* each takes memory */
+    if (!error) error = posix_spawn_file_actions_adddup2(&files, out, 1);
+    if (!error) error = posix_spawn_file_actions_adddup2(&files, out, 2);
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setpgroup(&attributes, 0);
     sigemptyset(&signals);
@@ -25359,7 +25430,8 @@ static int sse__tunnel_spawn(pid_t *pid, const char *script, int in, int out) {
     posix_spawnattr_setsigdefault(&attributes, &signals);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
                                               POSIX_SPAWN_SETSIGDEF);
-    error = posix_spawn(pid, argv[0], &files, &attributes, argv, environ);
+    if (!error) error = posix_spawn(pid, argv[0], &files, &attributes, argv, environ);
+    if (error) *pid = 0;
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
     return error;

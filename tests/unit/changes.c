@@ -617,6 +617,23 @@ static void blind(void) {
     end();
 }
 
+/* Our counter cannot be read when the following begins: SQLite takes no statement of that length,
+   as if it had no memory for it. */
+static void begins_blind(const char *name) {
+    int length;
+    begin(name, "WAL");
+    sse__changes_stop(&app);
+    length = sqlite3_limit(db->raw, SQLITE_LIMIT_SQL_LENGTH, (int)strlen("PRAGMA database_list"));
+    is_int(follow(), 0, "a moment without memory, as the following begins");
+    sqlite3_limit(db->raw, SQLITE_LIMIT_SQL_LENGTH, length);
+    own("INSERT INTO t(a) VALUES(1)");
+    ok(hears(3000)[0], "... and yet a commit is told of: %s", name); /* G2 */
+    hears(QUIET);
+    own("INSERT INTO u VALUES(1)");
+    ok(strstr(hears(QUIET), "main.u "), "... and the next ones by their tables");
+    end();
+}
+
 static void at_rest(void) { /* G3 */
     uint64_t began, ms;
     begin("rest.db", "WAL");
@@ -706,6 +723,8 @@ int main(void) {
     deleted();
     processes();
     blind();
+    begins_blind("begins.db");
+    begins_blind(":memory:");
     wal_stays_small();
     at_rest();
     snprintf(command, sizeof command, "rm -rf %s", dir);

@@ -278,6 +278,18 @@ static int ends_itself(sse_db *db, void *user) {
     return 0;
 }
 
+static int goes_on(sse_db *db, void *user) { /* though SQLite has undone it all */
+    const char *why;
+    int         keep = 0;
+    sse_db_exec(db, "INSERT INTO t VALUES(8)");
+    sse_db_exec(db, "INSERT OR ROLLBACK INTO one VALUES(1)");
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(9)"), SSE_E_STATE, "what follows is refused");
+    is_int(sse_db_error(db, &why), SSE_E_STATE, why);
+    is_int(sse_db_write(db, insert_and, &keep), SSE_E_STATE, "... and so is a write inside it");
+    ok(!sse_db_query(db, "SELECT 1"), "... and a query");
+    return *(int *)user;
+}
+
 static int adds_orphan(sse_db *db, void *user) {
     (void)user;
     return sse_db_exec(db, "INSERT INTO late VALUES(5)") < 0 ? -1 : 0;
@@ -344,6 +356,11 @@ static void transactions(void) {
     is_int(ONE(other, &got, "SELECT count(*) FROM t"), 3, "roll back by themselves");
     is_int(sse_db_write(db, ends_itself, NULL), SSE_E_STATE,
         "a write that ends the transaction is told");
+    sse_db_exec(db, "CREATE TABLE one(a UNIQUE)");
+    sse_db_exec(db, "INSERT INTO one VALUES(1)");
+    is_int(sse_db_write(db, goes_on, &zero), SSE_E_STATE, "a write that goes on after its end");
+    is_int(sse_db_write(db, goes_on, &bad), -77, "... or that fails then");
+    is_int(ONE(other, &got, "SELECT count(*) FROM t"), 3, "... leaves nothing");
     is_int(sse_db_write(db, NULL, NULL), SSE_E_ARG, "no function");
     sse_db_exec(db, "BEGIN IMMEDIATE");
     is_int(sse_db_write(other, insert_and, &zero), SSE_E_BUSY, "someone else is writing");

@@ -104,6 +104,75 @@ static void test_reading(void) {
     sse_db_close(db);
 }
 
+/* A read that fails while nobody listens: who comes next gets no rows that were there before. */
+static void test_failing(void) {
+    sse_db      *db = new_db(5);
+    sse_app     *app = sse_app_new(NULL);
+    sse__outbox *o;
+    is_int(sse_topic_from_table(app, "t", db, good), SSE_OK, "a table that nobody listens to");
+    o = app->streams->outboxes;
+    sse_poll(app, 0);
+    sse_db_exec(db, "ALTER TABLE outbox RENAME TO gone");
+    o->changed = true;
+    sse_poll(app, 0);
+    ok(o->retry.link.next != NULL, "it cannot be read just now");
+    is_int((long long)o->last, 5, "... and the rows that were there are not new ones");
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+static sqlite3_mem_methods real;
+static long                fail_sqlite; /* as fail_at, of SQLite's own; 0: none */
+
+static bool sqlite_fails(void) { return fail_sqlite && --fail_sqlite == 0; }
+static void *sqlite_malloc(int n) { return sqlite_fails() ? NULL : real.xMalloc(n); }
+static void *sqlite_realloc(void *p, int n) { return sqlite_fails() ? NULL : real.xRealloc(p, n); }
+
+static void sqlite_scarce(void) {
+    sqlite3_mem_methods scarce;
+    sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real);
+    scarce = real;
+    scarce.xMalloc = sqlite_malloc;
+    scarce.xRealloc = sqlite_realloc;
+    sqlite3_config(SQLITE_CONFIG_MALLOC, &scarce);
+    sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0); /* each allocation is one that may fail */
+}
+
+static bool read_number(uint64_t id, sse__message *m, void *user) {
+    read_so_far *r = (read_so_far *)user;
+    char         want[64];
+    snprintf(want, sizeof want, "id: %llu\nevent: 1.5\ndata: %llu.25\n\n", (unsigned long long)id,
+        (unsigned long long)id);
+    if (!m || !sse__eq(sse__message_bytes(m), sse__text(want))) r->holes = true;
+    r->last = id;
+    return ++r->count < r->want;
+}
+
+/* Numbers become text as they are read, which takes memory. */
+static void test_numbers(void) {
+    long n;
+    int  wrong = 0, failed = 1;
+    for (n = 1; n < 500 && failed; n++) {
+        sse_db      *db = new_db(3);
+        sse_app     *app = sse_app_new(NULL);
+        sse__outbox *o = NULL;
+        read_so_far  r = {0, 100, 0, false};
+        int          error = sse__outbox_open(app, db,
+                     "SELECT id, id + 0.25, 1.5 FROM outbox WHERE id > ? ORDER BY id", &o);
+        sqlite3_db_release_memory(db->raw);
+        fail_sqlite = n;
+        if (!error) error = sse__outbox_read(o, 0, read_number, &r);
+        failed = fail_sqlite == 0;
+        fail_sqlite = 0;
+        wrong += r.holes || (error ? error != SSE_E_NOMEM : r.count != 3);
+        sse__outbox_free(o);
+        sse_app_free(app);
+        sse_db_close(db);
+    }
+    ok(n > 3 && n < 500, "each of %ld allocations of SQLite may fail", n - 1);
+    is_int(wrong, 0, "... and no row is sent without what is in it");
+}
+
 static bool without_memory(long n) { /* false: fewer allocations than n */
     sse_db      *db = new_db(3);
     sse_app     *app = sse_app_new(NULL);
@@ -127,8 +196,11 @@ static bool without_memory(long n) { /* false: fewer allocations than n */
 int main(void) {
     long n;
     fclose(stderr);
+    sqlite_scarce();
     test_refused();
     test_reading();
+    test_failing();
+    test_numbers();
     for (n = 1; n < 500 && without_memory(n); n++) {
     }
     ok(n > 10 && n < 500, "each of %ld allocations may fail", n - 1);

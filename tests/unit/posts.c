@@ -1,5 +1,17 @@
 /* posts.c: sse_db_post. What is posted runs once, in order, on another thread, and is answered
    once, on the loop. */
+#define _DEFAULT_SOURCE
+#include <pthread.h>
+#include <stdlib.h>
+static pthread_t loop_self;
+static long      good = -1; /* so many allocations of the loop are made, then none; -1: all */
+static void     *scarce_realloc(void *p, size_t n) {
+    if (!pthread_equal(pthread_self(), loop_self) || good < 0) return realloc(p, n);
+    return good > 0 && good-- ? realloc(p, n) : NULL;
+}
+#define SSE_MALLOC(n)     scarce_realloc(NULL, n)
+#define SSE_REALLOC(p, n) scarce_realloc(p, n)
+#define SSE_FREE(p)       free(p)
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 
@@ -249,6 +261,30 @@ static void busy(void) {
     sse_db_close(db);
 }
 
+/* Each allocation is the last one that is made: what is accepted is answered later, and once. */
+static void scarce(const char *file) {
+    sse_app            *app;
+    sse_db             *db;
+    sse_db_post_options o;
+    int                 n, error = SSE_E_NOMEM, early = 0, wrong = 0;
+    for (n = 0; n < 100 && error; n++) {
+        db = open_db(file);
+        app = begin();
+        o = to(app, "a");
+        good = n;
+        error = sse_db_post(db, &o, "INSERT INTO t (data) VALUES (%d)", n);
+        good = -1;
+        early += n_answers;
+        wrong += error != SSE_OK && error != SSE_E_NOMEM;
+        sse_db_close(db);
+        wrong += n_answers != (error == SSE_OK);
+        dial_free(app);
+    }
+    ok(n > 3 && n < 100, "%s: %d allocations are too few", file, n - 1);
+    is_int(early, 0, "no answer came before sse_db_post returned");
+    is_int(wrong, 0, "what was accepted was answered once, and all else without memory");
+}
+
 static sse_db *the_db;
 static int     rounds;
 
@@ -422,6 +458,7 @@ int main(void) {
     char dir[] = "/tmp/sse-posts-XXXXXX";
     must(mkdtemp(dir) && chdir(dir) == 0, "a directory");
     sleeps_begin();
+    loop_self = pthread_self();
     row("posts.db");
     row(":memory:");
     deferred("posts.db");
@@ -433,6 +470,8 @@ int main(void) {
     busy();
     ends();
     endless();
+    scarce(":memory:");
+    scarce("posts.db");
     close_first();
     settings();
     views();

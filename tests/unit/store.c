@@ -362,6 +362,49 @@ static void kept_at_the_end(void) {
     sse_db_close(other);
 }
 
+/* A topic that makes room for others while they are read back, and is read back itself then. */
+static void read_again(void) { /* K2 */
+    static const char *const names[] = {"room/a", "room/b", "room/z", "room/z"};
+    sse_db                  *db = impatient();
+    sse_app_options          few;
+    sse_app                 *app;
+    sse_topic_options        o;
+    sse_event                e;
+    sse_rows                *rows;
+    uint64_t                 seq;
+    size_t                   i;
+    int                      n;
+    memset(&few, 0, sizeof few);
+    few.on_log = logged;
+    few.max_topics = 2;
+    app = sse_app_new(&few);
+    memset(&o, 0, sizeof o);
+    memset(&e, 0, sizeof e);
+    o.history = 100;
+    o.db = db;
+    e.data = "event";
+    is_int(sse_topic(app, "room/*", &o), 0, "more topics than there is room for");
+    for (i = 0; i < SSE__COUNT(names); i++) {
+        if (i == 3) sse__sequence_sync(&app->topics->sequence);
+        is_int(sse_publish(app, names[i], &e), 0, names[i]);
+    }
+    sse__topics_load(app->topics, "room/*", 0);
+    is_int(sse_topic_history(app, "room/z", 0, one, NULL), 2, "its newest event is there as well");
+    rows = sse_db_query(db, "SELECT topic FROM sse_topics");
+    ok(sse_db_next(rows), "a query is open, which sees nothing of what comes now");
+    is_int(sse_publish(app, "room/z", &e), 0, "another event");
+    seq = app->topics->sequence.last;
+    sse_publish(app, "room/a", &e);
+    sse_publish(app, "room/b", &e);
+    ok(!sse__topic_find(app->topics, sse__text("room/z")), "its topic makes room");
+    n = sse_topic_history(app, "room/z", 0, one, NULL);
+    ok(n == 3 || sse__topic_find(app->topics, sse__text("room/z"))->history->missing >= seq,
+        "of what is read back then, %d events, something is known to be missing", n);
+    sse_db_done(rows);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
 static void anew(void) {
     char command[300];
     snprintf(command, sizeof command, "rm -f %s/*", dir);
@@ -395,6 +438,8 @@ int main(void) {
     unread();
     anew();
     kept_at_the_end();
+    anew();
+    read_again();
     anew();
     is_int(rmdir(dir), 0, "nothing stays");
     return tap_done();

@@ -3,6 +3,10 @@
 #define _DEFAULT_SOURCE
 #include "scarce.h"
 #include "refuse.h"
+#include <spawn.h>
+static int dup2_fails; /* the nth to come; 0: none. libc's own memory */
+#define posix_spawn_file_actions_adddup2(files, from, to) \
+    (dup2_fails && !--dup2_fails ? ENOMEM : posix_spawn_file_actions_adddup2(files, from, to))
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 
@@ -137,6 +141,14 @@ static void without_memory(void) {
         dial_free(app);
     }
     ok(refused >= 3 && !wrong, "%ld allocations fail: no tunnel", refused);
+    for (n = 1; n <= 3; n++) {
+        sse_app *app = begin(true);
+        dup2_fails = (int)n;
+        ok(!sse_tunnel_start(app, "sleep 100") && strstr(logged, "no tunnel was started"),
+            "no memory to give the agent descriptor %ld: no tunnel", n - 1);
+        dup2_fails = 0;
+        dial_free(app);
+    }
     is_int(descriptors(), before, "no descriptor is left");
     is_int(living, 0, "no memory is");
 }

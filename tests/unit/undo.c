@@ -10,10 +10,12 @@ static char                file[64];
 /* so many allocations from now on are made, then so many fail; good -1: none does */
 static long good = -1, bad;
 
-static sse__thread_id loop; /* whose allocations they are */
+static sse__thread_id loop; /* whose allocations they are, */
+static bool           elsewhere; /* or those of all other threads */
 
 static bool fails(void) {
-    if (!sse__thread_equal(sse__thread_self(), loop) || good < 0 || good-- > 0) return false;
+    if (sse__thread_equal(sse__thread_self(), loop) == elsewhere) return false;
+    if (good < 0 || good-- > 0) return false;
     good = --bad > 0 ? 0 : -1;
     return true;
 }
@@ -73,6 +75,32 @@ static void told(sse_app *app, const sse_db_result *result, void *user) {
     answered = result->changes;
 }
 
+/* Rows that end because a write among them is still to be undone are as ended as any. */
+static void among_rows(void) {
+    sse_db   *db = sse_db_open(file, NULL);
+    sse_rows *rows;
+    int       n, early = 0, open = 0;
+    sse_db_exec(db, "CREATE TABLE t (a INTEGER, b TEXT)");
+    sse_db_exec(db, "INSERT INTO t (a) VALUES (1), (2), (3)");
+    for (n = 0; n < 60; n++) {
+        int a = n * 3 + 2; /* insert answers 1: undo it */
+        rows = sse_db_query(db, "SELECT a FROM t");
+        sse_db_next(rows);
+        sqlite3_db_release_memory(sse_db_raw(db));
+        good = n;
+        bad = 1000;
+        sse_db_write(db, insert, &a);
+        if (sse_db_next(rows)) sse_db_done(rows);
+        else early++;
+        good = -1;
+        open += sse__db_busy_statement(db) != NULL;
+    }
+    ok(early > 0, "%d of 60 times rows ended while a write was to be undone", early);
+    is_int(open, 0, "... and none stayed open");
+    sse_db_close(db);
+    unlink(file);
+}
+
 /* A statement that was posted, and what has to be undone when its turn comes. */
 static void posted(void) {
     sse_db  *db = sse_db_open(":memory:", NULL); /* which has no thread: it runs on the loop */
@@ -103,6 +131,97 @@ static void posted(void) {
     is_int(lost, 0, "before a statement runs that was posted: it is there if its answer says so");
     sse_app_free(app);
     sse_db_close(db);
+}
+
+static long      begin_good, begin_bad; /* set in as the first answer comes */
+static int       n_answered;
+static long long inserted;
+
+static void told_together(sse_app *app, const sse_db_result *result, void *user) {
+    (void)app;
+    if (user && result->changes > 0) inserted++;
+    if (n_answered++) return;
+    good = begin_good;
+    bad = begin_bad;
+}
+
+/* Statements that cannot share a transaction, and what has to be undone before each runs alone. */
+static void together(const char *name, long burst) {
+    sse_db_options      quick = {SSE_OFF, 0, false};
+    sse_db             *db = sse_db_open(name, NULL), *other = NULL;
+    sse_app            *app = sse_app_new(NULL);
+    sse_db_post_options options, insertion;
+    long long           count;
+    int                 n, wrong = 0, locked = 0;
+    memset(&options, 0, sizeof options);
+    options.app = app;
+    options.done = told_together;
+    insertion = options;
+    insertion.user = &inserted;
+    sse_db_exec(db, "CREATE TABLE t (a INTEGER, b TEXT)");
+    elsewhere = name == file;
+    if (elsewhere) other = sse_db_open(file, &quick);
+    for (n = 0; n < 150; n++) {
+        sse_db_exec(db, "DELETE FROM t");
+        begin_good = n;
+        begin_bad = burst;
+        n_answered = 0;
+        inserted = 0;
+        sse_db_post(db, &options, "SELECT 1"); /* alone; the others wait for it */
+        sse_db_post(db, &insertion, "INSERT INTO t (a) VALUES (-1)");
+        sse_db_post(db, &options, "SELECT 2");
+        while (n_answered < 3) sse_poll(app, 1);
+        good = -1;
+        if (other) locked += sse_db_exec(other, "DELETE FROM t WHERE a > 0") < 0;
+        sse_db_post(db, &options, "SELECT 3");
+        while (n_answered < 4) sse_poll(app, 1);
+        if (sse_db_one(db, &count, "SELECT count(*) FROM t")) count = -1;
+        wrong += count != inserted;
+    }
+    is_int(wrong, 0, "what is posted together is there if its answer says so");
+    is_int(locked, 0, "what is posted together leaves no lock, though it lacks memory to undo it");
+    sse_app_free(app);
+    sse_db_close(other);
+    sse_db_close(db);
+    elsewhere = false;
+    unlink(file);
+}
+
+static int heard;
+
+static void committed(sse_app *app, sse_db *db, void *user) {
+    (void)app, (void)db, (void)user;
+    heard++;
+}
+
+/* What SQLite counts for the connection of the thread begins again when that was closed. */
+static void counted(void) {
+    sse_db             *db = sse_db_open(file, NULL), *other;
+    sse_app            *app = sse_app_new(NULL);
+    sse_db_post_options options;
+    int                 i;
+    memset(&options, 0, sizeof options);
+    options.app = app;
+    options.done = told;
+    sse_db_exec(db, "CREATE TABLE t (a INTEGER)");
+    sse_db_exec(db, "CREATE TABLE u (a INTEGER)");
+    other = sse_db_open(file, NULL);
+    sse_on_commit(app, db, "u", committed, NULL);
+    answered = 0;
+    sse_db_post(db, &options, "INSERT INTO t VALUES (1)");
+    while (!answered) sse_poll(app, 1);
+    for (i = 0; i < 20; i++) sse_poll(app, 2);
+    heard = answered = 0;
+    sse__db_disconnect(db->writer);
+    sse_db_exec(other, "INSERT INTO u VALUES (1)");
+    sse_db_post(db, &options, "INSERT INTO t VALUES (2)");
+    while (!answered) sse_poll(app, 0);
+    for (i = 0; i < 400 && !heard; i++) sse_poll(app, 5);
+    ok(heard > 0, "a commit of others is told of, also beside one of the thread's new connection");
+    sse_app_free(app);
+    sse_db_close(other);
+    sse_db_close(db);
+    unlink(file);
 }
 
 /* The connection of the thread is as strict as the other one, also without memory to ask it. */
@@ -149,7 +268,12 @@ int main(void) {
     sweep(insert, 1000, "a write");
     sweep(insert_inside, 1, "a write inside a write");
     sweep(insert_inside, 1000, "a write inside a write");
+    among_rows();
     posted();
+    together(":memory:", 1);
+    together(file, 1);
+    together(file, 1000);
+    counted();
     strict();
 #else
     ok(true, "no SQLite");
