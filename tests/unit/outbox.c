@@ -124,7 +124,7 @@ static void test_failing(void) {
 static sqlite3_mem_methods real;
 static long                fail_sqlite; /* as fail_at, of SQLite's own; 0: none */
 
-static bool sqlite_fails(void) { return fail_sqlite && --fail_sqlite == 0; }
+static bool  sqlite_fails(void) { return fail_sqlite && --fail_sqlite == 0; }
 static void *sqlite_malloc(int n) { return sqlite_fails() ? NULL : real.xMalloc(n); }
 static void *sqlite_realloc(void *p, int n) { return sqlite_fails() ? NULL : real.xRealloc(p, n); }
 

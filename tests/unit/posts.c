@@ -6,7 +6,7 @@
 static pthread_t loop_self;
 static long      good = -1; /* so many allocations of the loop are made, then none; -1: all */
 static void     *scarce_realloc(void *p, size_t n) {
-    if (!pthread_equal(pthread_self(), loop_self) || good < 0) return realloc(p, n);
+        if (!pthread_equal(pthread_self(), loop_self) || good < 0) return realloc(p, n);
     return good > 0 && good-- ? realloc(p, n) : NULL;
 }
 #define SSE_MALLOC(n)     scarce_realloc(NULL, n)

@@ -10,7 +10,7 @@ static char                file[64];
 /* so many allocations from now on are made, then so many fail; good -1: none does */
 static long good = -1, bad;
 
-static sse__thread_id loop; /* whose allocations they are, */
+static sse__thread_id loop;      /* whose allocations they are, */
 static bool           elsewhere; /* or those of all other threads */
 
 static bool fails(void) {
