@@ -25314,13 +25314,14 @@ static int sse__tunnel_spawn(pid_t *pid, const char *script, int in, int out) {
 }
 
 /* Takes url as the public address if it is one: http or https, no path, not of this machine. */
-static bool sse__tunnel_take_url(sse_tunnel *t, sse_str url) {
+static bool sse__tunnel_take_url(sse_tunnel *t, sse_str url) { /* which is not empty */
     sse__origin origin;
-    if (url.len && url.ptr[url.len - 1] == '/') url.len--;
+    if (url.ptr[url.len - 1] == '/') url.len--;
     if (!sse__origin_parse(url, &origin) || !origin.scheme.ptr) return false;
     if (sse__host_is_local(origin.host.name)) return false;
-    t->url              = sse__strdup(url);
-    t->app->tunnel_host = t->url ? sse__strdup(origin.host.name) : NULL;
+    SSE_FREE(t->app->tunnel_host);
+    t->app->tunnel_host = sse__strdup(origin.host.name);
+    t->url              = t->app->tunnel_host ? sse__strdup(url) : NULL; /* not one that is 421 */
     if (t->url) sse__log(t->app, SSE_LOG_INFO, "tunnel at %s", t->url);
     return true;
 }
