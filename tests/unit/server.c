@@ -774,6 +774,7 @@ static int alive(const char *usec, const char *pid, int ms, int want, int held) 
 }
 
 static void watchdog(void) {
+    sse_app       *app;
     char           pid[32];
     const uint64_t began = sse__clock_ms();
     const int      n = alive("100000", NULL, 400, 4, 0);
@@ -783,8 +784,16 @@ static void watchdog(void) {
     snprintf(pid, sizeof pid, "%d", (int)getpid());
     ok(alive("100000", pid, 200, 2, 0) >= 2, "it is this process that it watches");
     is_int(alive("100000", "1", 200, 0, 0), 0, "... or another, which tells it");
+    ok(alive("1000", NULL, 100, 2, 0) >= 2, "no time is too short");
+    is_int(alive("8589934594000", NULL, 100, 0, 0), 1, "... or too long: 2 to the 32 + 1 ms");
     is_int(alive("0", NULL, 100, 0, 0), 0, "no watchdog");
     is_int(alive("x", NULL, 100, 0, 0), 0, "... nor is this one");
+    setenv("WATCHDOG_USEC", "1000", 1); /* of a manager that is not there to be told */
+    app = app_new();
+    turns(app, 2);
+    ok(!app->server->watchdog_ms && !app->server->watchdog.fn, "nobody to tell: no timer for it");
+    unsetenv("WATCHDOG_USEC");
+    sse_app_free(app);
 }
 
 static void notify(void) {
