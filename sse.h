@@ -25756,24 +25756,27 @@ static void sse__upgrade_told(sse__source *source, int events) {
 
 /* ---- in the next process ------------------------------------------------------------------- */
 
-/* Finds what the process before hands over, once: later processes find the variable gone. */
-static void sse__upgrade_inherit(sse__upgrade *u) {
+/* Finds what the process before hands over, once: later processes find the variable gone. Returns 0,
+   also if there is nothing; SSE_E_NOMEM. */
+static int sse__upgrade_inherit(sse__upgrade *u) {
     sse_str  rest = sse__text(getenv("SSE_LISTENERS"));
     uint64_t pid;
     char     byte;
     int      fd;
     if (!sse__parse_u64(sse__cut(&rest, ' ', false), INT32_MAX, &pid) || !rest.len ||
         rest.len > 1024)
-        return;
+        return SSE_OK;
     fd = 3 + (int)rest.len;
-    if (sse__socket_value(fd, SO_TYPE) != SOCK_STREAM) return;
+    if (sse__socket_value(fd, SO_TYPE) != SOCK_STREAM) return SSE_OK;
     if (pid != (uint64_t)getppid() && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
-        return; /* it is for another one; or the process before has died: it is for us */
-    if (sse__set_flags(fd)) return;
+        return SSE_OK; /* it is for another one; or the process before has died: it is for us */
+    if (sse__set_flags(fd)) return SSE_OK;
     u->from   = fd;
     u->handed = sse__strdup(rest);
-    for (fd = 3; u->handed && u->handed[fd - 3]; fd++) (void)sse__set_flags(fd);
     unsetenv("SSE_LISTENERS");
+    if (!u->handed) return SSE_E_NOMEM;
+    for (fd = 3; u->handed[fd - 3]; fd++) (void)sse__set_flags(fd);
+    return SSE_OK;
 }
 
 static bool sse__upgrade_fits(int fd, const sse__address *want) { /* port 0: any */
@@ -25796,7 +25799,7 @@ static int sse__upgrade_take(sse_app *app, const sse_serve_options *o) {
     int          fd = 3, error = SSE_E_ABSENT;
     sse__address a;
     if (sse__address_parse(&a, o->host ? o->host : "127.0.0.1", sse__port(o))) return SSE_E_ARG;
-    for (; *letter && (error == SSE_E_ABSENT || (all && !error)); letter++, fd++) {
+    for (; *letter && (error == SSE_E_ABSENT || all); letter++, fd++) {
         if (all ? *letter != 's' : *letter < 'a' || !sse__upgrade_fits(fd, &a)) continue;
         error = sse__listen_on(app, fd, "SSE_LISTENERS");
         if (error) break;
@@ -25976,12 +25979,12 @@ SSE_API int sse_upgrade_on_signal(sse_app *app, const sse_upgrade_options *optio
     app->upgrade = u;
     app->stages[SSE__STOP_UPGRADE] = sse__upgrade_stop;
     app->stages[SSE__END_UPGRADE]  = sse__upgrade_end;
-    sse__upgrade_inherit(u);
+    error = sse__upgrade_inherit(u);
     if (u->handed) {
         app->listen_handed = sse__upgrade_take;
         sse__alarm_set(&app->loop.wheel, &u->first, app->loop.wheel.now);
     }
-    error = sse__upgrade_argv(u, o->argv);
+    if (!error) error = sse__upgrade_argv(u, o->argv);
     if (!error) error = sse__upgrade_path(u);
     if (!error) error = sse__upgrade_listen(u);
     if (!error) return SSE_OK;
