@@ -25964,6 +25964,7 @@ SSE_API int sse_upgrade_on_signal(sse_app *app, const sse_upgrade_options *optio
     const sse__bounds bounds[] = {{"signal", o->signal, SSE_OFF, 64},
                                   {"start_ms", o->start_ms, 0, INT32_MAX},
                                   {"spread_ms", o->spread_ms, SSE_OFF, INT32_MAX}};
+    const char   *why = NULL;
     sse__upgrade *u;
     int           error;
     if (!app) return SSE_E_ARG;
@@ -25988,12 +25989,12 @@ SSE_API int sse_upgrade_on_signal(sse_app *app, const sse_upgrade_options *optio
     if (!error) error = sse__upgrade_path(u);
     if (!error) error = sse__upgrade_listen(u);
     if (!error) return SSE_OK;
+    if (error == SSE_E_ARG)
+        why = u->argv ? ".signal: not one that can begin an upgrade"
+                      : ".argv is needed here: main's";
     sse__upgrade_end(app);
     app->stages[SSE__STOP_UPGRADE] = app->stages[SSE__END_UPGRADE] = NULL;
-    return sse__refuse(app, error, "sse_upgrade_on_signal: %s",
-                       error != SSE_E_ARG ? sse_error_text(error)
-                       : o->signal        ? ".signal: not one that can begin an upgrade"
-                                          : ".argv is needed here: main's");
+    return sse__refuse(app, error, "sse_upgrade_on_signal: %s", why ? why : sse_error_text(error));
 }
 
 /*==========================================================================

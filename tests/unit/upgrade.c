@@ -138,7 +138,9 @@ static bool answers(sse_app *app) { /* over the network */
 static void refused(void) {
     sse_upgrade_options o;
     const char         *why;
+    char               *none[] = {NULL};
     sse_app            *app = app_new(), *other;
+    int                 i;
     memset(&o, 0, sizeof o);
     is_int(sse_upgrade(NULL), SSE_E_ARG, "no app");
     is_int(sse_upgrade_on_signal(NULL, NULL), SSE_E_ARG, "no app to set up");
@@ -167,6 +169,16 @@ static void refused(void) {
     o.start_ms = -1;
     is_int(sse_upgrade_on_signal(app, &o), SSE_E_ARG, "a negative time");
     sse_app_free(app);
+    for (i = 0; i < 2; i++) {
+        memset(&o, 0, sizeof o);
+        o.signal = i ? SSE_OFF : 0;
+        o.argv = none;
+        app = app_new();
+        is_int(sse_upgrade_on_signal(app, &o), SSE_E_ARG, "nothing to start");
+        sse_app_error(app, &why);
+        is_str(why, "sse_upgrade_on_signal: .argv is needed here: main's", "... which is said");
+        sse_app_free(app);
+    }
     app = app_new();
     is_int(sse_upgrade_on_signal(app, NULL), 0, "all defaults");
     other = app_new();
