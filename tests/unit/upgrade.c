@@ -522,8 +522,8 @@ static void handed(void) {
 
 /* ---- what it does with that ---- */
 
-/* These descriptors become 3 and those behind it, then comes a link, as an upgrade leaves them; this
-   is what the process before says of them. Returns its end of the link. */
+/* These descriptors become 3 and those behind it, then comes a link, as an upgrade leaves them, with
+   what the process before says of them. Returns its end of the link. */
 static int hand_over(const char *letters, const int *fds) {
     const int n = (int)strlen(letters) + 1;
     char      text[64];
@@ -606,6 +606,23 @@ static void no_socket(void) {
     ok(answers(app), "... indeed");
     sse_app_free(app);
     close(link);
+}
+
+/* The process before has died, and another one is the parent: what it handed over is for this. */
+static void orphan(void) {
+    int      fd = tcp_socket(true), link = hand_over("l", &fd);
+    char     text[40];
+    sse_app *app;
+    snprintf(text, sizeof text, "%ld l", (long)getpid());
+    setenv("SSE_LISTENERS", text, 1);
+    close(link);
+    app = app_new();
+    is_int(sse_upgrade_on_signal(app, NULL), 0, "a process whose parent has died");
+    is_str(app->upgrade->handed, "l", "... takes over");
+    is_int(listens(app), 0, "... listens");
+    is_int(sse__listener_last(app)->source.fd, 3, "... at what it was handed");
+    ok(answers(app), "... and serves");
+    sse_app_free(app);
 }
 
 /* The system refuses, or memory: nothing is taken over in silence. */
@@ -828,6 +845,7 @@ int main(void) {
     nowhere();
     passed_on();
     no_socket();
+    orphan();
     inherits_not();
     inherits();
     return tap_done();
