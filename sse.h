@@ -25756,8 +25756,8 @@ static void sse__upgrade_told(sse__source *source, int events) {
 
 /* ---- in the next process ------------------------------------------------------------------- */
 
-/* Finds what the process before hands over, once: later processes find the variable gone. Returns 0,
-   also if there is nothing; SSE_E_NOMEM. */
+/* Finds what the process before hands over, once: later processes find the variable gone. Returns
+   0, also if there is nothing; SSE_E_NOMEM. */
 static int sse__upgrade_inherit(sse__upgrade *u) {
     sse_str  rest = sse__text(getenv("SSE_LISTENERS"));
     uint64_t pid;

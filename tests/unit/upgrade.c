@@ -522,8 +522,8 @@ static void handed(void) {
 
 /* ---- what it does with that ---- */
 
-/* These descriptors become 3 and those behind it, then comes a link, as an upgrade leaves them, with
-   what the process before says of them. Returns its end of the link. */
+/* These descriptors become 3 and those behind it, then comes a link, as an upgrade leaves them;
+   so says the process before. Returns its end of the link. */
 static int hand_over(const char *letters, const int *fds) {
     const int n = (int)strlen(letters) + 1;
     char      text[64];
