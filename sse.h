@@ -5493,7 +5493,7 @@ SSE_API void sse_htmx_element(sse_buf *b, const char *url, const char *swap,
 static bool sse__is_tag_name(const char *name) { /* a letter, then letters, digits and '-' */
     const size_t n =
         strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-");
-    return n && !name[n] && sse__lower(name[0]) >= 'a' && sse__lower(name[0]) <= 'z';
+    return n && !name[n] && sse__lower(name[0]) >= 'a'; /* '-' and digits are below */
 }
 
 SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, const char *html,

@@ -227,6 +227,8 @@ static void test_slow(void) {
 
 /* ---- refusals ---- */
 
+static void finishes(sse_app *app, void *user) { (void)app, sse_finish((sse_req *)user); }
+
 static int refused_with(sse_req *req, const char *what) { /* a call of a handler that is refused */
     sse_cookie_options o;
     memset(&o, 0, sizeof o);
@@ -247,6 +249,11 @@ static int refused_with(sse_req *req, const char *what) { /* a call of a handler
     if (!strcmp(what, "back")) return sse_come_back(req, -1);
     if (!strcmp(what, "fail")) return sse_fail(req, 200, "x");
     if (!strcmp(what, "finish")) return sse_finish(req);
+    if (!strcmp(what, "twice")) {
+        if (sse_defer(req)) return 0;
+        sse_after(sse_req_app(req), 0, finishes, req);
+        return sse_defer(req);
+    }
     return 0;
 }
 
@@ -271,7 +278,8 @@ static void test_refused(void) {
             {"script", "sse_redirect: \"javascript:x\" is no relative reference"},
             {"attr", "sse_set_attr: name is NULL"}, {"back", "sse_come_back: ms is negative"},
             {"fail", "sse_fail: 200 is not within 400..599 (/refuses)"},
-            {"finish", "sse_finish: without sse_defer"}};
+            {"finish", "sse_finish: without sse_defer"},
+            {"twice", "sse_defer: a second time (/refuses)"}};
     char     path[64];
     size_t   i;
     sse_app *app;
@@ -541,6 +549,7 @@ static void use_astray(sse_app *app, void *user) { /* work on a thread of the po
     (void)app;
     astray_exec = sse_db_exec(db, "INSERT INTO t VALUES(1)");
     astray_error = sse_db_error(db, &why);
+    if (sse_db_error(db, NULL) != astray_error) astray_error = 0;
     snprintf(astray_words, sizeof astray_words, "%s", why);
     astray_write = sse_db_write(db, no_write, NULL);
     astray_one = sse_db_next(sse_db_query(db, "SELECT 1")) ? 0 : sse_db_one(db, &n, "SELECT 1");
