@@ -13862,8 +13862,8 @@ SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user) {
 }
 
 SSE_API int sse_body_pause(sse_req *req, bool pause) {
-    if (!req->body_fn) return SSE_E_STATE;
     if (!req->conn) return SSE_E_CLOSED;
+    if (!req->body_fn) return SSE_E_STATE;
     if (req->conn->state == SSE__BODY) sse__conn_pause(req->conn, pause); /* else all of it is in */
     return SSE_OK;
 }

@@ -425,6 +425,51 @@ static void test_steps(void) {
     dial_free(app);
 }
 
+/* A hook opened it: no route did. */
+static void test_no_route(void) {
+    sse_app *app = fresh(SSE_OFF);
+    sse_before(app, "/nothing", steps_by, (void *)"io");
+    dial(app, "/nothing", NULL);
+    turns(app, 5);
+    is_said("step: it ended the stream (of no route) by -7: SSE_E_IO: ");
+    dial_free(app);
+}
+
+/* ---- a client that leaves while its body is read ---- */
+
+static int  left_by, paused;
+static bool opened_late;
+
+static int hears_end(sse_req *req, sse_str chunk, int status, void *user) {
+    (void)chunk, (void)user;
+    if (status > 0) return 0;
+    left_by = status;
+    paused = sse_body_pause(req, true);
+    opened_late = sse_stream_open(req, NULL).app != NULL;
+    return 0;
+}
+
+static void reads_on(sse_req *req, void *user) { sse_body_read(req, hears_end, user); }
+
+static void test_leaving(void) {
+    static const char half[] = "POST /body HTTP/1.1\r\nHost: localhost\r\n"
+                               "Content-Length: 10\r\n\r\nhalf";
+    sse_route_options later;
+    sse_app          *app = fresh(SSE_OFF);
+    int               i;
+    memset(&later, 0, sizeof later);
+    later.method = "POST";
+    later.body_later = true;
+    sse_route(app, "/body", reads_on, NULL, &later);
+    left_by = 0;
+    hang_up(send_from_new(app, half, sizeof half - 1));
+    for (i = 0; i < 3000 && !left_by; i++) turns(app, 1);
+    ok(left_by < 0, "a client leaves with half of its body: %d", left_by);
+    is_int(paused, SSE_E_CLOSED, "... there is nothing to pause");
+    ok(!opened_late, "... and no stream to open");
+    dial_free(app);
+}
+
 /* ---- names that match nothing ---- */
 
 static void no_render(sse_view *view, sse_buf *html, void *user) {
@@ -462,6 +507,15 @@ static void test_names(void) {
     app = fresh(SSE_OFF);
     is_int(sse_before(app, "/room/{id}", answers, NULL), SSE_E_ARG, "a prefix with a param");
     is_said("before hook /room/{id}: a prefix is taken as it is: it has no params");
+    dial_free(app);
+    app = fresh(SSE_OFF);
+    dial(app, "/s", NULL);
+    is_int(sse_stream_view(newest, NULL), SSE_E_ARG, "a view of no path");
+    is_str(warned, "sse_stream_view: no live view has the path /\n", "... is none");
+    sse_live(app, "/{any}", no_render, NULL);
+    is_int(sse_stream_view(newest, "/%zz"), SSE_E_ARG, "a path that cannot be decoded");
+    is_int(sse_stream_view(newest, ""), SSE_E_ARG, "an empty one");
+    is_int(sse_stream_view(newest, "/%20"), 0, "another");
     dial_free(app);
     app = fresh(SSE_OFF);
     is_int(sse_touch(app, "/room/9"), SSE_E_ABSENT, "a touch where there is no live view");
@@ -626,8 +680,10 @@ static void forgets(sse_req *req, void *user) {
 }
 
 static void test_deferred(void) {
+    static const char   next[] = "GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n";
     sse_app            *app = fresh(SSE_OFF);
     client             *c;
+    int                 i;
     const struct linger reset = {1, 0};
     sse_get(app, "/forgotten", forgets, NULL);
     c = dial(app, "/forgotten", NULL);
@@ -641,6 +697,12 @@ static void test_deferred(void) {
     is_int(sse_finish(forgotten), SSE_OK, "it can still be answered");
     turns(app, 3);
     ok(strstr(c->got, "here") != NULL, "... and is");
+    is_int(sse_set_status(forgotten, 404), SSE_E_STATE, "what comes behind that is too late");
+    is_int(sse_defer(forgotten), SSE_E_STATE, "... all of it");
+    is_int(sse_finish(forgotten), SSE_E_STATE, "... a second time");
+    ok(send(c->fd, next, sizeof next - 1, MSG_NOSIGNAL) > 0, "the next request");
+    for (i = 0; i < 3000 && times(c, "HTTP/1.1 ") < 2; i++) turns(app, 1);
+    ok(strstr(c->got, "HTTP/1.1 404 ") != NULL, "... is answered as ever");
     c = dial(app, "/forgotten", NULL);
     setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     hang_up(c);
@@ -656,6 +718,8 @@ int main(void) {
     test_refused();
     test_events();
     test_steps();
+    test_no_route();
+    test_leaving();
     test_deferred();
     test_names();
 #ifndef SSE_NO_SQLITE
