@@ -141,13 +141,14 @@ static bool list(const char *label, int n, void *user) {
 }
 
 static void labels(void) {
-    sse_stream two;
+    sse_stream two, api;
     app = dial_app(NULL);
     is_int(sse_streams_labels(app, list, NULL), 0, "no streams");
     dial(app, "/s?label=tab", NULL);
     dial(app, "/s?label=tab", NULL);
     two = newest;
     dial(app, "/s?label=api", NULL);
+    api = newest;
     dial(app, "/s", NULL);
     is_int(sse_streams_labels(app, list, NULL), 2, "two labels");
     ok(strstr(listed, "tab=2 ") && strstr(listed, "api=1 "), "with their streams: %s", listed);
@@ -158,6 +159,14 @@ static void labels(void) {
     sse_stream_end(two, NULL);
     sse_streams_labels(app, list, NULL);
     ok(strstr(listed, "tab=1 ") != NULL, "those that close are not counted: %s", listed);
+    listed[0] = '\0';
+    sse_stream_end(api, NULL);
+    is_int(sse_streams_labels(app, list, NULL), 1, "nor are labels that have no others");
+    is_str(listed, "tab=1 ", "... which are not told");
+    fail_at = 1;
+    is_int(sse_streams_labels(app, list, NULL), SSE_E_NOMEM, "without memory");
+    fail_at = 0;
+    is_str(listed, "tab=1 ", "... none is told");
     is_int(sse_streams_labels(app, NULL, NULL), SSE_E_ARG, "no function");
     is_int(sse_streams_labels(NULL, list, NULL), SSE_E_ARG, "no app");
     dial_free(app);
@@ -583,6 +592,23 @@ static void bounds(void) {
     sse_app_free(app);
 }
 
+/* A view that there is no memory for is counted as refused. */
+static void view_without_memory(void) {
+    sse_stats stats;
+    app = dial_app(NULL);
+    sse_live(app, "/view", render, NULL);
+    dial(app, "/s", NULL);
+    fail_at = 1;
+    is_int(sse_stream_view(newest, "/view"), SSE_E_NOMEM, "no memory for the path of a view");
+    fail_at = 0;
+    sse_stats_get(app, &stats);
+    is_int((int)stats.subscriptions_refused, 1, "... is counted");
+    is_int(sse_stream_view(newest, "/view"), 0, "then there is");
+    turns(app, 3);
+    ok(strstr(clients[0].got, "<p") != NULL, "... and it is shown");
+    dial_free(app);
+}
+
 /* What there is no memory for is left out; all that is said is whole. */
 static void without_memory(void) {
     sse_test_reply reply;
@@ -617,11 +643,17 @@ static void without_memory(void) {
 
 /* What is noted, the latest first. */
 static void lists(void) {
-    char     name[40];
-    unsigned i;
+    static const char old[] = "GET /m/metrics.json HTTP/1.0\r\n\r\n";
+    client           *c;
+    char              name[40];
+    unsigned          i;
     app = dial_app(NULL);
     sse_monitor(app, "/m", NULL, NULL);
     is_str(each(told("", "cuts"), ""), "", "nothing was cut");
+    sse_before(app, "/nothing", dial_open, NULL);
+    dial(app, "/nothing", NULL);
+    sse__stream_cut(sse__stream_get(newest), SSE_BY_TIMEOUT);
+    is_str(each(told("", "cuts"), "path"), "null", "one that no route opened");
     for (i = 0; i < 2; i++) {
         dial(app, i ? "/s?who=bob" : "/s?who=ann", NULL);
         sse__stream_cut(sse__stream_get(newest), i ? SSE_BY_QUEUE : SSE_BY_TIMEOUT);
@@ -629,10 +661,13 @@ static void lists(void) {
         app->observer->told_held(app, name, 20);
         sse__log(app, i ? SSE_LOG_ERROR : SSE_LOG_WARNING, "line %u", i);
     }
-    is_str(each(told("", "cuts"), "who"), "\"bob\" \"ann\"", "two were");
-    is_str(each(told("", "cuts"), "reason"), "\"queue\" \"timeout\"", "... why");
+    is_str(each(told("", "cuts"), "who"), "\"bob\" \"ann\" null", "two more");
+    is_str(each(told("", "cuts"), "reason"), "\"queue\" \"timeout\" \"timeout\"", "... why");
     is_str(each(told("", "slow"), "callback"), "\"step of /0\" \"step of /1\"", "callbacks");
     is_str(each(told("", "log"), "level"), "\"error\" \"warning\"", "lines of the log");
+    c = send_from_new(app, old, sizeof old - 1);
+    for (i = 0; i < 3000 && !c->len; i++) turns(app, 1);
+    ok(strstr(c->got, " 200 ") != NULL, "all of it for a client that says no Host, too");
     dial_free(app);
 }
 
@@ -648,6 +683,7 @@ int main(void) {
     samples();
     bounds();
     without_memory();
+    view_without_memory();
     stats();
     lost();
     labels();

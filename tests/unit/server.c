@@ -518,6 +518,7 @@ static void write_elsewhere(sse_app *app, void *user) {
     is_elsewhere(sse_set_cookie(req, "a", "b", NULL));
     is_elsewhere(sse_set_cookie_signed(req, "a", "b", NULL));
     is_elsewhere(sse_set_attr(req, "a", "b"));
+    is_elsewhere(sse_set_attr_ptr(req, "a", req));
     is_elsewhere(sse_redirect(req, "/"));
     is_elsewhere(sse_fail(req, 400, "no"));
     is_elsewhere(sse_send_file(req, "sse.h", NULL));
@@ -575,7 +576,7 @@ static void other_threads(void) {
     turns(app, 500);
     sse_app_free(app);
     is_int(elsewhere, elsewhere_of, "... and so do those that set up");
-    ok(elsewhere_of == 25, "... all of them (%d)", elsewhere_of);
+    ok(elsewhere_of == 26, "... all of them (%d)", elsewhere_of);
 }
 
 /* ---- strangers and the log ---- */
