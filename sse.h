@@ -2109,7 +2109,7 @@ SSE_API int sse_listen(sse_app *app, const sse_serve_options *options);
 
 /* Listens, unless sse_listen did, and runs the loop until sse_stop or a signal. An app that has
    stopped may serve again.
-   Returns: 0, or as sse_listen. */
+   Returns: 0, or as sse_listen; SSE_E_STATE: called from a callback. */
 SSE_API int sse_serve(sse_app *app, const sse_serve_options *options);
 
 SSE_API int  sse_port(sse_app *app);     /* of the first TCP address; 0: none yet. Threads: loop,
@@ -24563,6 +24563,7 @@ SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
     int error;
     if (!app) return SSE_E_ARG;
     error = sse__on_loop(app) ? app->config_error : SSE_E_THREAD;
+    if (!error && app->server->turning) error = SSE_E_STATE; /* called from a callback */
     if (!error && sse__list_empty(&app->net->listeners))
         error = sse__server_listen(app, "sse_serve", options);
     if (error) return error;

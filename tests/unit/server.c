@@ -881,6 +881,42 @@ static void own_handler(int number) {
     earlier++;
 }
 
+static struct sigaction within[2]; /* around a call of sse_serve */
+static int              served_within;
+
+static void serves_within(sse_app *app, void *user) {
+    sigaction(SIGTERM, NULL, &within[0]);
+    served_within = sse_serve(app, (const sse_serve_options *)user);
+    sigaction(SIGTERM, NULL, &within[1]);
+    sse_stop(app);
+}
+
+/* What runs by sse_serve, without options, or by sse_poll is not served a second time: signals stay
+   whose they are. */
+static void serving_within(void) {
+    struct sigaction mine, now;
+    int              polled;
+    memset(&mine, 0, sizeof mine);
+    mine.sa_handler = own_handler;
+    sigaction(SIGTERM, &mine, NULL);
+    for (polled = 0; polled < 2; polled++) {
+        sse_app *app = app_new();
+        sse_listen(app, any_port(60000));
+        sse_after(app, 0, serves_within, NULL);
+        served_within = 1;
+        if (!polled) is_int(sse_serve(app, NULL), 0, "an app that listens is served");
+        while (polled && sse_poll(app, 10) > 0) {
+        }
+        is_int(served_within, SSE_E_STATE, "a callback that serves it, too");
+        ok((within[0].sa_handler == own_handler) == polled, "sse_serve has taken signals");
+        ok(within[1].sa_handler == within[0].sa_handler, "... of which a second one takes none");
+        sigaction(SIGTERM, NULL, &now);
+        ok(now.sa_handler == own_handler, "in the end they are the program's");
+        sse_app_free(app);
+    }
+    signal(SIGTERM, SIG_DFL);
+}
+
 static void signals(void) {
     struct sigaction mine, now;
     sse_app         *app = app_new(), *other = app_new();
@@ -998,6 +1034,7 @@ int main(void) {
     watchdog();
     activation();
     signals();
+    serving_within();
     unix_modes();
     return tap_done();
 }
