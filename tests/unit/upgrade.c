@@ -528,7 +528,7 @@ static int hand_over(const char *letters, const int *fds) {
     const int n = (int)strlen(letters) + 1;
     char      text[64];
     int       moved[16], link[2], i;
-    ok(socketpair(AF_UNIX, SOCK_STREAM, 0, link) == 0, letters);
+    ok(socketpair(AF_UNIX, SOCK_STREAM, 0, link) == 0, "%s", letters);
     for (i = 0; i < n; i++) moved[i] = fcntl(i + 1 < n ? fds[i] : link[1], F_DUPFD, 40);
     link[0] = fcntl(link[0], F_DUPFD, 40);
     for (i = 3; i < 40; i++) close(i);
