@@ -139,6 +139,7 @@ static void refusals(void) {
     is_int(sse_db_exec(db, "SELECT %X", 1u), SSE_E_ARG, "so are its capitals");
     is_int(sse_db_exec(db, "SELECT %o", 1u), SSE_E_ARG, "... and octal");
     is_int(sse_db_exec(db, "SELECT %5s", "x"), SSE_E_ARG, "... the width of a text");
+    is_int(sse_db_exec(db, "SELECT %-s", "x"), SSE_E_ARG, "... its flag alone");
     is_int(sse_db_exec(db, "SELECT %5u", 1u), SSE_E_ARG, "... that of an unsigned one");
     is_int(sse_db_exec(db, "SELECT %x", 1u), SSE_E_ARG, "hexadecimal is refused");
     says(db, SSE_E_ARG, "only %s %d", "... and says which are bound");
@@ -156,10 +157,10 @@ static void refusals(void) {
     is_int(sse_db_exec(db, NULL), SSE_E_ARG, "NULL is refused");
     is_int(sse_db_exec(db, "SELEKT"), SSE_E_DB, "a syntax error");
     says(db, SSE_E_DB, "SELEKT", "is told");
-    ok(sse__db_error_count() == errors + 16, "every failure is counted, once"); /* D3 */
+    ok(sse__db_error_count() == errors + 17, "every failure is counted, once"); /* D3 */
     is_int(sse_db_exec(db, "SELECT 1"), 0, "the next call");
     is_int(sse_db_error(db, NULL), 0, "forgets it");
-    ok(sse__db_error_count() == errors + 16, "the count does not");
+    ok(sse__db_error_count() == errors + 17, "the count does not");
     sse_db_close(db);
 }
 

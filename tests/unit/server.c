@@ -894,21 +894,26 @@ static void serves_within(sse_app *app, void *user) {
 /* What runs by sse_serve, without options, or by sse_poll is not served a second time: signals stay
    whose they are. */
 static void serving_within(void) {
-    struct sigaction mine, now;
-    int              polled;
+    struct sigaction  mine, now;
+    sse_serve_options none;
+    int               how; /* by sse_serve, by sse_poll, by sse_serve that takes no signals */
+    memset(&none, 0, sizeof none);
+    none.no_signal_handlers = true;
     memset(&mine, 0, sizeof mine);
     mine.sa_handler = own_handler;
     sigaction(SIGTERM, &mine, NULL);
-    for (polled = 0; polled < 2; polled++) {
+    for (how = 0; how < 3; how++) {
         sse_app *app = app_new();
         sse_listen(app, any_port(60000));
         sse_after(app, 0, serves_within, NULL);
         served_within = 1;
-        if (!polled) is_int(sse_serve(app, NULL), 0, "an app that listens is served");
-        while (polled && sse_poll(app, 10) > 0) {
+        if (how != 1)
+            is_int(sse_serve(app, how ? &none : NULL), 0, "an app that listens is served");
+        while (how == 1 && sse_poll(app, 10) > 0) {
         }
         is_int(served_within, SSE_E_STATE, "a callback that serves it, too");
-        ok((within[0].sa_handler == own_handler) == polled, "sse_serve has taken signals");
+        ok((within[0].sa_handler == own_handler) == (how > 0),
+            "sse_serve takes signals, if it may");
         ok(within[1].sa_handler == within[0].sa_handler, "... of which a second one takes none");
         sigaction(SIGTERM, NULL, &now);
         ok(now.sa_handler == own_handler, "in the end they are the program's");

@@ -339,6 +339,8 @@ static void stops(sse_app *a, void *user) {
     sse_stop(a);
 }
 
+static void again(sse_app *a, void *user) { sse_after(a, 0, again, user); }
+
 static void stopping(void) { /* the app that stops has no time any more */
     app = new_app(NULL);
     sse_after(app, 10, stops, NULL);
@@ -346,6 +348,12 @@ static void stopping(void) { /* the app that stops has no time any more */
     is_int(sse_test_run(app, 1000), 0, "an app that stops meanwhile");
     is_str(told, "stops ", "... has no timers behind that");
     is_int(sse_poll(app, 0), 0, "... and is over");
+    sse_app_free(app);
+    app = new_app(NULL);
+    sse_after(app, 10, again, NULL);
+    sse_after(app, 500, once, (void *)"late");
+    is_int(sse_test_run(app, 1000), SSE_E_STATE, "one that finds no rest meanwhile");
+    ok(!strstr(told, "late"), "... neither");
     sse_app_free(app);
 }
 

@@ -679,6 +679,21 @@ static void forgets(sse_req *req, void *user) {
     sse_defer(req);
 }
 
+static int deferred_late;
+
+static void defers(sse_req *req, sse_stream s) { (void)s, deferred_late = sse_defer(req); }
+
+static void test_deferred_stream(void) {
+    sse_app *app = fresh(SSE_OFF);
+    opening = defers;
+    dial(app, "/s", NULL);
+    is_int(deferred_late, SSE_E_STATE, "a stream is not deferred");
+    is_said("sse_defer: not possible once a stream is open (/s)");
+    turns(app, 2);
+    ok(sse_stream_is_open(newest), "... and is open all the same");
+    dial_free(app);
+}
+
 static void test_deferred(void) {
     static const char   next[] = "GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n";
     sse_app            *app = fresh(SSE_OFF);
@@ -721,6 +736,7 @@ int main(void) {
     test_no_route();
     test_leaving();
     test_deferred();
+    test_deferred_stream();
     test_names();
 #ifndef SSE_NO_SQLITE
     test_tables();
