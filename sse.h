@@ -2112,7 +2112,7 @@ SSE_API int sse_listen(sse_app *app, const sse_serve_options *options);
 
 /* Listens, unless sse_listen did, and runs the loop until sse_stop or a signal. An app that has
    stopped may serve again.
-   Returns: 0, or as sse_listen. */
+   Returns: 0, or as sse_listen; SSE_E_STATE: called from a callback. */
 SSE_API int sse_serve(sse_app *app, const sse_serve_options *options);
 
 SSE_API int  sse_port(sse_app *app);     /* of the first TCP address; 0: none yet. Threads: loop,
@@ -5503,7 +5503,7 @@ SSE_API void sse_htmx_element(sse_buf *b, const char *url, const char *swap,
 static bool sse__is_tag_name(const char *name) { /* a letter, then letters, digits and '-' */
     const size_t n =
         strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-");
-    return n && !name[n] && sse__lower(name[0]) >= 'a' && sse__lower(name[0]) <= 'z';
+    return n && !name[n] && sse__lower(name[0]) >= 'a'; /* '-' and digits are below */
 }
 
 SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, const char *html,
@@ -13937,8 +13937,8 @@ SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user) {
 }
 
 SSE_API int sse_body_pause(sse_req *req, bool pause) {
-    if (!req->body_fn) return SSE_E_STATE;
     if (!req->conn) return SSE_E_CLOSED;
+    if (!req->body_fn) return SSE_E_STATE;
     if (req->conn->state == SSE__BODY) sse__conn_pause(req->conn, pause); /* else all of it is in */
     return SSE_OK;
 }
@@ -24682,6 +24682,7 @@ SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
     int error;
     if (!app) return SSE_E_ARG;
     error = sse__on_loop(app) ? app->config_error : SSE_E_THREAD;
+    if (!error && app->server->turning) error = SSE_E_STATE; /* called from a callback */
     if (!error && sse__list_empty(&app->net->listeners))
         error = sse__server_listen(app, "sse_serve", options);
     if (error) return error;
@@ -25438,13 +25439,14 @@ static int sse__tunnel_spawn(pid_t *pid, const char *script, int in, int out) {
 }
 
 /* Takes url as the public address if it is one: http or https, no path, not of this machine. */
-static bool sse__tunnel_take_url(sse_tunnel *t, sse_str url) {
+static bool sse__tunnel_take_url(sse_tunnel *t, sse_str url) { /* which is not empty */
     sse__origin origin;
-    if (url.len && url.ptr[url.len - 1] == '/') url.len--;
+    if (url.ptr[url.len - 1] == '/') url.len--;
     if (!sse__origin_parse(url, &origin) || !origin.scheme.ptr) return false;
     if (sse__host_is_local(origin.host.name)) return false;
-    t->url              = sse__strdup(url);
-    t->app->tunnel_host = t->url ? sse__strdup(origin.host.name) : NULL;
+    SSE_FREE(t->app->tunnel_host);
+    t->app->tunnel_host = sse__strdup(origin.host.name);
+    t->url              = t->app->tunnel_host ? sse__strdup(url) : NULL; /* not one that is 421 */
     if (t->url) sse__log(t->app, SSE_LOG_INFO, "tunnel at %s", t->url);
     return true;
 }
@@ -25879,24 +25881,27 @@ static void sse__upgrade_told(sse__source *source, int events) {
 
 /* ---- in the next process ------------------------------------------------------------------- */
 
-/* Finds what the process before hands over, once: later processes find the variable gone. */
-static void sse__upgrade_inherit(sse__upgrade *u) {
+/* Finds what the process before hands over, once: later processes find the variable gone. Returns
+   0, also if there is nothing; SSE_E_NOMEM. */
+static int sse__upgrade_inherit(sse__upgrade *u) {
     sse_str  rest = sse__text(getenv("SSE_LISTENERS"));
     uint64_t pid;
     char     byte;
     int      fd;
     if (!sse__parse_u64(sse__cut(&rest, ' ', false), INT32_MAX, &pid) || !rest.len ||
         rest.len > 1024)
-        return;
+        return SSE_OK;
     fd = 3 + (int)rest.len;
-    if (sse__socket_value(fd, SO_TYPE) != SOCK_STREAM) return;
+    if (sse__socket_value(fd, SO_TYPE) != SOCK_STREAM) return SSE_OK;
     if (pid != (uint64_t)getppid() && recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0)
-        return; /* it is for another one; or the process before has died: it is for us */
-    if (sse__set_flags(fd)) return;
+        return SSE_OK; /* it is for another one; or the process before has died: it is for us */
+    if (sse__set_flags(fd)) return SSE_OK;
     u->from   = fd;
     u->handed = sse__strdup(rest);
-    for (fd = 3; u->handed && u->handed[fd - 3]; fd++) (void)sse__set_flags(fd);
     unsetenv("SSE_LISTENERS");
+    if (!u->handed) return SSE_E_NOMEM;
+    for (fd = 3; u->handed[fd - 3]; fd++) (void)sse__set_flags(fd);
+    return SSE_OK;
 }
 
 static bool sse__upgrade_fits(int fd, const sse__address *want) { /* port 0: any */
@@ -25919,7 +25924,7 @@ static int sse__upgrade_take(sse_app *app, const sse_serve_options *o) {
     int          fd = 3, error = SSE_E_ABSENT;
     sse__address a;
     if (sse__address_parse(&a, o->host ? o->host : "127.0.0.1", sse__port(o))) return SSE_E_ARG;
-    for (; *letter && (error == SSE_E_ABSENT || (all && !error)); letter++, fd++) {
+    for (; *letter && (error == SSE_E_ABSENT || all); letter++, fd++) {
         if (all ? *letter != 's' : *letter < 'a' || !sse__upgrade_fits(fd, &a)) continue;
         error = sse__listen_on(app, fd, "SSE_LISTENERS");
         if (error) break;
@@ -26084,6 +26089,7 @@ SSE_API int sse_upgrade_on_signal(sse_app *app, const sse_upgrade_options *optio
     const sse__bounds bounds[] = {{"signal", o->signal, SSE_OFF, 64},
                                   {"start_ms", o->start_ms, 0, INT32_MAX},
                                   {"spread_ms", o->spread_ms, SSE_OFF, INT32_MAX}};
+    const char   *why = NULL;
     sse__upgrade *u;
     int           error;
     if (!app) return SSE_E_ARG;
@@ -26099,21 +26105,21 @@ SSE_API int sse_upgrade_on_signal(sse_app *app, const sse_upgrade_options *optio
     app->upgrade = u;
     app->stages[SSE__STOP_UPGRADE] = sse__upgrade_stop;
     app->stages[SSE__END_UPGRADE]  = sse__upgrade_end;
-    sse__upgrade_inherit(u);
+    error = sse__upgrade_inherit(u);
     if (u->handed) {
         app->listen_handed = sse__upgrade_take;
         sse__alarm_set(&app->loop.wheel, &u->first, app->loop.wheel.now);
     }
-    error = sse__upgrade_argv(u, o->argv);
+    if (!error) error = sse__upgrade_argv(u, o->argv);
     if (!error) error = sse__upgrade_path(u);
     if (!error) error = sse__upgrade_listen(u);
     if (!error) return SSE_OK;
+    if (error == SSE_E_ARG)
+        why = u->argv ? ".signal: not one that can begin an upgrade"
+                      : ".argv is needed here: main's";
     sse__upgrade_end(app);
     app->stages[SSE__STOP_UPGRADE] = app->stages[SSE__END_UPGRADE] = NULL;
-    return sse__refuse(app, error, "sse_upgrade_on_signal: %s",
-                       error != SSE_E_ARG ? sse_error_text(error)
-                       : o->signal        ? ".signal: not one that can begin an upgrade"
-                                          : ".argv is needed here: main's");
+    return sse__refuse(app, error, "sse_upgrade_on_signal: %s", why ? why : sse_error_text(error));
 }
 
 /*==========================================================================

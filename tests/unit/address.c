@@ -244,6 +244,16 @@ static void not_passed(void) {
     }
 }
 
+/* Without options: port 8000 of this machine. */
+static void no_options(void) {
+    sse_app *app = app_new(NULL, 0);
+    refuse("bind(", 1, EADDRINUSE);
+    is_int(sse_listen(app, NULL), SSE_E_IO, "all defaults");
+    ok(!refuse_at && strstr(logged, "cannot listen on 127.0.0.1 port 8000: "), "... %s", logged);
+    is_int(listens(app, NULL, 0), 0, "another port may do");
+    sse_app_free(app);
+}
+
 /* Who is told: nobody, where the variable is none. */
 static void not_notified(void) {
     const char *const paths[] = {"", "/", "relative", "@", too_long("")};
@@ -272,6 +282,7 @@ int main(void) {
     refused_calls();
     unix_files();
     not_passed();
+    no_options();
     not_notified();
     return tap_done();
 }

@@ -168,6 +168,8 @@ static void test_signals(void) {
         refused(sse_remove_signals(&out, &wrong[i], 1), SSE_E_FIELD, "a name with an empty part");
     refused(sse_remove_signals(&out, &missing, 1), SSE_E_FIELD, "a NULL name");
     refused(sse_remove_signals(&out, deep, 0), SSE_E_ARG, "no names");
+    refused(sse_remove_signals(&out, deep, -1), SSE_E_ARG, "fewer than none");
+    refused(sse_remove_signals(&out, NULL, 1), SSE_E_ARG, "no list of them");
     for (i = 0; i < sizeof name - 1; i++) name[i] = i % 2 ? '.' : 'a';
     name[127] = '\0'; /* 64 parts */
     ok(sse_remove_signals(&out, &long_name, 1) == SSE_OK, "64 levels"), sse_buf_free(&out);

@@ -136,6 +136,11 @@ static void refusals(void) {
     says(db, SSE_E_ARG, "only %s %d", "... and says which are bound");
     is_int(sse_db_exec(db, "SELECT %.2f", 1.0), SSE_E_ARG, "a precision of a number is refused");
     says(db, SSE_E_ARG, "only %s %d", "... and says which are bound");
+    is_int(sse_db_exec(db, "SELECT %X", 1u), SSE_E_ARG, "so are its capitals");
+    is_int(sse_db_exec(db, "SELECT %o", 1u), SSE_E_ARG, "... and octal");
+    is_int(sse_db_exec(db, "SELECT %5s", "x"), SSE_E_ARG, "... the width of a text");
+    is_int(sse_db_exec(db, "SELECT %-s", "x"), SSE_E_ARG, "... its flag alone");
+    is_int(sse_db_exec(db, "SELECT %5u", 1u), SSE_E_ARG, "... that of an unsigned one");
     is_int(sse_db_exec(db, "SELECT %x", 1u), SSE_E_ARG, "hexadecimal is refused");
     says(db, SSE_E_ARG, "only %s %d", "... and says which are bound");
     is_int(sse_db_exec(db, "SELECT %llu", 18446744073709551615ull), SSE_E_ARG,
@@ -153,10 +158,10 @@ static void refusals(void) {
     is_str(said(db), "the SQL is NULL", "by name");
     is_int(sse_db_exec(db, "SELEKT"), SSE_E_DB, "a syntax error");
     says(db, SSE_E_DB, "SELEKT", "is told");
-    ok(sse__db_error_count() == errors + 12, "every failure is counted, once"); /* D3 */
+    ok(sse__db_error_count() == errors + 17, "every failure is counted, once"); /* D3 */
     is_int(sse_db_exec(db, "SELECT 1"), 0, "the next call");
     is_int(sse_db_error(db, NULL), 0, "forgets it");
-    ok(sse__db_error_count() == errors + 12, "the count does not");
+    ok(sse__db_error_count() == errors + 17, "the count does not");
     sse_db_close(db);
 }
 
@@ -413,6 +418,15 @@ static void migrations(void) {
     says(db, SSE_E_STATE, "version 2", "in words");
     is_int(sse_db_migrate_list(db, list, 2), 0, "the present one is not");
     is_int(sse_db_migrate_list(db, NULL, 2), 0, "nothing to do needs no list");
+    is_int(sse_db_migrate_list(db, NULL, 3), SSE_E_ARG, "what is to do does");
+    is_int(sse_db_migrate_list(db, list, -1), SSE_E_ARG, "a list of fewer than none");
+    says(db, SSE_E_ARG, "no scripts, or fewer than none", "in words");
+    sse_db_exec(db, "PRAGMA user_version = -1");
+    is_int(sse_db_migrate_list(db, list, 2), SSE_E_ARG, "a version that no list gave");
+    says(db, SSE_E_ARG, "the database is at a negative version", "in words");
+    sse_db_close(db);
+    db = sse_db_open("/nowhere/at/all.db", NULL);
+    is_int(sse_db_migrate_list(db, list, 2), SSE_E_DB, "a database that did not open");
     sse_db_close(db);
 }
 

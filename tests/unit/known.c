@@ -1,6 +1,7 @@
 /* known.c: what is known of streams: whose, how old, what was sent, what waits; labels and how many
    streams have each; steps that are woken; and how the monitor orders and counts what it knows. */
 #define _DEFAULT_SOURCE
+#include "nth.h"
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 
@@ -140,13 +141,14 @@ static bool list(const char *label, int n, void *user) {
 }
 
 static void labels(void) {
-    sse_stream two;
+    sse_stream two, api;
     app = dial_app(NULL);
     is_int(sse_streams_labels(app, list, NULL), 0, "no streams");
     dial(app, "/s?label=tab", NULL);
     dial(app, "/s?label=tab", NULL);
     two = newest;
     dial(app, "/s?label=api", NULL);
+    api = newest;
     dial(app, "/s", NULL);
     is_int(sse_streams_labels(app, list, NULL), 2, "two labels");
     ok(strstr(listed, "tab=2 ") && strstr(listed, "api=1 "), "with their streams: %s", listed);
@@ -157,6 +159,14 @@ static void labels(void) {
     sse_stream_end(two, NULL);
     sse_streams_labels(app, list, NULL);
     ok(strstr(listed, "tab=1 ") != NULL, "those that close are not counted: %s", listed);
+    listed[0] = '\0';
+    sse_stream_end(api, NULL);
+    is_int(sse_streams_labels(app, list, NULL), 1, "nor are labels that have no others");
+    is_str(listed, "tab=1 ", "... which are not told");
+    fail_at = 1;
+    is_int(sse_streams_labels(app, list, NULL), SSE_E_NOMEM, "without memory");
+    fail_at = 0;
+    is_str(listed, "tab=1 ", "... none is told");
     is_int(sse_streams_labels(app, NULL, NULL), SSE_E_ARG, "no function");
     is_int(sse_streams_labels(NULL, list, NULL), SSE_E_ARG, "no app");
     dial_free(app);
@@ -353,10 +363,341 @@ static void notes(void) {
     dial_free(app);
 }
 
+/* ---- what its page is told ---- */
+
+static sse_test_reply page;
+
+static sse_app *watched(int max) { /* an app of so many topics and views, with a monitor */
+    sse_app_options o;
+    sse_app        *made;
+    memset(&o, 0, sizeof o);
+    o.max_topics = o.max_views = max;
+    o.max_queue_bytes = 256 << 20;
+    made = sse_app_new(&o);
+    is_int(sse_monitor(made, "/m", NULL, NULL), 0, "an app with a monitor");
+    return made;
+}
+
+/* What metrics.json?query has at that path. */
+static sse_str told(const char *query, const char *path) {
+    char    request[100];
+    sse_str value = SSE__LIT("");
+    snprintf(request, sizeof request, "GET /m/metrics.json%s", query);
+    if (sse_test_request(app, request, NULL, NULL, &page) || page.status != 200 ||
+        sse_json_get(sse__str(page.body, page.body_len), path, &value))
+        ok(false, "%s: %s", request, path);
+    return value;
+}
+
+static int number(const char *query, const char *path) {
+    const sse_str value = told(query, path);
+    return value.len ? (int)strtol(value.ptr, NULL, 10) : -1;
+}
+
+/* The members of that name of the objects in a list, a blank between them; "": all of it. */
+static int         nlisted; /* how many they were */
+static const char *each(sse_str list, const char *name) {
+    static char all[2000];
+    char        path[40];
+    sse_str     value;
+    size_t      n = 0;
+    for (nlisted = 0, all[0] = '\0'; n < sizeof all; nlisted++) {
+        snprintf(path, sizeof path, *name ? "%d.%s" : "%d", nlisted, name);
+        if (sse_json_get(list, path, &value)) break;
+        n +=
+            (size_t)snprintf(all + n, sizeof all - n, "%s%.*s", nlisted ? " " : "", SSE_STR(value));
+    }
+    return all;
+}
+
+static void follows(sse_req *req, void *user) { /* ?topics= and ?views=, that many */
+    sse_stream s = sse_stream_open(req, NULL);
+    char       name[40];
+    int        i;
+    (void)user;
+    for (i = 0; i < sse_parse_int(sse_query(req, "topics"), 0); i++) {
+        snprintf(name, sizeof name, "t%d", i);
+        sse_subscribe(s, name);
+    }
+    for (i = 0; i < sse_parse_int(sse_query(req, "views"), 0); i++) {
+        snprintf(name, sizeof name, "/seen/%d", i);
+        sse_stream_view(s, name);
+    }
+    newest = s;
+}
+
+/* By their address: IPv4 by its number, before most of IPv6. */
+static void peers(void) {
+    static const char *const at[] = {"9.8.7.6", "10.0.0.1", "2001:db8::1", "::1", "9.8.7.5",
+        "2001:db7::2"};
+    sse_test_reply           replies[SSE__COUNT(at)];
+    size_t                   i;
+    memset(replies, 0, sizeof replies);
+    app = watched(0);
+    sse_get(app, "/s", follows, NULL);
+    for (i = 0; i < SSE__COUNT(at); i++) {
+        unsigned char *to;
+        is_int(sse_test_request(app, "GET /s?topics=1", NULL, NULL, &replies[i]), 0, at[i]);
+        to = sse__stream_get(newest)->conn->peer.address;
+        if (strchr(at[i], ':')) inet_pton(AF_INET6, at[i], to);
+        else {
+            memcpy(to, sse__ipv4_mapped, 12);
+            inet_pton(AF_INET, at[i], to + 12);
+        }
+    }
+    is_str(each(told("?sort=peer", "streams.rows"), "peer"),
+        "\"::1\" \"9.8.7.5\" \"9.8.7.6\" \"10.0.0.1\" \"2001:db7::2\" \"2001:db8::1\"",
+        "streams by their address");
+    for (i = 0; i < SSE__COUNT(at); i++) sse_test_close(&replies[i]);
+    sse_app_free(app);
+}
+
+/* Topics by who watches them, by events, by what is kept, by name. */
+static void topics(void) {
+    static const struct {
+        const char *sort, *order;
+    } rows[] = {{"", "b a c"}, {"?topics=-watchers", "b a c"}, {"?topics=watchers", "c a b"},
+        {"?topics=-rate", "a c b"}, {"?topics=rate", "b c a"}, {"?topics=-kept", "c b a"},
+        {"?topics=kept", "a b c"}, {"?topics=name", "a b c"}, {"?topics=-name", "c b a"},
+        {"?topics=other", "c a b"}};
+    static const char *const watch[] = {"a", "a", "b", "b", "b", "c"};
+    static const char *const say_to[] = {"a", "a", "a", "b", "c", "c"};
+    sse_topic_options        keeps;
+    sse_test_reply           replies[SSE__COUNT(watch)];
+    char                     want[20];
+    size_t                   i;
+    memset(&keeps, 0, sizeof keeps);
+    memset(replies, 0, sizeof replies);
+    keeps.history = 10;
+    app = watched(0);
+    sse_topic(app, "b", &keeps);
+    sse_topic(app, "c", &keeps);
+    sse_get(app, "/s", follows, NULL);
+    for (i = 0; i < SSE__COUNT(watch); i++) {
+        sse_test_request(app, "GET /s", NULL, NULL, &replies[i]);
+        is_int(sse_subscribe(newest, watch[i]), 0, watch[i]);
+    }
+    for (i = 0; i < SSE__COUNT(say_to); i++) say(app, say_to[i], "x");
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        snprintf(want, sizeof want, "\"%c\" \"%c\" \"%c\"", rows[i].order[0], rows[i].order[2],
+            rows[i].order[4]);
+        is_str(each(told(rows[i].sort, "topics.rows"), "name"), want, rows[i].sort);
+    }
+    for (i = 0; i < SSE__COUNT(watch); i++) sse_test_close(&replies[i]);
+    sse_app_free(app);
+}
+
+/* A search finds views by their names, but not those of who searches: these have it in theirs. */
+static void searches(void) {
+    static const char *const asks[] = {"GET /s?topics=10&views=2", "GET /s?topics=1&views=1",
+        "GET /m/live?q=seen"};
+    sse_live_options         live;
+    sse_test_reply           replies[SSE__COUNT(asks)];
+    size_t                   i;
+    memset(&live, 0, sizeof live);
+    memset(replies, 0, sizeof replies);
+    live.user = &live;
+    app = watched(0);
+    sse_get(app, "/s", follows, NULL);
+    sse_live(app, "/seen/0", render, NULL);
+    sse_live(app, "/seen/1", render, &live);
+    for (i = 0; i < SSE__COUNT(asks); i++)
+        is_int(sse_test_request(app, asks[i], NULL, NULL, &replies[i]), 0, asks[i]);
+    is_int(number("?q=seen", "streams.open"), 3, "three streams");
+    is_int(number("?q=seen", "streams.found"), 2, "... two follow what is looked for");
+    is_int(number("", "views.found"), 3, "three views");
+    is_str(each(told("?q=SEEN%2F", "views.rows"), "name"), "\"/seen/0 \" \"/seen/1 \"",
+        "... two are found");
+    is_str(each(told("?q=t9", "streams.rows"), "follows_all"), "12", "of many topics and views");
+    (void)each(told("?q=t9", "streams.rows.0.follows"), "");
+    is_int(nlisted, SSE__MONITOR_FOLLOWS, "... some are told");
+    for (i = 0; i < SSE__COUNT(asks); i++) sse_test_close(&replies[i]);
+    sse_app_free(app);
+}
+
+/* One that takes nothing, how long already. */
+static void stuck(void) {
+    static char     large[1 << 20];
+    sse_app_options o;
+    sse_stream      s;
+    sse__stream    *stream;
+    int             i;
+    memset(&o, 0, sizeof o);
+    o.max_queue_bytes = 64 << 20;
+    app = dial_app(&o);
+    sse_monitor(app, "/m", NULL, NULL);
+    dial(app, "/s", NULL);
+    s = newest;
+    memset(large, 'x', sizeof large - 1);
+    for (i = 0; i < 30; i++) sse_stream_send_json(s, NULL, "%s", large);
+    stream = sse__stream_get(s);
+    sse_poll(app, 0);
+    is_str(each(told("", "streams.rows"), "state"), "\"full\"", "a client that does not read");
+    is_str(each(told("", "streams.rows"), "stuck_s"), "0", "... as was not noticed before");
+    sse__stream_tick(stream->conn);
+    stream->stuck_since -= 7000;
+    is_str(each(told("", "streams.rows"), "state"), "\"stuck\"", "it is stuck");
+    ok(number("", "streams.rows.0.stuck_s") >= 7, "... for so long");
+    dial_free(app);
+}
+
+/* Of each second, as many as there is room for; the oldest go. */
+static void samples(void) {
+    enum { SECONDS = SSE__SAMPLES + 30 };
+    sse_test_reply live;
+    sse_str        state, got;
+    char           want[8 * SSE__SAMPLES] = "[";
+    const char    *at;
+    int            i, k;
+    memset(&live, 0, sizeof live);
+    app = watched(0);
+    sse_test_request(app, "GET /m/live", NULL, NULL, &live);
+    for (i = 0; i < SECONDS; i++) {
+        for (k = 0; k < i; k++) say(app, "a", "x");
+        sse_test_run(app, SSE__MONITOR_MS);
+        if (i >= SECONDS - SSE__SAMPLES)
+            snprintf(want + strlen(want), 8, "%s%d", want[1] ? "," : "", i);
+    }
+    for (at = live.body; strstr(at, "data: {"); at = strstr(at, "data: {") + 6) {
+    }
+    state = sse__text(at);
+    state.len = strcspn(at, "\r\n");
+    is_int(sse_json_get(state, "samples.events", &got), 0, "the latest state");
+    strcat(want, "]");
+    is_mem(got.ptr, got.len, want, strlen(want), "... has the last seconds");
+    sse_test_close(&live);
+    sse_app_free(app);
+}
+
+/* More than it looks at: N2. No turn of the loop sees them all. */
+static void bounds(void) {
+    enum { MANY = SSE__MONITOR_LOOKS + 100 };
+    static const char *const paths[] = {"topics.found", "topics.open", "views.found", "views.open"};
+    static const int         want[] = {SSE__MONITOR_LOOKS, MANY + 1, SSE__MONITOR_LOOKS, MANY};
+    const sse__wish          w = sse__wish_of(NULL, NULL, NULL, NULL, NULL);
+    sse_topic_options        keeps;
+    sse_test_reply           reply;
+    sse_str                  value;
+    sse_buf                  b = {NULL, 0, 0, SSE_OK};
+    char                     name[40];
+    size_t                   k;
+    int                      i;
+    memset(&keeps, 0, sizeof keeps);
+    memset(&reply, 0, sizeof reply);
+    keeps.history = 1;
+    app = watched(MANY + 10);
+    sse_topic(app, "many.*", &keeps);
+    sse_get(app, "/s", follows, NULL);
+    sse_live(app, "/seen/{n}", render, NULL);
+    sse_test_request(app, "GET /s?topics=1", NULL, NULL, &reply);
+    for (i = 0; i < MANY; i++) {
+        snprintf(name, sizeof name, "many.%d", i);
+        say(app, name, "x");
+        snprintf(name, sizeof name, "/seen/%d", i);
+        sse_stream_view(newest, name);
+    }
+    sse__monitor_put(app, &w, false, &b);
+    for (k = 0; k < SSE__COUNT(paths); k++) {
+        is_int(sse_json_get(sse__str(b.ptr, b.len), paths[k], &value), 0, paths[k]);
+        is_int(value.len ? strtol(value.ptr, NULL, 10) : -1, want[k], "... so many");
+    }
+    sse_buf_free(&b);
+    sse_app_free(app);
+    sse_test_close(&reply);
+}
+
+/* A view that there is no memory for is counted as refused. */
+static void view_without_memory(void) {
+    sse_stats stats;
+    app = dial_app(NULL);
+    sse_live(app, "/view", render, NULL);
+    dial(app, "/s", NULL);
+    fail_at = 1;
+    is_int(sse_stream_view(newest, "/view"), SSE_E_NOMEM, "no memory for the path of a view");
+    fail_at = 0;
+    sse_stats_get(app, &stats);
+    is_int((int)stats.subscriptions_refused, 1, "... is counted");
+    is_int(sse_stream_view(newest, "/view"), 0, "then there is");
+    turns(app, 3);
+    ok(strstr(clients[0].got, "<p") != NULL, "... and it is shown");
+    dial_free(app);
+}
+
+/* What there is no memory for is left out; all that is said is whole. */
+static void without_memory(void) {
+    sse_test_reply reply;
+    sse__wish      w = sse__wish_of(NULL, NULL, NULL, NULL, NULL);
+    long           n, left = 1;
+    int            wrong = 0, streams = 0, of_topics = 0;
+    memset(&reply, 0, sizeof reply);
+    app = watched(0);
+    sse_get(app, "/s", follows, NULL);
+    sse_test_request(app, "GET /s?topics=3", NULL, NULL, &reply);
+    for (n = 1; left && n < 100; n++) {
+        sse_buf b = {NULL, 0, 0, 0};
+        sse_str open, value;
+        fail_at = n;
+        sse__monitor_put(app, &w, false, &b);
+        left = !fail_at;
+        fail_at = 0;
+        if (!b.error) {
+            open = sse__str(b.ptr, b.len);
+            wrong += sse_json_get(open, "", NULL) != 0;
+            streams += !sse_json_get(open, "streams.found", &value) && *value.ptr == '0';
+            of_topics += !sse_json_get(open, "topics.found", &value) && *value.ptr == '0';
+        } else wrong += b.error != SSE_E_NOMEM;
+        sse_buf_free(&b);
+    }
+    ok(!left && n > 4 && !wrong, "%ld allocations fail", n - 2);
+    is_int(streams, 1, "without memory there are no streams in it");
+    is_int(of_topics, 1, "... or no topics");
+    sse_test_close(&reply);
+    sse_app_free(app);
+}
+
+/* What is noted, the latest first. */
+static void lists(void) {
+    static const char old[] = "GET /m/metrics.json HTTP/1.0\r\n\r\n";
+    client           *c;
+    char              name[40];
+    unsigned          i;
+    app = dial_app(NULL);
+    sse_monitor(app, "/m", NULL, NULL);
+    is_str(each(told("", "cuts"), ""), "", "nothing was cut");
+    sse_before(app, "/nothing", dial_open, NULL);
+    dial(app, "/nothing", NULL);
+    sse__stream_cut(sse__stream_get(newest), SSE_BY_TIMEOUT);
+    is_str(each(told("", "cuts"), "path"), "null", "one that no route opened");
+    for (i = 0; i < 2; i++) {
+        dial(app, i ? "/s?who=bob" : "/s?who=ann", NULL);
+        sse__stream_cut(sse__stream_get(newest), i ? SSE_BY_QUEUE : SSE_BY_TIMEOUT);
+        snprintf(name, sizeof name, "step of /%u (stream 1-1)", i);
+        app->observer->told_held(app, name, 20);
+        sse__log(app, i ? SSE_LOG_ERROR : SSE_LOG_WARNING, "line %u", i);
+    }
+    is_str(each(told("", "cuts"), "who"), "\"bob\" \"ann\" null", "two more");
+    is_str(each(told("", "cuts"), "reason"), "\"queue\" \"timeout\" \"timeout\"", "... why");
+    is_str(each(told("", "slow"), "callback"), "\"step of /0\" \"step of /1\"", "callbacks");
+    is_str(each(told("", "log"), "level"), "\"error\" \"warning\"", "lines of the log");
+    c = send_from_new(app, old, sizeof old - 1);
+    for (i = 0; i < 3000 && !c->len; i++) turns(app, 1);
+    ok(strstr(c->got, " 200 ") != NULL, "all of it for a client that says no Host, too");
+    dial_free(app);
+}
+
 int main(void) {
     picks();
     histogram();
     notes();
+    lists();
+    peers();
+    topics();
+    searches();
+    stuck();
+    samples();
+    bounds();
+    without_memory();
+    view_without_memory();
     stats();
     lost();
     labels();

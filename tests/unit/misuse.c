@@ -100,6 +100,7 @@ static void loop_only(sse_app *app, sse_db *db, int want, const char *who) {
     IS(sse_test_run(app, 1));
     ok(!sse_every(app, 1, on_app, NULL).app && !sse_after(app, 1, on_app, NULL).app, "%s: no timer",
         who);
+    ok(!sse_every(app, 0, on_app, NULL).app, "%s: nor one of no time", who);
     ok(!sse_tunnel_start(app, "cloudflared"), "%s: no tunnel", who);
 #undef IS
     close(fds[0]);
@@ -253,13 +254,15 @@ static void closed_first(void) { /* a database, while an app uses it */
 }
 
 int main(void) {
-    sse_serve_options serve;
-    sse_app          *app;
-    sse_app_options   options;
-    sse_server       *server;
-    sse_timer         timer;
-    sse_db           *db = sse_db_open(":memory:", NULL);
+    sse_serve_options   serve;
+    sse_db_post_options post;
+    sse_app            *app;
+    sse_app_options     options;
+    sse_server         *server;
+    sse_timer           timer;
+    sse_db             *db = sse_db_open(":memory:", NULL);
     memset(&serve, 0, sizeof serve);
+    memset(&post, 0, sizeof post);
     memset(&options, 0, sizeof options);
     no_app();
     options.on_log = on_log;
@@ -273,6 +276,8 @@ int main(void) {
     ok(server != NULL, "a loop on another thread");
     loop_only(app, db, SSE_E_THREAD, "the loop is elsewhere");
     is_int(sse_timer_cancel(timer), SSE_E_THREAD, "its timers too");
+    post.app = app;
+    is_int(sse_db_post(db, &post, "SELECT 1"), SSE_E_THREAD, "and what is posted for it");
     is_int(sse_stop_background(server, 30000), SSE_OK, "which ends");
     sse_app_free(app);
     sse_db_close(db);

@@ -173,6 +173,55 @@ static void test_numbers(void) {
     is_int(wrong, 0, "... and no row is sent without what is in it");
 }
 
+static char logged[400], seen[200];
+
+static void on_log(int level, const char *line, void *user) {
+    (void)level, (void)user;
+    snprintf(logged, sizeof logged, "%s", line);
+}
+
+static bool see(uint64_t id, sse__message *m, void *user) {
+    const size_t n = strlen(seen);
+    (void)user;
+    if (m) snprintf(seen + n, sizeof seen - n, "%.*s", SSE_STR(sse__message_bytes(m)));
+    else snprintf(seen + n, sizeof seen - n, "no %llu\n", (unsigned long long)id);
+    return true;
+}
+
+static void test_rows(void) {
+    static const struct {
+        const char *select, *seen, *words; /* of the row after 0 */
+        int         error;
+    } rows[] = {{"1, ''", "id: 1\ndata: \n\n", "", 0}, {"1, NULL", "id: 1\ndata: \n\n", "", 0},
+        {"1, 'a', 'named'", "id: 1\nevent: named\ndata: a\n\n", "", 0},
+        {"1, CAST(x'ff' AS TEXT)", "no 1\n",
+            "row 1 of topic t is no event: it is not UTF-8, which .check_utf8 wants", 0},
+        {"1, 'a', 'two' || char(10) || 'lines'", "no 1\n",
+            "row 1 of topic t is no event: .event holds a line break", 0},
+        {"0, 'a'", "", "do not come in the order of their ids: 0 after 0", SSE_E_ARG},
+        {"-1, 'a'", "", "do not come in the order of their ids: -1 after 0", SSE_E_ARG}};
+    sse_db         *db = new_db(1);
+    sse_app_options options;
+    size_t          i;
+    memset(&options, 0, sizeof options);
+    options.on_log = on_log;
+    options.check_utf8 = true;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_app     *app = sse_app_new(&options);
+        sse__outbox *o;
+        char         sql[200];
+        snprintf(sql, sizeof sql, "SELECT %s FROM outbox WHERE id > ?", rows[i].select);
+        is_int(sse_topic_from_table(app, "t", db, sql), 0, rows[i].select);
+        o = app->streams->outboxes;
+        logged[0] = seen[0] = '\0';
+        is_int(sse__outbox_read(o, 0, see, NULL), rows[i].error, "... is read");
+        is_str(seen, rows[i].seen, "... as this event");
+        ok(strstr(logged, rows[i].words) != NULL, "... and the log: %s", logged);
+        sse_app_free(app);
+    }
+    sse_db_close(db);
+}
+
 static bool without_memory(long n) { /* false: fewer allocations than n */
     sse_db      *db = new_db(3);
     sse_app     *app = sse_app_new(NULL);
@@ -201,6 +250,7 @@ int main(void) {
     test_reading();
     test_failing();
     test_numbers();
+    test_rows();
     for (n = 1; n < 500 && without_memory(n); n++) {
     }
     ok(n > 10 && n < 500, "each of %ld allocations may fail", n - 1);

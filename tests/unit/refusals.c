@@ -111,6 +111,12 @@ static void test_routes(void) {
     app = fresh();
     refused(app, sse_mount(app, "", handler, NULL), SSE_E_ARG, "mount : for the root write /");
     app = fresh();
+    refused(app, sse_mount(app, "a", handler, NULL), SSE_E_ARG, "mount * a: a path begins with /");
+    app = fresh();
+    refused(app, sse_mount(app, NULL, handler, NULL), SSE_E_ARG, "mount : prefix is NULL");
+    app = fresh();
+    refused(app, sse_datastar(app, NULL, NULL), SSE_E_ARG, "route GET : path is NULL");
+    app = fresh();
     refused(app, sse_mount(app, "/a/{b}", handler, NULL), SSE_E_ARG,
         "mount * /a/{b}: what is below a prefix is sse_param(req, \"path\"): it has no params of "
         "its own");
@@ -326,8 +332,11 @@ static void test_files_and_hooks(void) {
                               {"b", "b", 1},
                               {NULL, NULL, 0},
                           };
+    char               far[202] = "/", text[400];
+    const char *const  prefixes[] = {NULL, "", "/", "xy", "/x/", "/{x}", far};
     sse_static_options o;
     sse_app           *app = fresh();
+    size_t             i;
     memset(&o, 0, sizeof o);
     refused(app, sse_before(app, "a", handler, NULL), SSE_E_ARG,
         "before hook a: a prefix begins with /; NULL: all");
@@ -353,12 +362,27 @@ static void test_files_and_hooks(void) {
     refused(app, sse_static(app, "/a", "/dev/null", NULL), SSE_E_IO,
         "static files at /a: directory /dev/null: Not a directory");
     app = fresh();
+    refused(app, sse_static(app, NULL, NULL, NULL), SSE_E_ARG,
+        "static files at : neither a directory nor .files");
+    app = fresh();
+    refused(app, sse_static(app, NULL, "tests", NULL), SSE_E_ARG, "mount : prefix is NULL");
+    app = fresh();
     o.cache_control = "a\nb";
     refused(app, sse_static(app, "/a", "tests", &o), SSE_E_FIELD,
         "static files at /a: .cache_control cannot be a header");
+    memset(far + 1, 'x', sizeof far - 2);
+    for (i = 0; i < SSE__COUNT(prefixes); i++) {
+        snprintf(text, sizeof text,
+            "monitor %s: a prefix is like /_sse: no / at its end, no "
+            "param, at most 200 bytes",
+            prefixes[i] ? prefixes[i] : "");
+        app = fresh();
+        refused(app, sse_monitor(app, prefixes[i], NULL, NULL), SSE_E_ARG, text);
+    }
     app = fresh();
-    refused(app, sse_monitor(app, "/", NULL, NULL), SSE_E_ARG,
-        "monitor /: a prefix is like /_sse: no / at its end, no param, at most 200 bytes");
+    far[200] = '\0';
+    is_int(sse_monitor(app, far, NULL, NULL), 0, "a prefix of 200 bytes");
+    sse_app_free(app);
 }
 
 static void render(sse_view *view, sse_buf *html, void *user) {
@@ -467,6 +491,15 @@ static void test_topics(void) {
         refused(app, sse_topic_from_table(app, "t", db, "SELECT 1"), SSE_E_ARG,
             "topic t from a table: the SELECT needs one ? for the id to go on after, and gives id, "
             "data and, if wanted, the event's name");
+        app = fresh();
+        refused(app, sse_topic_from_table(app, NULL, db, "SELECT 1"), SSE_E_ARG,
+            "sse_topic_from_table: a topic without a name");
+        app = fresh();
+        refused(app, sse_topic_from_table(app, "", db, "SELECT 1"), SSE_E_ARG,
+            "sse_topic_from_table: a topic without a name");
+        app = fresh();
+        refused(app, sse_topic_from_table(app, "t", db, NULL), SSE_E_ARG,
+            "sse_topic_from_table: sql is NULL");
         app = fresh();
         refused(app, sse_topic_from_table(app, "t", NULL, "SELECT id, body FROM t WHERE id > ?"),
             SSE_E_ARG, "topic t from a table: db is NULL");

@@ -141,6 +141,8 @@ static int setup(sse_app *app) {
     SETS(sse_live_each(app, "/each", each, NULL), "/each");
     SETS(sse_topic(app, "kept", &topic), "kept");
     SETS(sse_topic(app, "p.*", &topic), "p.*");
+    topic.gap_event = "missed";
+    SETS(sse_topic(app, "gaps", &topic), "gaps");
     SETS(sse_topic_listen(app, "kept", heard, NULL), "kept");
     SETS(sse_monitor(app, "/_sse", NULL, NULL), "/_sse");
     MAY(sse_call(app, on_app, NULL));

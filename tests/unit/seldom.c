@@ -84,6 +84,28 @@ static void signals(sse_req *req, void *user) {
     sse_printf(sse_out(req), "%s", a ? a : "none");
 }
 
+static void failed_by(sse_req *req, void *user) { /* what is set behind that is too late */
+    (void)user;
+    IS(sse_fail(req, 499, "why"), 0);
+    IS(sse_set_status(req, 201), SSE_E_STATE);
+    IS(sse_set_type(req, "text/html"), SSE_E_STATE);
+    IS(sse_redirect(req, "/"), SSE_E_STATE);
+}
+
+static int peers;
+
+static void peer(sse_req *req, void *user) { /* once without memory */
+    const bool none = !peers++;
+    (void)user;
+    fail_at = none;
+    while (none && sse__arena_get(&req->arena, 1)) {
+    }
+    fail_at = none;
+    is_str(sse_peer(req), none ? "" : "127.0.0.1", "who asks");
+    fail_at = 0;
+    sse_puts(sse_out(req), sse_peer(req));
+}
+
 static void cookie(sse_req *req, void *user) {
     sse_cookie_options o;
     (void)user;
@@ -290,8 +312,10 @@ static void wrong_streams(void) {
 
 static void uses(void) {
     sse_test_reply raw;
+    sse_event      event;
     sse_app       *app = app_new();
     sse_stream     s;
+    memset(&event, 0, sizeof event);
     memset(&raw, 0, sizeof raw);
     sse_get(app, "/s", stream, NULL);
     is_int(sse_test_request(app, "GET /s?wrong=9", NULL, NULL, &r), 0, "a stream");
@@ -318,6 +342,11 @@ static void uses(void) {
     IS(sse_stream_write(opened, "a,b\n", 4), 0);
     sse_test_run(app, 0);
     is_str(raw.body, "a,b\n", "what was written");
+    event.data = "x";
+    IS(sse_stream_reconnect(opened, &event), SSE_E_STATE);
+    sse_test_run(app, 0);
+    ok(!raw.open && !raw.complete, "it is over, without an event: its client comes back");
+    is_str(raw.body, "a,b\n", "... which none can be");
     sse_test_close(&raw);
     sse_test_close(&r);
     IS(sse_stream_set_meta(s, "a", "1"), SSE_E_CLOSED);
@@ -410,6 +439,9 @@ static void setting_up(void) {
     ok(!sse_after(app, -1, on_app, NULL).app && !sse_after(app, 1, NULL, NULL).app, "... either");
     IS(sse_log_topic(app, NULL), SSE_E_ARG);
     IS(sse_log_topic(app, ""), SSE_E_ARG);
+    fail_at = 1;
+    IS(sse_log_topic(app, "log"), SSE_E_NOMEM);
+    fail_at = 0;
     IS(sse_monitor(app, NULL, NULL, NULL), SSE_E_ARG);
     IS(sse_monitor(app, "x", NULL, NULL), SSE_E_ARG);
     IS(sse_monitor(app, "/x/", NULL, NULL), SSE_E_ARG);
@@ -431,6 +463,8 @@ static sse_app *app_new(void) {
     later.body_later = true;
     sse_route(app, "/asks/{id}", asks, NULL, &binary);
     sse_get(app, "/above", above, NULL);
+    sse_get(app, "/failed", failed_by, NULL);
+    sse_get(app, "/peer", peer, NULL);
     sse_get(app, "/signals", signals, NULL);
     sse_get(app, "/signals-unkeyed", signals, (void *)app);
     sse_post(app, "/signals", signals, NULL);
@@ -449,6 +483,10 @@ static void requests(void) {
     sse_app *app = app_new();
     ask(app, "GET /asks/7?b=%00b&c=%zz", "X: 1\nX: 2\n", NULL, 500, NULL);
     ask(app, "GET /above", NULL, NULL, 500, NULL);
+    ask(app, "GET /failed", NULL, NULL, 499, "why\n");
+    is_str(sse_test_header(&r, "Content-Type"), "text/plain; charset=utf-8", "... and its type");
+    ask(app, "GET /peer", NULL, NULL, 500, NULL);
+    ask(app, "GET /peer", NULL, NULL, 200, "127.0.0.1");
     ask(app, "GET /signals?datastar=%7B%22a%22:1%7D", NULL, NULL, 200, "1");
     ask(app, "GET /signals-unkeyed?datastar=%7B%22a%22:1%7D", NULL, NULL, 200, "1");
     ask(app, "GET /signals?datastar=%7B%22datastar%22:%7B%22a%22:2%7D%7D", NULL, NULL, 200, "2");

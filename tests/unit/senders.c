@@ -26,6 +26,41 @@ const char *__tsan_default_options(void) { return "die_after_fork=0"; }
 #endif
 
 #if !defined(SSE_NO_THREADS)
+static char logged[300];
+
+static void on_log(int level, const char *line, void *user) {
+    (void)user;
+    if (level <= SSE_LOG_WARNING) snprintf(logged, sizeof logged, "%s", line);
+}
+
+/* No thread for the loop, or no address: no server, and the app can be served again. */
+static void in_background(void) {
+    sse_app_options   options;
+    sse_serve_options serve;
+    sse_server       *server;
+    sse_app          *app, *other;
+    memset(&options, 0, sizeof options);
+    memset(&serve, 0, sizeof serve);
+    options.on_log = on_log;
+    app = dial_app(&options);
+    other = sse_app_new(&options);
+    serve.port = sse_port(app);
+    ok(!sse_serve_background(other, &serve), "a port in use: no server");
+    ok(strstr(logged, "choose another .port") != NULL, "... as the log tells");
+    threads_left = 0;
+    ok(!sse_serve_background(app, NULL), "the system starts no thread: no server");
+    threads_left = 1000;
+    is_str(logged, "sse_serve_background: no thread could be started", "... as the log tells");
+    is_int(sse_poll(app, 0), 1, "the app is this thread's");
+    ok(!sse_serve_background(app, NULL), "... whose loop runs here now");
+    sse_app_free(app);
+    serve.port = SSE_ANY_PORT;
+    server = sse_serve_background(other, &serve);
+    ok(server != NULL, "another port, a thread");
+    is_int(sse_stop_background(server, 30000), 0, "... which ends");
+    sse_app_free(other);
+}
+
 static sse_app *senders_app(int n) {
     sse_app          *app = dial_app(NULL);
     sse_serve_options serve;
@@ -266,6 +301,7 @@ int main(void) {
     threads_come_and_go();
     few_threads();
     forked();
+    in_background();
 #endif
     options_are_checked();
     return tap_done();

@@ -518,6 +518,7 @@ static void write_elsewhere(sse_app *app, void *user) {
     is_elsewhere(sse_set_cookie(req, "a", "b", NULL));
     is_elsewhere(sse_set_cookie_signed(req, "a", "b", NULL));
     is_elsewhere(sse_set_attr(req, "a", "b"));
+    is_elsewhere(sse_set_attr_ptr(req, "a", req));
     is_elsewhere(sse_redirect(req, "/"));
     is_elsewhere(sse_fail(req, 400, "no"));
     is_elsewhere(sse_send_file(req, "sse.h", NULL));
@@ -575,7 +576,7 @@ static void other_threads(void) {
     turns(app, 500);
     sse_app_free(app);
     is_int(elsewhere, elsewhere_of, "... and so do those that set up");
-    ok(elsewhere_of == 25, "... all of them (%d)", elsewhere_of);
+    ok(elsewhere_of == 26, "... all of them (%d)", elsewhere_of);
 }
 
 /* ---- strangers and the log ---- */
@@ -774,6 +775,7 @@ static int alive(const char *usec, const char *pid, int ms, int want, int held) 
 }
 
 static void watchdog(void) {
+    sse_app       *app;
     char           pid[32];
     const uint64_t began = sse__clock_ms();
     const int      n = alive("100000", NULL, 400, 4, 0);
@@ -783,8 +785,16 @@ static void watchdog(void) {
     snprintf(pid, sizeof pid, "%d", (int)getpid());
     ok(alive("100000", pid, 200, 2, 0) >= 2, "it is this process that it watches");
     is_int(alive("100000", "1", 200, 0, 0), 0, "... or another, which tells it");
+    ok(alive("1000", NULL, 100, 2, 0) >= 2, "no time is too short");
+    is_int(alive("8589934594000", NULL, 100, 0, 0), 1, "... or too long: 2 to the 32 + 1 ms");
     is_int(alive("0", NULL, 100, 0, 0), 0, "no watchdog");
     is_int(alive("x", NULL, 100, 0, 0), 0, "... nor is this one");
+    setenv("WATCHDOG_USEC", "1000", 1); /* of a manager that is not there to be told */
+    app = app_new();
+    turns(app, 2);
+    ok(!app->server->watchdog_ms && !app->server->watchdog.fn, "nobody to tell: no timer for it");
+    unsetenv("WATCHDOG_USEC");
+    sse_app_free(app);
 }
 
 static void notify(void) {
@@ -869,6 +879,47 @@ static volatile int earlier; /* signals that the program's own handler got */
 static void own_handler(int number) {
     (void)number;
     earlier++;
+}
+
+static struct sigaction within[2]; /* around a call of sse_serve */
+static int              served_within;
+
+static void serves_within(sse_app *app, void *user) {
+    sigaction(SIGTERM, NULL, &within[0]);
+    served_within = sse_serve(app, (const sse_serve_options *)user);
+    sigaction(SIGTERM, NULL, &within[1]);
+    sse_stop(app);
+}
+
+/* What runs by sse_serve, without options, or by sse_poll is not served a second time: signals stay
+   whose they are. */
+static void serving_within(void) {
+    struct sigaction  mine, now;
+    sse_serve_options none;
+    int               how; /* by sse_serve, by sse_poll, by sse_serve that takes no signals */
+    memset(&none, 0, sizeof none);
+    none.no_signal_handlers = true;
+    memset(&mine, 0, sizeof mine);
+    mine.sa_handler = own_handler;
+    sigaction(SIGTERM, &mine, NULL);
+    for (how = 0; how < 3; how++) {
+        sse_app *app = app_new();
+        sse_listen(app, any_port(60000));
+        sse_after(app, 0, serves_within, NULL);
+        served_within = 1;
+        if (how != 1)
+            is_int(sse_serve(app, how ? &none : NULL), 0, "an app that listens is served");
+        while (how == 1 && sse_poll(app, 10) > 0) {
+        }
+        is_int(served_within, SSE_E_STATE, "a callback that serves it, too");
+        ok((within[0].sa_handler == own_handler) == (how > 0),
+            "sse_serve takes signals, if it may");
+        ok(within[1].sa_handler == within[0].sa_handler, "... of which a second one takes none");
+        sigaction(SIGTERM, NULL, &now);
+        ok(now.sa_handler == own_handler, "in the end they are the program's");
+        sse_app_free(app);
+    }
+    signal(SIGTERM, SIG_DFL);
 }
 
 static void signals(void) {
@@ -988,6 +1039,7 @@ int main(void) {
     watchdog();
     activation();
     signals();
+    serving_within();
     unix_modes();
     return tap_done();
 }

@@ -180,6 +180,22 @@ static void waits(void) { /* for one that is about to end */
 
 static void in_memory(void) {
     sse_db  *db = sse_db_open(":memory:", NULL);
+    sse_app *app = new_app();
+    is_int(keep(app, db, 0), 0, "a history in memory");
+    say(app, "one");
+    sse_app_free(app);
+    sse_db_exec(db, "UPDATE sse_events SET seq = seq + 500000");
+    told = 0;
+    words = "a database: sse_sequence is behind sse_events";
+    app = new_app();
+    is_int(keep(app, db, 0), 0, "... of which a part was restored");
+    is_int(told, 1, "... is told of as well");
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+static void nobodys(void) {
+    sse_db  *db = sse_db_open(":memory:", NULL);
     sse_app *first = new_app(), *second = new_app();
     is_int(keep(first, db, 0), 0, "what is in memory");
     is_int(keep(second, db, 0), 0, "is nobody's");
@@ -419,6 +435,7 @@ int main(void) {
     same_server();
     killed();
     waits();
+    nobodys();
     in_memory();
     anew();
     partly_restored("DELETE FROM sse_sequence");

@@ -71,6 +71,24 @@ static void length(sse_req *req, void *user) {
     sse_printf(sse_out(req), "%zu", sse_body(req).len);
 }
 
+static void framings(void) { /* what the test says of its body counts */
+    static const struct {
+        const char *headers, *body, *length;
+    } rows[] = {{NULL, "abc", "3"}, {NULL, "", "0"}, {"Content-Length: 3\n", "abc", "3"},
+        {"transfer-encoding: chunked\n", "5\r\nhello\r\n2\r\n!!\r\n0\r\n\r\n", "7"}};
+    size_t i;
+    app = new_app(NULL);
+    sse_post(app, "/length", length, NULL);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        is_int(sse_test_request(app, "POST /length", rows[i].headers, rows[i].body, &r), 0,
+            rows[i].headers ? rows[i].headers : "a body");
+        is_int(r.status, 200, "... is taken");
+        is_str(r.body, rows[i].length, "... as it is framed");
+    }
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
 static void requests(void) {
     char  *long_body = (char *)malloc(900001);
     size_t i;
@@ -315,6 +333,53 @@ static void timeouts(void) {
     sse_app_free(app);
 }
 
+static void stops(sse_app *a, void *user) {
+    (void)user;
+    tell("stops ");
+    sse_stop(a);
+}
+
+static void again(sse_app *a, void *user) { sse_after(a, 0, again, user); }
+
+static void stopping(void) { /* the app that stops has no time any more */
+    app = new_app(NULL);
+    sse_after(app, 10, stops, NULL);
+    sse_after(app, 500, once, (void *)"late");
+    is_int(sse_test_run(app, 1000), 0, "an app that stops meanwhile");
+    is_str(told, "stops ", "... has no timers behind that");
+    is_int(sse_poll(app, 0), 0, "... and is over");
+    sse_app_free(app);
+    app = new_app(NULL);
+    sse_after(app, 10, again, NULL);
+    sse_after(app, 500, once, (void *)"late");
+    is_int(sse_test_run(app, 1000), SSE_E_STATE, "one that finds no rest meanwhile");
+    ok(!strstr(told, "late"), "... neither");
+    sse_app_free(app);
+}
+
+static int closed_within;
+
+static void closes(sse_req *req, void *user) {
+    (void)req;
+    closed_within = sse_test_close((sse_test_reply *)user);
+}
+
+static void closing(void) { /* a handler may close what a test asked for */
+    int left = 3;
+    app = new_app(NULL);
+    sse_get(app, "/stream", stream, &left);
+    sse_get(app, "/closes", closes, &feed);
+    sse_test_request(app, "GET /stream", NULL, NULL, &feed);
+    ok(feed.open, "a stream");
+    is_int(ask("GET /closes"), 0, "a handler that closes it");
+    is_int(closed_within, SSE_E_STATE, "... is within a turn");
+    ok(!feed.conn && !feed.open, "... it is closed");
+    sse_test_run(app, 0);
+    ok(strstr(told, "closed 0 ") != NULL, "... as the app notices later: %s", told);
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
 static int zero(sse_stream s, void *user) {
     (void)s, (void)user;
     return 0;
@@ -519,11 +584,14 @@ static void threads(void) { /* TE1 */
 
 int main(void) {
     requests();
+    framings();
     refusals();
     streams();
     sessions();
     limits();
     timeouts();
+    stopping();
+    closing();
     no_rest();
     slow_handler();
     slow_threads();

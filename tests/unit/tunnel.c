@@ -63,6 +63,8 @@ static void words(void) {
         {"echo https://h.example >&2", "https://h.example"},
         {"echo '{\"url\":\"\"}'; echo https://i.example", "https://i.example"},
         {"echo '{\"url\":\"i.example\"}'; echo https://j.example/", "https://j.example"},
+        {"echo '{\"url\":\"null\"}'; echo '{\"url\":null}'; echo https://k.example/",
+            "https://k.example"},
         {"echo https://p{port}.example", NULL},
         {"echo https://{port}.a{port}.example", NULL},
     };
@@ -153,6 +155,31 @@ static void without_memory(void) {
     is_int(living, 0, "no memory is");
 }
 
+/* An address that is known is a host of the app: without memory for both there is none yet. */
+static void address_without_memory(void) {
+    const int before = descriptors();
+    long      n, refused = 0;
+    for (n = 1; n < 20; n++) {
+        sse_app    *app = begin(true);
+        sse_tunnel *t = sse_tunnel_start(app, "sleep 100");
+        const char *url;
+        fail_at = n;
+        sse__tunnel_line(app, "https://a.example", t);
+        url = sse_tunnel_url(t, 0);
+        if (fail_at) n = 20; /* it has all that it needs */
+        else refused += !url;
+        fail_at = 0;
+        if (!url) sse__tunnel_line(app, "https://a.example", t);
+        is_str(sse_tunnel_url(t, 0), "https://a.example", "the address, or the next time");
+        is_str(app->tunnel_host, "a.example", "... is a host of the app");
+        ok(strstr(logged, "tunnel at https://a.example\n") != NULL, "... as the log tells");
+        dial_free(app);
+    }
+    ok(refused >= 2, "%ld allocations fail: no address", refused);
+    is_int(descriptors(), before, "no descriptor is left");
+    is_int(living, 0, "no memory is");
+}
+
 static void refused(void) {
     static const struct {
         const char *call;
@@ -205,6 +232,7 @@ int main(void) {
     words();
     ends();
     without_memory();
+    address_without_memory();
     refused();
     not_there();
     return tap_done();

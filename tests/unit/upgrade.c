@@ -138,7 +138,9 @@ static bool answers(sse_app *app) { /* over the network */
 static void refused(void) {
     sse_upgrade_options o;
     const char         *why;
+    char               *none[] = {NULL};
     sse_app            *app = app_new(), *other;
+    int                 i;
     memset(&o, 0, sizeof o);
     is_int(sse_upgrade(NULL), SSE_E_ARG, "no app");
     is_int(sse_upgrade_on_signal(NULL, NULL), SSE_E_ARG, "no app to set up");
@@ -157,6 +159,9 @@ static void refused(void) {
     is_int(sse_upgrade_on_signal(app, &o), SSE_E_ARG, "the signal that stops it");
     o.signal = SIGKILL;
     is_int(sse_upgrade_on_signal(app, &o), SSE_E_ARG, "a signal that nobody can catch");
+    sse_app_error(app, &why);
+    is_str(why, "sse_upgrade_on_signal: .signal: not one that can begin an upgrade",
+        "... which is said");
     is_int(listens(app), SSE_E_ARG, "... which sse_listen answers, too");
     sse_app_free(app);
     app = app_new();
@@ -164,6 +169,16 @@ static void refused(void) {
     o.start_ms = -1;
     is_int(sse_upgrade_on_signal(app, &o), SSE_E_ARG, "a negative time");
     sse_app_free(app);
+    for (i = 0; i < 2; i++) {
+        memset(&o, 0, sizeof o);
+        o.signal = i ? SSE_OFF : 0;
+        o.argv = none;
+        app = app_new();
+        is_int(sse_upgrade_on_signal(app, &o), SSE_E_ARG, "nothing to start");
+        sse_app_error(app, &why);
+        is_str(why, "sse_upgrade_on_signal: .argv is needed here: main's", "... which is said");
+        sse_app_free(app);
+    }
     app = app_new();
     is_int(sse_upgrade_on_signal(app, NULL), 0, "all defaults");
     other = app_new();
@@ -343,6 +358,23 @@ static void sets_up_not(void) {
     is_int(living, 0, "no memory is");
 }
 
+/* A program that is named from a directory which is gone: its name stays as it is. */
+static void nowhere(void) {
+    char                dir[] = "/tmp/sse-upgrade-XXXXXX";
+    char               *argv[] = {(char *)"./program", NULL};
+    const int           back = open(".", O_RDONLY | O_CLOEXEC);
+    sse_upgrade_options o;
+    sse_app            *app = app_new();
+    memset(&o, 0, sizeof o);
+    o.argv = argv;
+    ok(mkdtemp(dir) && chdir(dir) == 0 && rmdir(dir) == 0, "a directory that is gone");
+    is_int(sse_upgrade_on_signal(app, &o), 0, "... is no reason not to set it up");
+    is_str(app->upgrade->program, "./program", "... the name stays as it is");
+    ok(fchdir(back) == 0, "(back)");
+    close(back);
+    sse_app_free(app);
+}
+
 /* R comes, but recv is interrupted first. */
 static void told_late(void) {
     static const int errors[] = {EINTR, EAGAIN};
@@ -489,6 +521,139 @@ static void handed(void) {
 }
 
 /* ---- what it does with that ---- */
+
+/* These descriptors become 3 and those behind it, then comes a link, as an upgrade leaves them;
+   so says the process before. Returns its end of the link. */
+static int hand_over(const char *letters, const int *fds) {
+    const int n = (int)strlen(letters) + 1;
+    char      text[64];
+    int       moved[16], link[2], i;
+    ok(socketpair(AF_UNIX, SOCK_STREAM, 0, link) == 0, "%s", letters);
+    for (i = 0; i < n; i++) moved[i] = fcntl(i + 1 < n ? fds[i] : link[1], F_DUPFD, 40);
+    link[0] = fcntl(link[0], F_DUPFD, 40);
+    for (i = 3; i < 40; i++) close(i);
+    for (i = 0; i < n; i++) dup2(moved[i], 3 + i);
+    for (i = 0; i < n; i++) close(moved[i]);
+    snprintf(text, sizeof text, "%ld %s", (long)getppid(), letters);
+    setenv("SSE_LISTENERS", text, 1);
+    return link[0];
+}
+
+static int tcp_socket(bool listening) {
+    struct sockaddr_in at;
+    const int          fd = socket(AF_INET, SOCK_STREAM, 0);
+    memset(&at, 0, sizeof at);
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (bind(fd, (struct sockaddr *)&at, sizeof at) || (listening && listen(fd, 9))) perror("bind");
+    return fd;
+}
+
+/* The sockets of a service manager are taken all at once; what is none is refused. */
+static void passed_on(void) {
+    int                  fds[3], port[3], i, link;
+    sse_serve_options    o;
+    sse_app             *app;
+    const sse__listener *l;
+    memset(&o, 0, sizeof o);
+    o.port = SSE_ANY_PORT;
+    for (i = 0; i < 3; i++) port[i] = sse__bound_port(fds[i] = tcp_socket(true));
+    link = hand_over("sls", fds);
+    app = app_new();
+    is_int(sse_upgrade_on_signal(app, NULL), 0, "a process that takes over from a service");
+    is_int(sse_listen(app, &o), 0, "it listens");
+    l = SSE__CONTAINER(app->net->listeners.next, sse__listener, link);
+    is_int(sse__bound_port(l->source.fd), port[0], "... at the first socket of the manager");
+    l = sse__listener_last(app);
+    is_int(sse__bound_port(l->source.fd), port[2], "... and at the second");
+    ok(l->passed, "... which stay the manager's");
+    is_str(app->upgrade->handed, "SlS", "the program's own is left");
+    is_int(sse_listen(app, &o), 0, "... for the next call");
+    is_int(sse__bound_port(sse__listener_last(app)->source.fd), port[1], "... which takes it");
+    sse_app_free(app);
+    close(link);
+
+    fds[0] = tcp_socket(true);
+    fds[1] = tcp_socket(false);
+    fds[2] = tcp_socket(true);
+    link = hand_over("sss", fds);
+    app = app_new();
+    sse_upgrade_on_signal(app, NULL);
+    is_int(sse_listen(app, &o), SSE_E_IO, "a socket that does not listen");
+    ok(strstr(logged, "descriptor 4 of SSE_LISTENERS is no listening stream socket") != NULL,
+        "... as the log tells");
+    is_str(app->upgrade->handed, "Sss", "... nothing behind it is taken");
+    sse_app_free(app);
+    close(link);
+}
+
+/* What should be a unix socket and has no address: it is closed, and all goes on. */
+static void no_socket(void) {
+    int               fds[2], link, i;
+    char              byte;
+    sse_app          *app;
+    sse_serve_options o;
+    memset(&o, 0, sizeof o);
+    o.port = SSE_ANY_PORT;
+    ok(pipe(fds) == 0, "a pipe");
+    link = hand_over("uu", fds);
+    app = app_new();
+    is_int(sse_upgrade_on_signal(app, NULL), 0, "it is handed over as two unix sockets");
+    is_int(sse_listen(app, &o), 0, "another one is made");
+    for (i = 0; i < 2; i++) ok(sse__listener_last(app)->source.fd != 3 + i, "... none of them");
+    sse_poll(app, 0);
+    ok(recv(link, &byte, 1, MSG_DONTWAIT) == 1 && byte == 'R', "it serves");
+    ok(answers(app), "... indeed");
+    sse_app_free(app);
+    close(link);
+}
+
+/* The process before has died, and another one is the parent: what it handed over is for this. */
+static void orphan(void) {
+    int      fd = tcp_socket(true), link = hand_over("l", &fd);
+    char     text[40];
+    sse_app *app;
+    snprintf(text, sizeof text, "%ld l", (long)getpid());
+    setenv("SSE_LISTENERS", text, 1);
+    close(link);
+    app = app_new();
+    is_int(sse_upgrade_on_signal(app, NULL), 0, "a process whose parent has died");
+    is_str(app->upgrade->handed, "l", "... takes over");
+    is_int(listens(app), 0, "... listens");
+    is_int(sse__listener_last(app)->source.fd, 3, "... at what it was handed");
+    ok(answers(app), "... and serves");
+    sse_app_free(app);
+}
+
+/* The system refuses, or memory: nothing is taken over in silence. */
+static void inherits_not(void) {
+    int      fd, link, error = -1;
+    long     n, refused = 0;
+    sse_app *app;
+    fd = tcp_socket(true);
+    link = hand_over("l", &fd);
+    app = app_new();
+    refuse("fcntl(fd, F_GETFL", 1, EIO);
+    is_int(sse_upgrade_on_signal(app, NULL), 0, "the link cannot be used");
+    ok(!refuse_at && !app->upgrade->handed && app->upgrade->from < 0, "... nothing is taken over");
+    sse_app_free(app);
+    for (n = 1; error && n < 50; n++) {
+        fd = tcp_socket(true);
+        close(link);
+        link = hand_over("l", &fd);
+        app = app_new();
+        fail_at = n;
+        error = sse_upgrade_on_signal(app, NULL);
+        fail_at = 0;
+        if (error) refused += error == SSE_E_NOMEM && !app->upgrade;
+        else is_str(app->upgrade->handed, "l", "with memory it is handed over");
+        sse_app_free(app);
+    }
+    is_int(refused, n - 2, "allocations that fail are told");
+    ok(refused > 4, "%ld of them", refused);
+    close(link);
+    unsetenv("SSE_LISTENERS");
+}
 
 static void inherits(void) {
     char              text[64], path[64], was[2][64];
@@ -677,6 +842,11 @@ int main(void) {
     spread();
     not_handed();
     fits();
+    nowhere();
+    passed_on();
+    no_socket();
+    orphan();
+    inherits_not();
     inherits();
     return tap_done();
 }

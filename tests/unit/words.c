@@ -227,6 +227,8 @@ static void test_slow(void) {
 
 /* ---- refusals ---- */
 
+static void finishes(sse_app *app, void *user) { (void)app, sse_finish((sse_req *)user); }
+
 static int refused_with(sse_req *req, const char *what) { /* a call of a handler that is refused */
     sse_cookie_options o;
     memset(&o, 0, sizeof o);
@@ -247,6 +249,11 @@ static int refused_with(sse_req *req, const char *what) { /* a call of a handler
     if (!strcmp(what, "back")) return sse_come_back(req, -1);
     if (!strcmp(what, "fail")) return sse_fail(req, 200, "x");
     if (!strcmp(what, "finish")) return sse_finish(req);
+    if (!strcmp(what, "twice")) {
+        if (sse_defer(req)) return 0;
+        sse_after(sse_req_app(req), 0, finishes, req);
+        return sse_defer(req);
+    }
     return 0;
 }
 
@@ -271,7 +278,8 @@ static void test_refused(void) {
             {"script", "sse_redirect: \"javascript:x\" is no relative reference"},
             {"attr", "sse_set_attr: name is NULL"}, {"back", "sse_come_back: ms is negative"},
             {"fail", "sse_fail: 200 is not within 400..599 (/refuses)"},
-            {"finish", "sse_finish: without sse_defer"}};
+            {"finish", "sse_finish: without sse_defer"},
+            {"twice", "sse_defer: a second time (/refuses)"}};
     char     path[64];
     size_t   i;
     sse_app *app;
@@ -428,6 +436,51 @@ static void test_steps(void) {
     dial_free(app);
 }
 
+/* A hook opened it: no route did. */
+static void test_no_route(void) {
+    sse_app *app = fresh(SSE_OFF);
+    sse_before(app, "/nothing", steps_by, (void *)"io");
+    dial(app, "/nothing", NULL);
+    turns(app, 5);
+    is_said("step: it ended the stream (of no route) by -7: SSE_E_IO: ");
+    dial_free(app);
+}
+
+/* ---- a client that leaves while its body is read ---- */
+
+static int  left_by, paused;
+static bool opened_late;
+
+static int hears_end(sse_req *req, sse_str chunk, int status, void *user) {
+    (void)chunk, (void)user;
+    if (status > 0) return 0;
+    left_by = status;
+    paused = sse_body_pause(req, true);
+    opened_late = sse_stream_open(req, NULL).app != NULL;
+    return 0;
+}
+
+static void reads_on(sse_req *req, void *user) { sse_body_read(req, hears_end, user); }
+
+static void test_leaving(void) {
+    static const char half[] = "POST /body HTTP/1.1\r\nHost: localhost\r\n"
+                               "Content-Length: 10\r\n\r\nhalf";
+    sse_route_options later;
+    sse_app          *app = fresh(SSE_OFF);
+    int               i;
+    memset(&later, 0, sizeof later);
+    later.method = "POST";
+    later.body_later = true;
+    sse_route(app, "/body", reads_on, NULL, &later);
+    left_by = 0;
+    hang_up(send_from_new(app, half, sizeof half - 1));
+    for (i = 0; i < 3000 && !left_by; i++) turns(app, 1);
+    ok(left_by < 0, "a client leaves with half of its body: %d", left_by);
+    is_int(paused, SSE_E_CLOSED, "... there is nothing to pause");
+    ok(!opened_late, "... and no stream to open");
+    dial_free(app);
+}
+
 /* ---- names that match nothing ---- */
 
 static void no_render(sse_view *view, sse_buf *html, void *user) {
@@ -465,6 +518,15 @@ static void test_names(void) {
     app = fresh(SSE_OFF);
     is_int(sse_before(app, "/room/{id}", answers, NULL), SSE_E_ARG, "a prefix with a param");
     is_said("before hook /room/{id}: a prefix is taken as it is: it has no params");
+    dial_free(app);
+    app = fresh(SSE_OFF);
+    dial(app, "/s", NULL);
+    is_int(sse_stream_view(newest, NULL), SSE_E_ARG, "a view of no path");
+    is_str(warned, "sse_stream_view: no live view has the path /\n", "... is none");
+    sse_live(app, "/{any}", no_render, NULL);
+    is_int(sse_stream_view(newest, "/%zz"), SSE_E_ARG, "a path that cannot be decoded");
+    is_int(sse_stream_view(newest, ""), SSE_E_ARG, "an empty one");
+    is_int(sse_stream_view(newest, "/%20"), 0, "another");
     dial_free(app);
     app = fresh(SSE_OFF);
     is_int(sse_touch(app, "/room/9"), SSE_E_ABSENT, "a touch where there is no live view");
@@ -563,6 +625,7 @@ static void use_astray(sse_app *app, void *user) { /* work on a thread of the po
     (void)app;
     astray_exec = sse_db_exec(db, "INSERT INTO t VALUES(1)");
     astray_error = sse_db_error(db, &why);
+    if (sse_db_error(db, NULL) != astray_error) astray_error = 0;
     snprintf(astray_words, sizeof astray_words, "%s", why);
     astray_write = sse_db_write(db, no_write, NULL);
     astray_one = sse_db_next(sse_db_query(db, "SELECT 1")) ? 0 : sse_db_one(db, &n, "SELECT 1");
@@ -638,9 +701,26 @@ static void forgets(sse_req *req, void *user) {
     sse_defer(req);
 }
 
+static int deferred_late;
+
+static void defers(sse_req *req, sse_stream s) { (void)s, deferred_late = sse_defer(req); }
+
+static void test_deferred_stream(void) {
+    sse_app *app = fresh(SSE_OFF);
+    opening = defers;
+    dial(app, "/s", NULL);
+    is_int(deferred_late, SSE_E_STATE, "a stream is not deferred");
+    is_said("sse_defer: not possible once a stream is open (/s)");
+    turns(app, 2);
+    ok(sse_stream_is_open(newest), "... and is open all the same");
+    dial_free(app);
+}
+
 static void test_deferred(void) {
+    static const char   next[] = "GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n";
     sse_app            *app = fresh(SSE_OFF);
     client             *c;
+    int                 i;
     const struct linger reset = {1, 0};
     sse_get(app, "/forgotten", forgets, NULL);
     c = dial(app, "/forgotten", NULL);
@@ -654,6 +734,12 @@ static void test_deferred(void) {
     is_int(sse_finish(forgotten), SSE_OK, "it can still be answered");
     turns(app, 3);
     ok(strstr(c->got, "here") != NULL, "... and is");
+    is_int(sse_set_status(forgotten, 404), SSE_E_STATE, "what comes behind that is too late");
+    is_int(sse_defer(forgotten), SSE_E_STATE, "... all of it");
+    is_int(sse_finish(forgotten), SSE_E_STATE, "... a second time");
+    ok(send(c->fd, next, sizeof next - 1, MSG_NOSIGNAL) > 0, "the next request");
+    for (i = 0; i < 3000 && times(c, "HTTP/1.1 ") < 2; i++) turns(app, 1);
+    ok(strstr(c->got, "HTTP/1.1 404 ") != NULL, "... is answered as ever");
     c = dial(app, "/forgotten", NULL);
     setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     hang_up(c);
@@ -669,7 +755,10 @@ int main(void) {
     test_refused();
     test_events();
     test_steps();
+    test_no_route();
+    test_leaving();
     test_deferred();
+    test_deferred_stream();
     test_names();
 #ifndef SSE_NO_SQLITE
     test_tables();
