@@ -22472,6 +22472,7 @@ static void sse__req_take_body(sse_req *req, sse_str chunk, int status) {
     if (!req->body_fn || req->phase == SSE__REQ_FINISHED) return;
     if (req->phase == SSE__REQ_WAITING) sse__req_set_phase(req, SSE__REQ_HANDLED);
     req->app->call_error = SSE_OK;
+    req->conn->req = NULL; /* it may close the connection, by a stream that it opens */
     upcall = sse__upcall_begin(req->app, SSE__IN_BODY);
     rc     = req->body_fn(req, chunk, status, req->body_user);
     sse__upcall_end(&upcall, "reader of the body of %s", req->path);
@@ -22499,12 +22500,9 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
     sse__req_dispatch(req);
     req->call_error = req->app->call_error;
     if (sse__db_error_count() != failures) sse__req_db_failed(req);
-    if (!req->body_fn || c->state == SSE__BODY) {
-        sse__req_after(req);
-        return;
-    }
-    c->req = req; /* it asked for a body of no bytes */
-    sse__on_body(c, sse__str(NULL, 0), 0);
+    if (req->body_fn && c->state != SSE__BODY)
+        req->take_body(req, sse__str(NULL, 0), 0); /* it asked for a body of no bytes */
+    else sse__req_after(req);
 }
 
 /* A deferred request lives on until sse_finish. */
