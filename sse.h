@@ -22500,9 +22500,9 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
     sse__req_dispatch(req);
     req->call_error = req->app->call_error;
     if (sse__db_error_count() != failures) sse__req_db_failed(req);
-    if (req->body_fn && c->state != SSE__BODY)
-        req->take_body(req, sse__str(NULL, 0), 0); /* it asked for a body of no bytes */
-    else sse__req_after(req);
+    if (!req->body_fn || c->state == SSE__BODY || req->phase == SSE__REQ_FINISHED)
+        sse__req_after(req);
+    else req->take_body(req, sse__str(NULL, 0), 0); /* it asked for a body of no bytes */
 }
 
 /* A deferred request lives on until sse_finish. */
