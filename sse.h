@@ -24098,7 +24098,7 @@ struct sse_server {
     int          armed_ms;   /* what grace is armed with; -1: not yet */
     void       (*signals_back)(sse_app *app); /* set by sse_stop_on_signals */
     bool         inited;     /* on_init has run, on_exit has not: Y2 */
-    bool         turning;    /* within a turn: callbacks run */
+    bool         turning;    /* callbacks run, in which no loop is turned */
     bool         background; /* guarded by loop.mutex: its thread is not joined yet */
     bool         stopping;
     bool         over;       /* stopped for good, unless sse_listen begins anew */
@@ -24257,9 +24257,7 @@ static void sse__server_end(sse_app *app) { /* Y2 */
     sse__stages_run(app, SSE__TURN_CLOSED, SSE__TURN_CLOSED);
     sse__net_reap(app->net);
     SSE_ASSERT(!app->streams->all.count); /* Y2 */
-    server->turning = true; /* on_exit is a callback like others: no loop is turned in it */
     if (app->options.on_exit) app->options.on_exit(app, app->options.user);
-    server->turning = false;
     sse__alarm_cancel(&server->grace);
     sse__alarm_cancel(&server->watchdog);
     server->over = true;
@@ -24498,6 +24496,7 @@ static void sse__turn(sse_app *app, int timeout_ms) {
 
 SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     struct sse_server *server;
+    bool               over;
     if (!app) return SSE_E_ARG;
     if (app->config_error) return app->config_error;
     server = app->server;
@@ -24506,6 +24505,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     if (server->over) return 0;
     if (!server->inited && sse__server_check_databases(app)) return SSE_E_STATE;
     if (!app->loop.owned) sse__server_own(app, true);
+    server->turning = true;
     if (!server->inited) {
         server->inited = true;
         if (app->options.on_init) app->options.on_init(app, app->options.user);
@@ -24514,13 +24514,13 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     }
     if (SSE__FLAG(app->loop.stop) && !server->stopping) sse__server_begin_stop(app);
     if (server->stopping) sse__server_arm(app);
-    server->turning = true; /* with no connection left to wait for, the last turn does not wait */
+    /* with no connection left to wait for, the last turn does not wait */
     sse__turn(app, server->stopping && !app->net->count ? 0 : timeout_ms);
+    over = server->stopping && (!app->net->count || SSE__FLAG(server->stopped));
+    if (over) sse__server_end(app);
     server->turning = false;
-    if (!server->stopping || (app->net->count && !SSE__FLAG(server->stopped))) return 1;
-    sse__server_end(app);
-    sse__server_own(app, false);
-    return 0;
+    if (over) sse__server_own(app, false);
+    return !over;
 }
 
 enum { SSE__UNTOLD_MS = 10 }; /* between looks of a loop that has no descriptor to wait for */
@@ -24673,6 +24673,7 @@ SSE_API void sse_app_free(sse_app *app) {
     if (sse__signal_app == app) sse__signal_app = NULL;
     SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
     sse__server_own(app, true); /* work that still runs is not on this thread */
+    app->server->turning = true;
     if (app->server->inited) sse__server_end(app);
     sse__stages_run(app, SSE__END_UPGRADE, SSE__END_SENDERS); /* now no thread of ours posts */
     sse__app_drain(app);
