@@ -18827,23 +18827,29 @@ static sse__topic *sse__topic_of(const sse__topics *topics, const char *name, bo
     return pattern ? sse__pattern_find(topics, name) : sse__topic_find(topics, sse__text(name));
 }
 
-/* Finds or makes. NULL: no memory, or too many. */
+/* Until it is released it makes room for no other: lines of the log may be published meanwhile. */
+static sse__topic *sse__topic_hold(sse__topic *topic) {
+    sse__list_remove(&topic->idle);
+    return topic;
+}
+
+/* Finds or makes, and holds. NULL: no memory, or too many. */
 static sse__topic *sse__topic_get(sse__topics *topics, const char *name, bool pattern, int *error) {
     const sse_str key   = sse__text(name);
     sse__topic   *topic = sse__topic_of(topics, name, pattern);
     sse__rule    *rule  = topic || pattern ? NULL : sse__rule_for(topics, key);
     *error = SSE_OK;
-    return topic ? topic : sse__topic_new(topics, key, pattern, rule, error);
+    return topic ? sse__topic_hold(topic) : sse__topic_new(topics, key, pattern, rule, error);
 }
 
-/* The topic of a name if it has a history, or will have one; NULL: it has none, or there is no
-   room (error). */
+/* Holds the topic of a name if it has a history, or will have one; NULL: it has none, or there is
+   no room (error). */
 static sse__topic *sse__topic_with_history(sse__topics *topics, const char *name, int *error) {
     sse__topic *topic = sse__topic_find(topics, sse__text(name));
     *error = SSE_OK;
     if (!topic && sse__rule_keeps(sse__rule_for(topics, sse__text(name))))
         topic = sse__topic_get(topics, name, false, error);
-    return topic && topic->history ? topic : NULL;
+    return topic && topic->history ? sse__topic_hold(topic) : NULL;
 }
 
 /* ---- options of topics ------------------------------------------------------------------ */
@@ -19734,6 +19740,7 @@ static bool sse__topic_add_person(sse__topic *topic, const char *who) {
     return topic->presence && sse__presence_join(topic->presence, who);
 }
 
+/* topic is held. */
 static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
     const bool opening = stream->phase == SSE__STREAM_OPENING;
     const bool fits    = sse__topic_compatible(topic, stream);
@@ -19746,7 +19753,6 @@ static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
         sub = NULL;
     }
     if (!sub) return fits ? SSE_E_NOMEM : SSE_E_STATE;
-    sse__list_remove(&topic->idle);
     sub->of.after = sse__topic_greet_after(topic, opening);
     if (opening && sse__topic_ids(topic)) stream->replaying = true;            /* S7 */
     if (!opening && !stream->placed && sse__sub_has_history(sub)) { /* O4 */
@@ -19965,11 +19971,12 @@ static int sse__publish(sse_app *app, sse__publication *p) {
         app->net->counts.events++;
         if (exact) sse__channel_send(&exact->channel, m, out.publication, app->streams);
         if (!rule || !rule->options.source) sse__publish_to_patterns(topics, name, m);
-        if (app->streams->hear) (void)app->streams->hear(app, p->topic, m);
         if (app->observer)
             app->observer->told_event(app, exact,
                                       app->net->counts.delivered == before ? 0 : p->began,
                                       m->block->after);
+        if (app->streams->hear) /* last: it may log, and exact go for a line that is published */
+            (void)app->streams->hear(app, p->topic, m);
     } else {
         app->net->counts.no_memory++;
         sse_buf_free(&p->text);
@@ -20122,7 +20129,6 @@ SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit,
     if (!t) return error == SSE_E_NOMEM ? error : SSE_E_ABSENT;
     named    = t->named;
     t->named = true; /* what fn does must not take it away: O2 */
-    sse__list_remove(&t->idle);
     if (limit && (uint32_t)limit < t->history->count) skip = t->history->count - (uint32_t)limit;
     n        = sse__history_each(t->history, skip, fn, user);
     t->named = named;
