@@ -16954,6 +16954,7 @@ typedef struct sse__sequence {
     uint64_t    forgot;   /* the latest of them whose history has gone as well */
     sse__alarm  again;    /* a save failed */
     bool        retries;  /* and is tried once more by the next */
+    bool        telling;  /* the log is told of a flight: no other begins or lands meanwhile */
 } sse__sequence;
 
 /* What is kept of a topic, by its options. max_age 0: of any age. store NULL: in memory only.
@@ -17560,9 +17561,17 @@ static void sse__sequence_retry_later(sse__sequence *sequence) { /* the turn's t
                    sse__loop_clock_ms(&sequence->app->loop) + SSE__SAVE_AGAIN_MS);
 }
 
+/* A line of the log may be published, where that has to make room for its topic. */
+static void sse__sequence_tell(sse__sequence *sequence, int level, const char *what,
+                               const char *why) {
+    sequence->telling = true;
+    sse__log(sequence->app, level, "%s%s", what, why);
+    sequence->telling = false;
+}
+
 static void sse__store_failed(sse__sequence *sequence, sse__store *store, const char *why) {
-    sse__log(sequence->app, store->failing ? SSE_LOG_DEBUG : SSE_LOG_WARNING,
-             "events are sent but not kept: %s", why);
+    sse__sequence_tell(sequence, store->failing ? SSE_LOG_DEBUG : SSE_LOG_WARNING,
+                       "events are sent but not kept: ", why);
     store->failing = true;
     sse__sequence_retry_later(sequence);
 }
@@ -17585,7 +17594,7 @@ static void sse__save_landed(sse__sequence *sequence, sse__save *save) {
         sse__store_failed(sequence, store, save->why);
         return;
     }
-    if (store->failing) sse__log(sequence->app, SSE_LOG_WARNING, "events are kept again");
+    if (store->failing) sse__sequence_tell(sequence, SSE_LOG_WARNING, "events are kept again", "");
     store->failing = false;
     if (save->reserved) {
         store->reserved = save->reserved;
@@ -18711,6 +18720,12 @@ static void sse__topic_forget(sse__topic *topic) {
     sse__topic_free(topic);
 }
 
+/* Until it is released it makes room for no other: lines of the log may be published meanwhile. */
+static sse__topic *sse__topic_hold(sse__topic *topic) {
+    sse__list_remove(&topic->idle);
+    return topic;
+}
+
 /* Called when a reason to keep it has gone; frees it if none is left: O2. */
 static void sse__topic_release(sse__topic *topic) {
     const sse__history *h = topic->history;
@@ -18735,7 +18750,11 @@ static void sse__history_emptied(sse__history *h) { /* upcall of >>history */
 static bool sse__topics_evict(sse__topics *topics) {
     sse__topic *topic = SSE__CONTAINER(topics->idle.next, sse__topic, idle);
     if (sse__list_empty(&topics->idle)) return false;
-    if (!sse__history_is_saved(topic->history)) sse__sequence_sync(&topics->sequence);
+    if (!sse__history_is_saved(topic->history)) {
+        if (topics->sequence.telling) return false;
+        sse__topic_hold(topic);
+        sse__sequence_sync(&topics->sequence);
+    }
     if (topics->loading && sse__pattern_match(topics->loading, topic->node.key))
         topics->load_overflow = true;
     sse__topic_forget(topic);
@@ -18825,12 +18844,6 @@ static sse__topic *sse__pattern_find(const sse__topics *topics, const char *patt
 
 static sse__topic *sse__topic_of(const sse__topics *topics, const char *name, bool pattern) {
     return pattern ? sse__pattern_find(topics, name) : sse__topic_find(topics, sse__text(name));
-}
-
-/* Until it is released it makes room for no other: lines of the log may be published meanwhile. */
-static sse__topic *sse__topic_hold(sse__topic *topic) {
-    sse__list_remove(&topic->idle);
-    return topic;
 }
 
 /* Finds or makes, and holds. NULL: no memory, or too many. */
