@@ -21198,7 +21198,11 @@ static void sse__live_handler(sse_req *req, void *user) {
         return;
     }
     stream = req->stream;
-    if (!stream) stream = sse__stream_get(sse_stream_open(req, &live->stream));
+    if (!stream) {
+        view->channel.count++; /* on_close, if it cannot be opened, may make the last watcher go */
+        stream = sse__stream_get(sse_stream_open(req, &live->stream));
+        view->channel.count--;
+    }
     error = live->render ? sse__view_join(view, stream)
                          : sse__view_each_join(view, req->path, stream);
     live->app->net->counts.subscriptions_refused += error == SSE_E_NOMEM;

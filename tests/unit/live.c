@@ -1,6 +1,7 @@
 /* live.c: guards that open the stream themselves, how many views clients can make, and what
    touching one of them costs. */
 #define _DEFAULT_SOURCE
+#include "nth.h"
 #include <string.h>
 static size_t compared; /* names */
 
@@ -663,6 +664,49 @@ static void test_ids(void) {
     ok(strstr(no_id, "id=\"...\"") && strstr(no_id, ".selector"), "... which says what to add");
 }
 
+/* ---- a stream that cannot be opened ---- */
+
+static sse_stream watcher;
+static int        unwatched; /* what its leaving answered; 1: it was not asked to */
+
+static void watch(sse_req *req, void *user) {
+    (void)user;
+    watcher = sse_stream_open(req, NULL);
+    sse_stream_view(watcher, "/state");
+}
+
+static void leave_for_it(sse_stream s, sse_reason reason, void *user) {
+    (void)reason, (void)user;
+    if (!s.app && unwatched == 1) unwatched = sse_stream_unview(watcher, "/state");
+}
+
+static void not_opened(void) {
+    sse_stream_options stream;
+    sse_live_options   o = options_of(NULL);
+    sse_test_reply     first, second;
+    int                n;
+    memset(&stream, 0, sizeof stream);
+    memset(&first, 0, sizeof first);
+    memset(&second, 0, sizeof second);
+    stream.on_close = leave_for_it;
+    o.stream = &stream;
+    for (n = 1, unwatched = 1; n < 60 && unwatched; n++) {
+        app = sse_app_new(NULL);
+        sse_live(app, "/state", render, &o);
+        sse_get(app, "/watch", watch, NULL);
+        sse_test_request(app, "GET /watch", NULL, NULL, &first);
+        unwatched = 1;
+        fail_at = n;
+        sse_test_request(app, "GET /state", "Accept: text/event-stream", NULL, &second);
+        fail_at = 0;
+        if (!unwatched) is_int(app->views->shared.count, 0, "a view without any watcher goes");
+        sse_app_free(app);
+        sse_test_close(&first);
+        sse_test_close(&second);
+    }
+    is_int(unwatched, 0, "... by the on_close of a stream that was to watch it, too");
+}
+
 int main(void) {
     size_t few, many;
     test_ids();
@@ -673,6 +717,7 @@ int main(void) {
     limits();
     names_in_queries();
     guards_of_more_views();
+    not_opened();
     few = compared_by_touching(10);
     many = compared_by_touching(300);
     ok(many <= few + 5, "touching compares %lu names among 20 views, %lu among 600",
