@@ -20937,6 +20937,7 @@ static void sse__view_render(sse_view *view) {
     sse__message  *m = NULL;
     sse__upcall    upcall;
     uint64_t       began;
+    bool           skips;
     int            error;
     views->html.len   = 0;
     views->html.error = SSE_OK;
@@ -20945,19 +20946,18 @@ static void sse__view_render(sse_view *view) {
     view->rendered_at = live->app->loop.wheel.now;
     if (live->every_ms > 0)
         sse__view_render_at(view, view->rendered_at + (uint64_t)live->every_ms);
-    views->skips     = false;
-    views->rendering = view;
+    views->skips = false;
     began  = sse__observed_us(live->app);
     upcall = sse__upcall_begin(live->app, SSE__IN_RENDER);
     if (live->render) live->render(view, &views->html, live->user);
     else live->render_each(view->req, &views->html, live->user);
     sse__upcall_end(&upcall, "render of live view %s", live->path);
-    views->rendering = NULL;
+    skips = views->skips;
     if (began) live->app->observer->told_render(live->app, began);
     live->app->net->counts.renders++;
     error = views->html.error;
     if (!error && sse__db_error_count() != failures) error = SSE_E_DB;
-    if (!error && !views->skips) {
+    if (!error && !skips) {
         sse__view_check_id(live, &views->html);
         error = sse__view_message(live, &views->html, &m);
     }
@@ -20967,7 +20967,7 @@ static void sse__view_render(sse_view *view) {
     }
     view->failures  = 0;
     view->committed = 0;
-    if (views->skips) return; /* who awaits a state still does: V2 */
+    if (skips) return; /* who awaits a state still does: V2 */
     if (view->state && sse__eq(sse__message_bytes(view->state), sse__message_bytes(m))) {
         live->app->net->counts.renders_same++;
         sse__channel_send_snapshots(&view->channel, view->state, streams);
@@ -20988,8 +20988,10 @@ static void sse__views_render(sse_app *app) {
     while (!sse__list_empty(&now)) {
         sse_view *view = SSE__CONTAINER(now.next, sse_view, dirty_link);
         sse__list_remove(&view->dirty_link);
-        view->dirty = false;
+        view->dirty      = false;
+        views->rendering = view; /* also while the log is told of it, and has a line to act on */
         sse__view_render(view);
+        views->rendering = NULL;
     }
     if (views->html.cap > 1 << 20) sse_buf_free(&views->html);
 }

@@ -707,6 +707,44 @@ static void not_opened(void) {
     is_int(unwatched, 0, "... by the on_close of a stream that was to watch it, too");
 }
 
+/* ---- a line of the log that makes the last watcher go ---- */
+
+static void unview_by_log(int level, const char *line, void *user) {
+    (void)user;
+    if (level <= SSE_LOG_WARNING && strstr(line, "live view /state") && unwatched == 1)
+        unwatched = sse_stream_unview(watcher, "/state");
+}
+
+static void render_badly(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    sse_buf_fail(html, SSE_E_IO);
+}
+
+static void render_nameless(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    sse_puts(html, "<p>without an id</p>");
+}
+
+static void told(void) {
+    const sse_render renderers[] = {render_badly, render_nameless};
+    sse_app_options  o;
+    sse_test_reply   r;
+    int              i;
+    memset(&o, 0, sizeof o);
+    memset(&r, 0, sizeof r);
+    o.on_log = unview_by_log;
+    for (i = 0; i < 2; i++) {
+        app = sse_app_new(&o);
+        sse_live(app, "/state", renderers[i], NULL);
+        sse_get(app, "/watch", watch, NULL);
+        unwatched = 1;
+        sse_test_request(app, "GET /watch", NULL, NULL, &r);
+        is_int(unwatched, SSE_E_STATE, "a view that the log is told of is still being rendered");
+        sse_app_free(app);
+        sse_test_close(&r);
+    }
+}
+
 int main(void) {
     size_t few, many;
     test_ids();
@@ -718,6 +756,7 @@ int main(void) {
     names_in_queries();
     guards_of_more_views();
     not_opened();
+    told();
     few = compared_by_touching(10);
     many = compared_by_touching(300);
     ok(many <= few + 5, "touching compares %lu names among 20 views, %lu among 600",
