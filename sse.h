@@ -25403,19 +25403,20 @@ static void sse__tunnel_bury(sse_tunnel *t) {
     t->pid = 0;
 }
 
-/* A line that the agent printed; NULL: it ended. */
+/* A line that the agent printed; NULL: it ended. The log is told last: by what it hears the program
+   may stop the tunnel. */
 static void sse__tunnel_line(sse_app *app, const char *line, void *user) {
     sse_tunnel *t = (sse_tunnel *)user;
     if (!line) {
-        sse__log(app, SSE_LOG_WARNING, "the tunnel's agent ended: %.300s", sse_buf_text(&t->line));
         sse__tunnel_close(t);
         sse__tunnel_bury(t);
+        sse__log(app, SSE_LOG_WARNING, "the tunnel's agent ended: %.300s", sse_buf_text(&t->line));
         return;
     }
     t->line.len = 0;
     sse_puts(&t->line, line);
-    sse__log(app, SSE_LOG_DEBUG, "tunnel: %.400s", line);
     if (!t->url) sse__tunnel_find_url(t, sse__text(line));
+    sse__log(app, SSE_LOG_DEBUG, "tunnel: %.400s", line);
 }
 
 /* The pipes, the agent, the watch. False: the reason is in errno. */
