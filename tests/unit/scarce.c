@@ -181,6 +181,7 @@ static void requests(sse_app *app, bool scarce) { /* with enough memory all are 
     memset(&r, 0, sizeof r);
     memset(&all, 0, sizeof all);
     memset(streams, 0, sizeof streams);
+    memset(opened, 0, sizeof opened); /* those of the round before, and of its app */
     all.all = true;
     nheard = nseen = 0;
     ask(app, "GET /hello/bob?q=x%20y", "Cookie: c=d\n", NULL, 200, "hello bob, x y, d", &r);
