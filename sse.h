@@ -17013,6 +17013,7 @@ typedef struct sse__sequence {
     uint64_t    forgot;   /* the latest of them whose history has gone as well */
     sse__alarm  again;    /* a save failed */
     bool        retries;  /* and is tried once more by the next */
+    bool        telling;  /* the log is told of a flight: no other begins or lands meanwhile */
 } sse__sequence;
 
 /* What is kept of a topic, by its options. max_age 0: of any age. store NULL: in memory only.
@@ -17620,9 +17621,17 @@ static void sse__sequence_retry_later(sse__sequence *sequence) { /* the turn's t
                    sse__loop_clock_ms(&sequence->app->loop) + SSE__SAVE_AGAIN_MS);
 }
 
+/* A line of the log may be published, where that has to make room for its topic. */
+static void sse__sequence_tell(sse__sequence *sequence, int level, const char *what,
+                               const char *why) {
+    sequence->telling = true;
+    sse__log(sequence->app, level, "%s%s", what, why);
+    sequence->telling = false;
+}
+
 static void sse__store_failed(sse__sequence *sequence, sse__store *store, const char *why) {
-    sse__log(sequence->app, store->failing ? SSE_LOG_DEBUG : SSE_LOG_WARNING,
-             "events are sent but not kept: %s", why);
+    sse__sequence_tell(sequence, store->failing ? SSE_LOG_DEBUG : SSE_LOG_WARNING,
+                       "events are sent but not kept: ", why);
     store->failing = true;
     sse__sequence_retry_later(sequence);
 }
@@ -17645,7 +17654,7 @@ static void sse__save_landed(sse__sequence *sequence, sse__save *save) {
         sse__store_failed(sequence, store, save->why);
         return;
     }
-    if (store->failing) sse__log(sequence->app, SSE_LOG_WARNING, "events are kept again");
+    if (store->failing) sse__sequence_tell(sequence, SSE_LOG_WARNING, "events are kept again", "");
     store->failing = false;
     if (save->reserved) {
         store->reserved = save->reserved;
@@ -18780,6 +18789,12 @@ static void sse__topic_forget(sse__topic *topic) {
     sse__topic_free(topic);
 }
 
+/* Until it is released it makes room for no other: lines of the log may be published meanwhile. */
+static sse__topic *sse__topic_hold(sse__topic *topic) {
+    sse__list_remove(&topic->idle);
+    return topic;
+}
+
 /* Called when a reason to keep it has gone; frees it if none is left: O2. */
 static void sse__topic_release(sse__topic *topic) {
     const sse__history *h = topic->history;
@@ -18804,7 +18819,11 @@ static void sse__history_emptied(sse__history *h) { /* upcall of >>history */
 static bool sse__topics_evict(sse__topics *topics) {
     sse__topic *topic = SSE__CONTAINER(topics->idle.next, sse__topic, idle);
     if (sse__list_empty(&topics->idle)) return false;
-    if (!sse__history_is_saved(topic->history)) sse__sequence_sync(&topics->sequence);
+    if (!sse__history_is_saved(topic->history)) {
+        if (topics->sequence.telling) return false;
+        sse__topic_hold(topic);
+        sse__sequence_sync(&topics->sequence);
+    }
     if (topics->loading && sse__pattern_match(topics->loading, topic->node.key))
         topics->load_overflow = true;
     sse__topic_forget(topic);
@@ -18896,23 +18915,23 @@ static sse__topic *sse__topic_of(const sse__topics *topics, const char *name, bo
     return pattern ? sse__pattern_find(topics, name) : sse__topic_find(topics, sse__text(name));
 }
 
-/* Finds or makes. NULL: no memory, or too many. */
+/* Finds or makes, and holds. NULL: no memory, or too many. */
 static sse__topic *sse__topic_get(sse__topics *topics, const char *name, bool pattern, int *error) {
     const sse_str key   = sse__text(name);
     sse__topic   *topic = sse__topic_of(topics, name, pattern);
     sse__rule    *rule  = topic || pattern ? NULL : sse__rule_for(topics, key);
     *error = SSE_OK;
-    return topic ? topic : sse__topic_new(topics, key, pattern, rule, error);
+    return topic ? sse__topic_hold(topic) : sse__topic_new(topics, key, pattern, rule, error);
 }
 
-/* The topic of a name if it has a history, or will have one; NULL: it has none, or there is no
-   room (error). */
+/* Holds the topic of a name if it has a history, or will have one; NULL: it has none, or there is
+   no room (error). */
 static sse__topic *sse__topic_with_history(sse__topics *topics, const char *name, int *error) {
     sse__topic *topic = sse__topic_find(topics, sse__text(name));
     *error = SSE_OK;
     if (!topic && sse__rule_keeps(sse__rule_for(topics, sse__text(name))))
         topic = sse__topic_get(topics, name, false, error);
-    return topic && topic->history ? topic : NULL;
+    return topic && topic->history ? sse__topic_hold(topic) : NULL;
 }
 
 /* ---- options of topics ------------------------------------------------------------------ */
@@ -19816,6 +19835,7 @@ static bool sse__topic_add_person(sse__topic *topic, const char *who) {
     return topic->presence && sse__presence_join(topic->presence, who);
 }
 
+/* topic is held. */
 static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
     const bool opening = stream->phase == SSE__STREAM_OPENING;
     const bool fits    = sse__topic_compatible(topic, stream);
@@ -19828,7 +19848,6 @@ static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
         sub = NULL;
     }
     if (!sub) return fits ? SSE_E_NOMEM : SSE_E_STATE;
-    sse__list_remove(&topic->idle);
     sub->after = sse__topic_greet_after(topic, opening);
     if (opening && sse__topic_ids(topic)) stream->replaying = true;            /* S7 */
     if (!opening && !stream->placed && sse__sub_has_history(sub)) { /* O4 */
@@ -20047,11 +20066,12 @@ static int sse__publish(sse_app *app, sse__publication *p) {
         app->net->counts.events++;
         if (exact) sse__channel_send(&exact->channel, m, out.publication, app->streams);
         if (!rule || !rule->options.source) sse__publish_to_patterns(topics, name, m);
-        if (app->streams->hear) (void)app->streams->hear(app, p->topic, m);
         if (app->observer)
             app->observer->told_event(app, exact,
                                       app->net->counts.delivered == before ? 0 : p->began,
                                       m->block->after);
+        if (app->streams->hear) /* last: it may log, and exact go for a line that is published */
+            (void)app->streams->hear(app, p->topic, m);
     } else {
         app->net->counts.no_memory++;
         sse_buf_free(&p->text);
@@ -20204,7 +20224,6 @@ SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit,
     if (!t) return error == SSE_E_NOMEM ? error : SSE_E_ABSENT;
     named    = t->named;
     t->named = true; /* what fn does must not take it away: O2 */
-    sse__list_remove(&t->idle);
     if (limit && (uint32_t)limit < t->history->count) skip = t->history->count - (uint32_t)limit;
     n        = sse__history_each(t->history, skip, fn, user);
     t->named = named;
@@ -21000,6 +21019,7 @@ static void sse__view_render(sse_view *view) {
     sse__message  *m = NULL;
     sse__upcall    upcall;
     uint64_t       began;
+    bool           skips;
     int            error;
     views->html.len   = 0;
     views->html.error = SSE_OK;
@@ -21008,19 +21028,18 @@ static void sse__view_render(sse_view *view) {
     view->rendered_at = live->app->loop.wheel.now;
     if (live->every_ms > 0)
         sse__view_render_at(view, view->rendered_at + (uint64_t)live->every_ms);
-    views->skips     = false;
-    views->rendering = view;
+    views->skips = false;
     began  = sse__observed_us(live->app);
     upcall = sse__upcall_begin(live->app, SSE__IN_RENDER);
     if (live->render) live->render(view, &views->html, live->user);
     else live->render_each(view->req, &views->html, live->user);
     sse__upcall_end(&upcall, "render of live view %s", live->path);
-    views->rendering = NULL;
+    skips = views->skips;
     if (began) live->app->observer->told_render(live->app, began);
     live->app->net->counts.renders++;
     error = views->html.error;
     if (!error && sse__db_error_count() != failures) error = SSE_E_DB;
-    if (!error && !views->skips) {
+    if (!error && !skips) {
         sse__view_check_id(live, &views->html);
         error = sse__view_message(live, &views->html, &m);
     }
@@ -21030,7 +21049,7 @@ static void sse__view_render(sse_view *view) {
     }
     view->failures  = 0;
     view->committed = 0;
-    if (views->skips) return; /* who awaits a state still does: V2 */
+    if (skips) return; /* who awaits a state still does: V2 */
     if (view->state && sse__eq(sse__message_bytes(view->state), sse__message_bytes(m))) {
         live->app->net->counts.renders_same++;
         sse__message_drop(m);
@@ -21050,8 +21069,10 @@ static void sse__views_render(sse_app *app) {
     while (!sse__list_empty(&now)) {
         sse_view *view = SSE__CONTAINER(now.next, sse_view, dirty_link);
         sse__list_remove(&view->dirty_link);
-        view->dirty = false;
+        view->dirty      = false;
+        views->rendering = view; /* also while the log is told of it, and has a line to act on */
         sse__view_render(view);
+        views->rendering = NULL;
     }
     if (views->html.cap > 1 << 20) sse_buf_free(&views->html);
 }
@@ -21259,7 +21280,11 @@ static void sse__live_handler(sse_req *req, void *user) {
         return;
     }
     stream = req->stream;
-    if (!stream) stream = sse__stream_get(sse_stream_open(req, &live->stream));
+    if (!stream) {
+        view->channel.count++; /* on_close, if it cannot be opened, may make the last watcher go */
+        stream = sse__stream_get(sse_stream_open(req, &live->stream));
+        view->channel.count--;
+    }
     error = live->render ? sse__view_join(view, stream)
                          : sse__view_each_join(view, req->path, stream);
     live->app->net->counts.subscriptions_refused += error == SSE_E_NOMEM;
@@ -22570,6 +22595,7 @@ static void sse__req_take_body(sse_req *req, sse_str chunk, int status) {
     if (!req->body_fn || req->phase == SSE__REQ_FINISHED) return;
     if (req->phase == SSE__REQ_WAITING) sse__req_set_phase(req, SSE__REQ_HANDLED);
     req->app->call_error = SSE_OK;
+    req->conn->req = NULL; /* it may close the connection, by a stream that it opens */
     upcall = sse__upcall_begin(req->app, SSE__IN_BODY);
     rc     = req->body_fn(req, chunk, status, req->body_user);
     sse__upcall_end(&upcall, "reader of the body of %s", req->path);
@@ -22597,12 +22623,9 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
     sse__req_dispatch(req);
     req->call_error = req->app->call_error;
     if (sse__db_error_count() != failures) sse__req_db_failed(req);
-    if (!req->body_fn || c->state == SSE__BODY) {
+    if (!req->body_fn || c->state == SSE__BODY || req->phase == SSE__REQ_FINISHED)
         sse__req_after(req);
-        return;
-    }
-    c->req = req; /* it asked for a body of no bytes */
-    sse__on_body(c, sse__str(NULL, 0), 0);
+    else req->take_body(req, sse__str(NULL, 0), 0); /* it asked for a body of no bytes */
 }
 
 /* A deferred request lives on until sse_finish. */
@@ -24200,7 +24223,7 @@ struct sse_server {
     int          armed_ms;   /* what grace is armed with; -1: not yet */
     void       (*signals_back)(sse_app *app); /* set by sse_stop_on_signals */
     bool         inited;     /* on_init has run, on_exit has not: Y2 */
-    bool         turning;    /* within a turn: callbacks run */
+    bool         turning;    /* callbacks run, in which no loop is turned */
     bool         background; /* guarded by loop.mutex: its thread is not joined yet */
     bool         stopping;
     bool         over;       /* stopped for good, unless sse_listen begins anew */
@@ -24359,9 +24382,7 @@ static void sse__server_end(sse_app *app) { /* Y2 */
     sse__stages_run(app, SSE__TURN_CLOSED, SSE__TURN_CLOSED);
     sse__net_reap(app->net);
     SSE_ASSERT(!app->streams->all.count); /* Y2 */
-    server->turning = true; /* on_exit is a callback like others: no loop is turned in it */
     if (app->options.on_exit) app->options.on_exit(app, app->options.user);
-    server->turning = false;
     sse__alarm_cancel(&server->grace);
     sse__alarm_cancel(&server->watchdog);
     server->over = true;
@@ -24594,6 +24615,7 @@ static void sse__turn(sse_app *app, int timeout_ms) {
 
 SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     struct sse_server *server;
+    bool               over;
     if (!app) return SSE_E_ARG;
     if (app->config_error) return app->config_error;
     server = app->server;
@@ -24602,6 +24624,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     if (server->over) return 0;
     if (!server->inited && sse__server_check_databases(app)) return SSE_E_STATE;
     if (!app->loop.owned) sse__server_own(app, true);
+    server->turning = true;
     if (!server->inited) {
         server->inited = true;
         if (app->options.on_init) app->options.on_init(app, app->options.user);
@@ -24610,13 +24633,13 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     }
     if (SSE__FLAG(app->loop.stop) && !server->stopping) sse__server_begin_stop(app);
     if (server->stopping) sse__server_arm(app);
-    server->turning = true; /* with no connection left to wait for, the last turn does not wait */
+    /* with no connection left to wait for, the last turn does not wait */
     sse__turn(app, server->stopping && !app->net->count ? 0 : timeout_ms);
+    over = server->stopping && (!app->net->count || SSE__FLAG(server->stopped));
+    if (over) sse__server_end(app);
     server->turning = false;
-    if (!server->stopping || (app->net->count && !SSE__FLAG(server->stopped))) return 1;
-    sse__server_end(app);
-    sse__server_own(app, false);
-    return 0;
+    if (over) sse__server_own(app, false);
+    return !over;
 }
 
 enum { SSE__UNTOLD_MS = 10 }; /* between looks of a loop that has no descriptor to wait for */
@@ -24774,6 +24797,7 @@ SSE_API void sse_app_free(sse_app *app) {
     if (sse__signal_app == app) sse__signal_app = NULL;
     SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
     sse__server_own(app, true); /* work that still runs is not on this thread */
+    app->server->turning = true;
     if (app->server->inited) sse__server_end(app);
     sse__stages_run(app, SSE__END_UPGRADE, SSE__END_SENDERS); /* now no thread of ours posts */
     sse__app_drain(app);
@@ -25480,19 +25504,20 @@ static void sse__tunnel_bury(sse_tunnel *t) {
     t->pid = 0;
 }
 
-/* A line that the agent printed; NULL: it ended. */
+/* A line that the agent printed; NULL: it ended. The log is told last: by what it hears the program
+   may stop the tunnel. */
 static void sse__tunnel_line(sse_app *app, const char *line, void *user) {
     sse_tunnel *t = (sse_tunnel *)user;
     if (!line) {
-        sse__log(app, SSE_LOG_WARNING, "the tunnel's agent ended: %.300s", sse_buf_text(&t->line));
         sse__tunnel_close(t);
         sse__tunnel_bury(t);
+        sse__log(app, SSE_LOG_WARNING, "the tunnel's agent ended: %.300s", sse_buf_text(&t->line));
         return;
     }
     t->line.len = 0;
     sse_puts(&t->line, line);
-    sse__log(app, SSE_LOG_DEBUG, "tunnel: %.400s", line);
     if (!t->url) sse__tunnel_find_url(t, sse__text(line));
+    sse__log(app, SSE_LOG_DEBUG, "tunnel: %.400s", line);
 }
 
 /* The pipes, the agent, the watch. False: the reason is in errno. */

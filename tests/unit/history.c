@@ -11,10 +11,12 @@ int main(void) { return tap_done(); }
 
 static char dir[] = "/tmp/sse-history-XXXXXX", file[64];
 static int  lost, kept;
+static sse_app *log_of; /* that publishes its log; NULL: none does */
 static void on_log(int level, const char *text, void *user) {
     (void)user;
     lost += level <= SSE_LOG_WARNING && strstr(text, "not kept") != NULL;
     kept += level <= SSE_LOG_WARNING && strstr(text, "kept again") != NULL;
+    if (log_of && level <= SSE_LOG_WARNING) say(log_of, "log", text);
 }
 
 static void subscribe(sse_req *req, sse_stream s) {
@@ -135,6 +137,40 @@ static void replaced(void) { /* the file has become one without our tables */
     sse_db_close(db);
 }
 
+/* A line about a store is published, where only a history that is to be saved can make room. */
+static void no_room(void) {
+    sse_app_options   o;
+    sse_topic_options t;
+    sse_db           *db = sse_db_open(":memory:", NULL);
+    sse_app          *app;
+    memset(&o, 0, sizeof o);
+    memset(&t, 0, sizeof t);
+    o.max_topics = 1;
+    o.on_log = on_log;
+    app = sse_app_new(&o);
+    t.history = 10;
+    sse_topic(app, "log*", &t);
+    t.db = db;
+    sse_topic(app, "kept.*", &t);
+    lost = kept = 0;
+    say(app, "kept.0", "x");
+    sse_db_exec(db, "ALTER TABLE sse_events RENAME TO away");
+    sse_db_exec(db, "CREATE VIEW sse_events AS SELECT * FROM away");
+    log_of = app;
+    say(app, "kept.1", "x");
+    is_int(lost, 1, "that events are not kept is told");
+    sse_db_exec(db, "DROP VIEW sse_events");
+    sse_db_exec(db, "ALTER TABLE away RENAME TO sse_events");
+    say(app, "kept.2", "x");
+    app->topics->sequence.retries = true;
+    say(app, "kept.3", "x");
+    is_int(kept, 1, "as is that they are again");
+    is_int(rows(db), 1, "... and the one that made room then is kept");
+    log_of = NULL;
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
 int main(void) {
     char command[64];
     if (!mkdtemp(dir)) return 1;
@@ -145,6 +181,7 @@ int main(void) {
 #endif
     full();
     replaced();
+    no_room();
     snprintf(command, sizeof command, "rm -rf %s", dir);
     if (system(command) != 0) return 1;
     return tap_done();

@@ -339,10 +339,52 @@ static void commits_are_heard(void) {
 static void commits_are_refused(void) {}
 #endif
 
+/* A line of the log that is published makes room for itself, and an event that is not kept leaves
+   its topic idle. */
+static void on_line(int level, const char *line, void *user) {
+    (void)user;
+    if (level <= SSE_LOG_WARNING && app && !inside) publish("line", line);
+}
+
+static void let_all(sse_req *req, void *user) { (void)req, (void)user; }
+
+static void room_for_the_log(void) {
+    sse_app_options   o;
+    sse_topic_options t;
+    sse_event         event;
+    int               n;
+    memset(&o, 0, sizeof o);
+    memset(&t, 0, sizeof t);
+    memset(&event, 0, sizeof event);
+    o.max_topics = 1;
+    o.on_log = on_line;
+    t.history = 10;
+    event.data = "passing";
+    event.ephemeral = true;
+    for (n = 1, app = NULL; n < 20; n++) {
+        sse__topic *topic;
+        app = sse_app_new(&o);
+        sse_monitor(app, "/monitor", let_all, NULL);
+        sse_topic(app, "*", &t);
+        sse_topic_listen(app, "news", on_event, ann);
+        say(app, "news", "kept");
+        fail_at = n;
+        sse_publish(app, "news", &event);
+        fail_at = 0;
+        topic = sse__topic_find(app->topics, sse__text("news"));
+        sse_app_free(app);
+        app = NULL;
+        if (!topic) break;
+    }
+    ok(n < 20, "an event that is not heard is said so, in a line that takes its topic's place");
+    heard[0] = '\0';
+}
+
 int main(void) {
     topics();
     in_callbacks();
     without_memory();
+    room_for_the_log();
     refused();
     threads();
     rows();

@@ -1,6 +1,7 @@
 /* live.c: guards that open the stream themselves, how many views clients can make, and what
    touching one of them costs. */
 #define _DEFAULT_SOURCE
+#include "nth.h"
 #include <string.h>
 #include "nth.h"
 static size_t compared; /* names */
@@ -739,6 +740,87 @@ static void test_ids(void) {
     ok(strstr(no_id, "id=\"...\"") && strstr(no_id, ".selector"), "... which says what to add");
 }
 
+/* ---- a stream that cannot be opened ---- */
+
+static sse_stream watcher;
+static int        unwatched; /* what its leaving answered; 1: it was not asked to */
+
+static void watch(sse_req *req, void *user) {
+    (void)user;
+    watcher = sse_stream_open(req, NULL);
+    sse_stream_view(watcher, "/state");
+}
+
+static void leave_for_it(sse_stream s, sse_reason reason, void *user) {
+    (void)reason, (void)user;
+    if (!s.app && unwatched == 1) unwatched = sse_stream_unview(watcher, "/state");
+}
+
+static void not_opened(void) {
+    sse_stream_options stream;
+    sse_live_options   o = options_of(NULL);
+    sse_test_reply     first, second;
+    int                n;
+    memset(&stream, 0, sizeof stream);
+    memset(&first, 0, sizeof first);
+    memset(&second, 0, sizeof second);
+    stream.on_close = leave_for_it;
+    o.stream = &stream;
+    for (n = 1, unwatched = 1; n < 60 && unwatched; n++) {
+        app = sse_app_new(NULL);
+        sse_live(app, "/state", render, &o);
+        sse_get(app, "/watch", watch, NULL);
+        sse_test_request(app, "GET /watch", NULL, NULL, &first);
+        unwatched = 1;
+        fail_at = n;
+        sse_test_request(app, "GET /state", "Accept: text/event-stream", NULL, &second);
+        fail_at = 0;
+        if (!unwatched) is_int(app->views->shared.count, 0, "a view without any watcher goes");
+        sse_app_free(app);
+        sse_test_close(&first);
+        sse_test_close(&second);
+    }
+    is_int(unwatched, 0, "... by the on_close of a stream that was to watch it, too");
+}
+
+/* ---- a line of the log that makes the last watcher go ---- */
+
+static void unview_by_log(int level, const char *line, void *user) {
+    (void)user;
+    if (level <= SSE_LOG_WARNING && strstr(line, "live view /state") && unwatched == 1)
+        unwatched = sse_stream_unview(watcher, "/state");
+}
+
+static void render_badly(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    sse_buf_fail(html, SSE_E_IO);
+}
+
+static void render_nameless(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    sse_puts(html, "<p>without an id</p>");
+}
+
+static void told(void) {
+    const sse_render renderers[] = {render_badly, render_nameless};
+    sse_app_options  o;
+    sse_test_reply   r;
+    int              i;
+    memset(&o, 0, sizeof o);
+    memset(&r, 0, sizeof r);
+    o.on_log = unview_by_log;
+    for (i = 0; i < 2; i++) {
+        app = sse_app_new(&o);
+        sse_live(app, "/state", renderers[i], NULL);
+        sse_get(app, "/watch", watch, NULL);
+        unwatched = 1;
+        sse_test_request(app, "GET /watch", NULL, NULL, &r);
+        is_int(unwatched, SSE_E_STATE, "a view that the log is told of is still being rendered");
+        sse_app_free(app);
+        sse_test_close(&r);
+    }
+}
+
 int main(void) {
     size_t few, many;
     test_ids();
@@ -753,6 +835,8 @@ int main(void) {
     limits();
     names_in_queries();
     guards_of_more_views();
+    not_opened();
+    told();
     few = compared_by_touching(10);
     many = compared_by_touching(300);
     ok(many <= few + 5, "touching compares %lu names among 20 views, %lu among 600",

@@ -283,6 +283,64 @@ static void again(void) {
     sse_app_free(app);
 }
 
+/* ---- no callback turns the loop that it runs in ---- */
+
+static void turn_in(sse_app *app, char where) {
+    const int answered = sse_poll(app, 0);
+    note(where);
+    if (answered != SSE_E_STATE) note('!');
+}
+
+static void turn_in_init(sse_app *app, void *user) { turn_in(app, ((const char *)user)[0]); }
+static void turn_in_exit(sse_app *app, void *user) { turn_in(app, ((const char *)user)[1]); }
+static void turn_in_call(sse_app *app, void *user) { turn_in(app, ((const char *)user)[2]); }
+
+static void turn_in_stop(sse_stream s, void *user) {
+    (void)user;
+    sse_stream_end(s, NULL);
+    turn_in(s.app, 's');
+}
+
+static void turn_in_close(sse_stream s, sse_reason reason, void *user) {
+    (void)reason, (void)user;
+    turn_in(s.app, 'c');
+}
+
+static void turning_stream(sse_req *req, void *user) {
+    sse_stream_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.on_stop = turn_in_stop;
+    o.on_close = turn_in_close;
+    sse_stream_open(req, &o);
+}
+
+static void in_callbacks(void) {
+    static char     places[] = "ixl";
+    sse_app_options o;
+    sse_test_reply  r;
+    sse_app        *app;
+    int             freed;
+    memset(&o, 0, sizeof o);
+    memset(&r, 0, sizeof r);
+    o.on_init = turn_in_init;
+    o.on_exit = turn_in_exit;
+    o.user = places;
+    for (freed = 0; freed < 2; freed++) {
+        memset(order, 0, sizeof order);
+        app = sse_app_new(&o);
+        sse_get(app, "/stream", turning_stream, NULL);
+        sse_test_request(app, "GET /stream", NULL, NULL, &r);
+        if (!freed) sse_stop(app);
+        if (!freed) sse_test_run(app, 0);
+        sse_call(app, turn_in_call, places);
+        sse_app_free(app);
+        sse_test_close(&r);
+        is_str(called(), freed ? "icxl" : "iscxl", freed ? "freed: no callback turns the loop"
+                                                         : "stopped: no callback turns the loop");
+    }
+}
+
 /* ---- two apps in a loop of the program's own ---- */
 
 static void foreign_loop(void) {
@@ -1024,6 +1082,7 @@ int main(void) {
     grace();
     states();
     again();
+    in_callbacks();
     foreign_loop();
     own_loop();
 #ifndef SSE_NO_THREADS

@@ -110,10 +110,17 @@ static int answer(int n) {
 
 /* ---- the nodes ---- */
 
+static sse_app *log_of; /* that publishes its log; NULL: none does */
+
 static void on_log(int level, const char *line, void *user) {
     const size_t n = strlen(said);
+    sse_event    event;
     (void)user;
-    if (level <= SSE_LOG_WARNING) snprintf(said + n, sizeof said - n, "%s\n", line);
+    if (level > SSE_LOG_WARNING) return;
+    snprintf(said + n, sizeof said - n, "%s\n", line);
+    memset(&event, 0, sizeof event);
+    event.data = line;
+    if (log_of) sse_publish(log_of, "line", &event);
 }
 
 static void feed(sse_req *req, void *user) {
@@ -814,6 +821,29 @@ static void test_evicted(void) { /* SO2 */
     sse_test_close(&r);
 }
 
+static void test_held(void) { /* a line of the log makes room for itself */
+    sse_topic_options t = source_options(5);
+    sse_app_options   o;
+    sse_app          *app;
+    memset(&o, 0, sizeof o);
+    o.max_topics = 1;
+    o.on_log = on_log;
+    said[0] = '\0';
+    app = sse_app_new(&o);
+    sse_topic(app, "room.*", &t);
+    t.source = NULL;
+    sse_topic(app, "line*", &t);
+    sse_publish(app, "room.1", event_of("1-1", "m1."));
+    sse_publish(app, "room.1", event_of("3-1", "m3."));
+    log_of = app;
+    is_int(sse_publish(app, "room.1", event_of("2-1", "m2.")), SSE_E_ARG,
+        "an event that comes too late is refused, in a line that is published");
+    log_of = NULL;
+    ok(strstr(said, "comes after a later one"), "... and says why");
+    ok(sse__topic_find(app->topics, sse__text("room.1")), "... its topic does not go for that");
+    sse_app_free(app);
+}
+
 /* ---- slow readers ---- */
 
 static void test_slow(void) {
@@ -1020,6 +1050,7 @@ int main(void) {
     test_publish();
     test_shared();
     test_evicted();
+    test_held();
     test_slow();
     test_roaming();
     test_memory_fails();

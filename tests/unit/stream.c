@@ -361,6 +361,46 @@ static void opening_late(void) { /* S2: on_close once */
     }
 }
 
+static int ends; /* calls of the reader with a status that is not 1 */
+
+static int becomes_stream(sse_req *req, sse_str chunk, int status, void *user) {
+    sse_stream_options o;
+    sse_stream         s;
+    char               much[200];
+    (void)chunk, (void)user;
+    if (status == 1 || ends++) return 0;
+    memset(&o, 0, sizeof o);
+    memset(much, 'x', sizeof much);
+    o.max_queue_bytes = 100;
+    s = sse_stream_open(req, &o);
+    is_int(sse_stream_write(s, much, sizeof much), SSE_E_FULL,
+        "a stream that the reader of a body opens is cut when it is too much");
+    is_str(sse_path(req), "/read", "... and its request is still there");
+    return 0;
+}
+
+static void reads(sse_req *req, void *user) { sse_body_read(req, becomes_stream, user); }
+
+static void opening_in_reader(void) {
+    static const char *const bodies[] = {"a body", ""};
+    sse_route_options        route;
+    sse_test_reply           r;
+    size_t                   i;
+    memset(&route, 0, sizeof route);
+    memset(&r, 0, sizeof r);
+    route.method = "POST";
+    route.body_later = true;
+    for (i = 0; i < SSE__COUNT(bodies); i++) {
+        app = sse_app_new(NULL);
+        sse_route(app, "/read", reads, NULL, &route);
+        ends = 0;
+        sse_test_request(app, "POST /read", NULL, bodies[i], &r);
+        is_int(ends, 1, "... and the reader has one last call");
+        sse_test_close(&r);
+        sse_app_free(app);
+    }
+}
+
 /* ---- no phase is skipped, and what they promise is looked at ---- */
 
 static bool ends_program(void (*fn)(int a, int b), int a, int b) {
@@ -439,6 +479,7 @@ int main(void) {
     each_call();
     seldom();
     opening_late();
+    opening_in_reader();
     transitions();
     promises();
     return tap_done();

@@ -16,9 +16,16 @@ static int dup2_fails; /* the nth to come; 0: none. libc's own memory */
 #include <sys/prctl.h>
 #endif
 
-static char logged[2000];
+static char        logged[2000];
+static const char *last_words; /* a line at which the program stops the tunnel; NULL: none */
+static sse_app    *serving;
+
 static void on_log(int level, const char *line, void *user) {
     (void)level, (void)user;
+    if (last_words && strstr(line, last_words)) {
+        last_words = NULL;
+        sse_tunnel_stop(serving->tunnel);
+    }
     if (strlen(logged) + strlen(line) < sizeof logged - 2) strcat(strcat(logged, line), "\n");
 }
 
@@ -225,6 +232,22 @@ static void not_there(void) {
     dial_free(app);
 }
 
+static void stopped_by_log(void) {
+    static const char *const lines[] = {"agent ended", "tunnel: words", "tunnel at"};
+    size_t                   i;
+    int                      turned;
+    for (i = 0; i < SSE__COUNT(lines); i++) {
+        serving = begin(true);
+        ok(sse_tunnel_start(serving, "echo words https://a.example") != NULL, "an agent starts");
+        last_words = lines[i];
+        for (turned = 0; turned < 3000 && last_words; turned++) sse_poll(serving, 10);
+        turns(serving, 3);
+        ok(!serving->tunnel, "a line of the log makes the program stop it: %s", lines[i]);
+        dial_free(serving);
+    }
+    is_int(living, 0, "no memory is left");
+}
+
 int main(void) {
 #ifdef __linux__ /* init may take its time to bury what lost its parent */
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -235,5 +258,6 @@ int main(void) {
     address_without_memory();
     refused();
     not_there();
+    stopped_by_log();
     return tap_done();
 }
