@@ -1937,7 +1937,8 @@ typedef void (*sse_app_fn)(sse_app *app, void *user);
 typedef void (*sse_fd_fn)(sse_app *app, int fd, int events, void *user);
 /* line NULL: end of file or error, and the watch is gone. */
 typedef void (*sse_line_fn)(sse_app *app, const char *line, void *user);
-/* Called from any thread, several at a time. line: no newline, valid until return. */
+/* Called from any thread, several at a time, and amid other calls: of this library it may publish
+   and sse_call, which does the rest. line: no newline, valid until return. */
 typedef void (*sse_log_fn)(int level, const char *line, void *user);
 
 enum { SSE_READ = 1, SSE_WRITE = 2, SSE_PRI = 4 };
@@ -11073,7 +11074,13 @@ static bool sse__dbposts_take(sse__dbposts *posts, sse_db *db) { /* false: none 
     return posts->first != NULL;
 }
 
-static int sse__dbposts_send(sse__dbposts *posts);
+/* To the thread, or to a later turn; landed: what is called then. */
+static int sse__dbposts_send(sse__dbposts *posts, sse_app_fn landed) {
+    sse_app *app = posts->app;
+    if (posts->job.on->is_writer && sse__disk_do(app, sse__dbposts_work, landed, posts) == SSE_OK)
+        return SSE_OK;
+    return sse__app_post(app, landed, posts, sizeof *posts);
+}
 
 /* A call of the loop: answers, and sends off the statements that came meanwhile. While the loop
    ends nothing takes them, so they run here. */
@@ -11087,16 +11094,7 @@ static void sse__dbposts_landed(sse_app *app, void *user) {
             SSE_FREE(posts);
             return;
         }
-    } while (sse__dbposts_send(posts));
-}
-
-/* To the thread, or to a later turn. */
-static int sse__dbposts_send(sse__dbposts *posts) {
-    sse_app *app = posts->app;
-    if (posts->job.on->is_writer &&
-        sse__disk_do(app, sse__dbposts_work, sse__dbposts_landed, posts) == SSE_OK)
-        return SSE_OK;
-    return sse__app_post(app, sse__dbposts_landed, posts, sizeof *posts);
+    } while (sse__dbposts_send(posts, sse__dbposts_landed));
 }
 
 /* Before db is freed: all are run and answered. */
@@ -11153,7 +11151,7 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
     posts->app    = options->app;
     posts->job.db = db;
     sse__dbposts_take(posts, db);
-    error = sse__dbposts_send(posts);
+    error = sse__dbposts_send(posts, sse__dbposts_landed);
     if (!error) return SSE_OK;
     sse__db_job_end(&posts->job); /* not here: nobody expects the answer before this returns */
     db->posts = NULL;

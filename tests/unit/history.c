@@ -9,14 +9,14 @@ int main(void) { return tap_done(); }
 #include "dial.h"
 #include "sleeps.h"
 
-static char dir[] = "/tmp/sse-history-XXXXXX", file[64];
-static int  lost, kept;
+static char     dir[] = "/tmp/sse-history-XXXXXX", file[64];
+static int      lost, kept;
 static sse_app *log_of; /* that publishes its log; NULL: none does */
-static void on_log(int level, const char *text, void *user) {
-    (void)user;
-    lost += level <= SSE_LOG_WARNING && strstr(text, "not kept") != NULL;
-    kept += level <= SSE_LOG_WARNING && strstr(text, "kept again") != NULL;
-    if (log_of && level <= SSE_LOG_WARNING) say(log_of, "log", text);
+static void     on_log(int level, const char *text, void *user) {
+        (void)user;
+        lost += level <= SSE_LOG_WARNING && strstr(text, "not kept") != NULL;
+        kept += level <= SSE_LOG_WARNING && strstr(text, "kept again") != NULL;
+        if (log_of && level <= SSE_LOG_WARNING) say(log_of, "log", text);
 }
 
 static void subscribe(sse_req *req, sse_stream s) {

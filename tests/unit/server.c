@@ -336,8 +336,8 @@ static void in_callbacks(void) {
         sse_call(app, turn_in_call, places);
         sse_app_free(app);
         sse_test_close(&r);
-        is_str(called(), freed ? "icxl" : "iscxl", freed ? "freed: no callback turns the loop"
-                                                         : "stopped: no callback turns the loop");
+        is_str(called(), freed ? "icxl" : "iscxl",
+            freed ? "freed: no callback turns the loop" : "stopped: no callback turns the loop");
     }
 }
 
