@@ -284,7 +284,7 @@ static int ends_itself(sse_db *db, void *user) {
 }
 
 static int goes_on(sse_db *db, void *user) { /* though SQLite has undone it all */
-    const char *why;
+    const char *why = "";
     int         keep = 0;
     sse_db_exec(db, "INSERT INTO t VALUES(8)");
     sse_db_exec(db, "INSERT OR ROLLBACK INTO one VALUES(1)");
