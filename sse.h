@@ -16260,9 +16260,9 @@ static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
 }
 
 /* The step has said the end. If that is an error, or a call failed meanwhile: says why. */
-static void sse__stream_step_ended(const sse__stream *stream, int ms, bool failed, bool db_failed) {
+static void sse__stream_step_ended(const sse__stream *stream, int ms, bool wrong, bool db_failed) {
     const char *path = sse__stream_path(stream), *why = NULL;
-    if (failed) why = sse_error_text(ms);
+    if (wrong) why = sse_error_text(ms);
     else if (stream->app->call_error) why = sse_error_text(stream->app->call_error);
     if (db_failed) why = sse__db_faults.words;
     if (!why) return;
@@ -16274,17 +16274,17 @@ static void sse__stream_step(sse__stream *stream, uint64_t now) {
     const sse__upcall   upcall   = sse__upcall_begin(stream->app, SSE__IN_STEP);
     const unsigned long failures = sse__db_error_count();
     int                 ms;
-    bool                failed;
+    bool                wrong;
     SSE_ASSERT(sse__stream_flows(stream)); /* S7 */
     stream->app->call_error = SSE_OK;
     if (stream->phase == SSE__STREAM_STOPPING) SSE__FLAG_SET(stream->app->streams->last_step);
     ms = stream->extra->step(sse__stream_handle(stream), stream->user);
     SSE__FLAG_CLEAR(stream->app->streams->last_step);
     sse__stream_upcall_end(stream, &upcall, "step");
-    failed = ms < 0 && ms != SSE_END && ms != SSE_RECONNECT;
-    if (ms < 0) sse__stream_step_ended(stream, ms, failed, sse__db_error_count() != failures);
+    wrong = ms < 0 && ms != SSE_END && ms != SSE_RECONNECT;
+    if (ms < 0) sse__stream_step_ended(stream, ms, wrong, sse__db_error_count() != failures);
     if (!sse__stream_lives(stream)) return;
-    if (ms < 0) sse__stream_finish(stream, failed ? SSE_BY_ERROR : SSE_BY_END, ms == SSE_END);
+    if (ms < 0) sse__stream_finish(stream, wrong ? SSE_BY_ERROR : SSE_BY_END, ms == SSE_END);
     else stream->extra->step_at = now + (uint64_t)ms;
 }
 
