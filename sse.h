@@ -5607,17 +5607,19 @@ static int sse__qvalue(sse_str element) {
     return q.len > 5 || weight > 1000 ? 0 : weight;
 }
 
-static bool sse__wordlist_names(const char *words, sse_str word) { /* "a b c" holds it */
+/* "a b c" holds it; any: or "*". */
+static bool sse__wordlist_find(const char *words, sse_str word, bool any) {
     sse_str rest = sse__text(words), next;
     while (rest.ptr) {
         next = sse__cut(&rest, ' ', false);
         if (next.len && sse__eq_nocase(next, word)) return true;
+        if (any && next.len == 1 && *next.ptr == '*') return true;
     }
     return false;
 }
 
-static bool sse__wordlist_has(const char *words, sse_str word) { /* or "*", which is any */
-    return sse__wordlist_names(words, word) || sse__wordlist_names(words, SSE__LIT("*"));
+static bool sse__wordlist_has(const char *words, sse_str word) {
+    return sse__wordlist_find(words, word, true);
 }
 
 /* Types whose bytes are mostly text, although their names may not say so. */
@@ -22242,7 +22244,8 @@ static bool sse__req_origin_ok(const sse_req *req) {
         return !text.ptr || sse__is_word(text, "same-origin") || sse__is_word(text, "none");
     }
     if (sse__head_value(&req->head, req->bytes, SSE__FIELD_ORIGIN, 1).ptr) return false;
-    if (sse__wordlist_has(o->allowed_origins, text) || sse__wordlist_names(o->cors_origins, text))
+    if (sse__wordlist_has(o->allowed_origins, text) ||
+        sse__wordlist_find(o->cors_origins, text, false))
         return true;
     return sse__origin_parse(text, &origin) && origin.scheme.ptr &&
            sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host) &&
@@ -22251,15 +22254,17 @@ static bool sse__req_origin_ok(const sse_req *req) {
 
 /* Fetch standard 3.2. True: it was a preflight, and is answered. */
 static bool sse__req_cors(sse_req *req) {
-    const sse_app_options *o = &req->app->options;
+    /* no literal: where others use it, they would be linked with all texts of this function */
+    static const char      preflight[] = "OPTIONS";
+    const sse_app_options *o           = &req->app->options;
     const char *origin, *method, *headers;
     sse_set_header(req, "Vary", "Origin"); /* of a refusal too: each page has its own */
-    origin = sse_header(req, "origin");
+    origin = sse_header(req, "Origin");
     if (!origin || !sse__wordlist_has(o->cors_origins, sse__text(origin))) return false;
     sse_set_header(req, "Access-Control-Allow-Origin", origin);
     if (o->cors_credentials) sse_puts(&req->headers, "Access-Control-Allow-Credentials: true\r\n");
     method = sse_header(req, "access-control-request-method");
-    if (!method || !sse__req_is(req, "OPTIONS")) return false;
+    if (!method || !sse__req_is(req, preflight)) return false;
     sse_set_header(req, "Access-Control-Allow-Methods", method);
     headers = sse_header(req, "access-control-request-headers");
     if (headers) sse_set_header(req, "Access-Control-Allow-Headers", headers);
