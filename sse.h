@@ -17263,7 +17263,7 @@ static int sse__store_lock(const char *path) {
 static int sse__store_own(const sse__sequence *sequence, sse__store *store) {
     const char       *path = sse__db_path(store->db);
     const sse__store *other;
-    const struct timespec pause = {0, 10000000};
+    struct timespec   pause;
     struct stat       s;
     sse_buf           name = {NULL, 0, 0, SSE_OK};
     int               waited = 0, error;
@@ -17274,12 +17274,15 @@ static int sse__store_own(const sse__sequence *sequence, sse__store *store) {
     for (other = sequence->stores; other && !error; other = other->next) /* opened twice here */
         if (other->owner && strcmp(other->owner, name.ptr) == 0) goto done;
     while (!error && (store->owner_fd = sse__store_lock(name.ptr)) < 0 && errno == EWOULDBLOCK) {
-        if (waited < sse__db_busy_ms(store->db) && nanosleep(&pause, NULL) == 0) waited += 10;
-        else
+        if (waited >= sse__db_busy_ms(store->db))
             error = sse__refuse(
                 sequence->app, SSE_E_STATE,
                 "%s keeps the events of another server that runs, which has locked %s: "
                 "stop that one, or give this one another database", path, name.ptr);
+        pause.tv_sec  = 0;
+        pause.tv_nsec = 10000000;
+        while (!error && nanosleep(&pause, &pause) && errno == EINTR) {}
+        waited += 10;
     }
     if (!error && store->owner_fd >= 0) {
         store->owner = name.ptr;
