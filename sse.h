@@ -24747,9 +24747,10 @@ SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *
         if (app->config_error) app->config_error = SSE_OK; /* it has stopped, and may serve again */
         return NULL;
     }
-    if (sse__list_empty(&app->net->listeners) &&
-        sse__server_listen(app, "sse_serve_background", options))
-        return NULL;
+    if (sse__list_empty(&app->net->listeners)
+            ? sse__server_listen(app, "sse_serve_background", options)
+            : app->config_error || sse__server_check_databases(app))
+        return NULL; /* its thread would end at once */
     server = app->server;
     sse__lock(&app->loop.mutex); /* others wait until it is known whose the loop is */
     started = sse__thread_start(&server->thread, sse__background, app) == 0;

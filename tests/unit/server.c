@@ -458,6 +458,20 @@ static void background(void) {
     ok(!sse_serve_background(NULL, NULL), "no app");
 }
 
+static void background_mistaken(void) { /* by a mistake made since sse_listen */
+    sse_app    *app = app_new();
+    sse_server *server;
+    int         mistake;
+    is_int(sse_listen(app, any_port(0)), SSE_OK, "an app listens");
+    mistake = sse_get(app, "no-slash", hello, NULL);
+    ok(mistake < 0, "and is set up further, wrongly");
+    server = sse_serve_background(app, any_port(0));
+    ok(!server, "no server says that it serves");
+    if (server) sse_stop_background(server, 0);
+    is_int(sse_serve(app, any_port(0)), mistake, "as sse_serve says");
+    sse_app_free(app);
+}
+
 static void is_twice(sse_app *app, const char *when) {
     const char *why;
     ok(!sse_serve_background(app, any_port(0)), "no second loop: %s", when);
@@ -1087,6 +1101,7 @@ int main(void) {
     own_loop();
 #ifndef SSE_NO_THREADS
     background();
+    background_mistaken();
     other_threads();
     twice();
     flood();
