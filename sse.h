@@ -12681,8 +12681,8 @@ static void sse__net_stop_listening(sse__net *net) {
     while (!sse__list_empty(&net->listeners)) {
         sse__listener *l = SSE__CONTAINER(net->listeners.next, sse__listener, link);
         sse__poller_remove(&net->loop->poller, &l->source);
+        if (l->end) l->end(l); /* first: a file without a server another process may make its own */
         close(l->source.fd);
-        if (l->end) l->end(l);
         sse__list_remove(&l->link);
         SSE_FREE(l);
     }

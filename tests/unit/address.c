@@ -4,8 +4,26 @@
 #include <stdlib.h>
 #include "scarce.h"
 #include "refuse.h"
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+static bool served_yet; /* the file that was unlinked last had a server */
+
+static int unlink_seen(const char *path) {
+    struct sockaddr_un to;
+    const int          fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    memset(&to, 0, sizeof to);
+    to.sun_family = AF_UNIX;
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
+    served_yet = connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
+    close(fd);
+    return unlink(path);
+}
+#define unlink unlink_seen
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
+#undef unlink
 #include "../tap.h"
 #include "dial.h"
 
@@ -215,6 +233,8 @@ static void unix_files(void) {
         }
         sse_app_free(app);
         ok(access(path, F_OK) != 0, "nothing is left");
+        /* one that starts just then would put its own there, which is not to be removed */
+        if (!i) ok(served_yet, "... and nobody found it unserved before");
     }
     o.unix_mode = 0600;
     app = app_new(NULL, 0);
