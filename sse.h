@@ -12801,7 +12801,9 @@ static void sse__unix_clear(const sse__address *a) {
     if (lstat(a->to.un.sun_path, &st) || !S_ISSOCK(st.st_mode)) return;
     fd = SSE__SYS(socket(AF_UNIX, SOCK_STREAM, 0));
     if (fd < 0) return;
-    if (connect(fd, &a->to.any, a->len) && errno == ECONNREFUSED) unlink(a->to.un.sun_path);
+    /* without waiting for one that has no room for another */
+    if (sse__set_flags(fd) == SSE_OK && connect(fd, &a->to.any, a->len) && errno == ECONNREFUSED)
+        unlink(a->to.un.sun_path);
     close(fd);
 }
 

@@ -244,6 +244,33 @@ static void unix_files(void) {
     unlink(path);
 }
 
+#ifdef __linux__
+/* A server that accepts nobody, and has no room for more, is one as well. */
+static void unix_full(void) {
+    char              path[64], host[80];
+    sse_app          *app = app_new(NULL, 0);
+    sse_serve_options o;
+    sse__address      a;
+    int               fds[10], n = 0;
+    memset(&o, 0, sizeof o);
+    snprintf(path, sizeof path, "/tmp/sse-full-%d", (int)getpid());
+    snprintf(host, sizeof host, "unix:%s", path);
+    o.host = host;
+    sse__address_parse(&a, host, 0);
+    fds[0] = socket(AF_UNIX, SOCK_STREAM, 0);
+    ok(bind(fds[0], &a.to.any, a.len) == 0 && listen(fds[0], 0) == 0, "a server that hangs");
+    do {
+        fds[++n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    } while (n < 9 && connect(fds[n], &a.to.any, a.len) == 0);
+    is_int(errno, EAGAIN, "... has no room");
+    is_int(sse_listen(app, &o), SSE_E_IO, "another does not wait for it");
+    is_int(access(path, F_OK), 0, "... and leaves it its file");
+    for (; n >= 0; n--) close(fds[n]);
+    sse_app_free(app);
+    unlink(path);
+}
+#endif
+
 /* Variables that tell of sockets of a service manager which are not there. */
 static void not_passed(void) {
     static const char *const counts[] = {"0", "-1", "1025", "x", "1"};
@@ -301,6 +328,9 @@ int main(void) {
     shares();
     refused_calls();
     unix_files();
+#ifdef __linux__
+    unix_full();
+#endif
     not_passed();
     no_options();
     not_notified();
