@@ -24662,7 +24662,8 @@ SSE_API int sse_next_ms(sse_app *app) {
 
 /* ---- serving -------------------------------------------------------------------------- */
 
-/* Signal handlers know no app: the latest one that has them. */
+/* Signal handlers know no app: the latest one that has them. The rest is guarded by
+   sse__apps.mutex: each loop may end on a thread of its own. */
 static sse_app *volatile sse__signal_app;
 static volatile sig_atomic_t sse__signals;
 static bool sse__signals_taken;
@@ -24670,11 +24671,12 @@ static struct sigaction sse__signals_before[2]; /* of SIGINT and SIGTERM */
 
 static void sse__on_signal(int number) {
     const int saved = errno;
+    sse_app  *app   = sse__signal_app;
     (void)number;
     sse__signals = sse__signals + 1;
-    if (sse__signal_app) {
-        if (sse__signals > 1) SSE__FLAG_SET(sse__signal_app->server->stopped);
-        (void)sse_stop(sse__signal_app);
+    if (app) {
+        if (sse__signals > 1) SSE__FLAG_SET(app->server->stopped);
+        (void)sse_stop(app);
     }
     errno = saved;
 }
@@ -24682,26 +24684,34 @@ static void sse__on_signal(int number) {
 /* The app has them no longer. sse__signal_app stays: a program that ends here need not free it,
    leak checkers agree. */
 static void sse__signals_back(sse_app *app) {
-    if (!sse__signals_taken || sse__signal_app != app) return;
-    sigaction(SIGINT, &sse__signals_before[0], NULL);
-    sigaction(SIGTERM, &sse__signals_before[1], NULL);
-    sse__signals_taken = false;
+    sse__lock(&sse__apps.mutex);
+    if (sse__signals_taken && sse__signal_app == app) {
+        sigaction(SIGINT, &sse__signals_before[0], NULL);
+        sigaction(SIGTERM, &sse__signals_before[1], NULL);
+        sse__signals_taken = false;
+    }
+    sse__unlock(&sse__apps.mutex);
 }
 
 SSE_API int sse_stop_on_signals(sse_app *app) {
     struct sigaction action;
+    bool             ours;
     if (!app) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
-    if (sse__signals_taken) return app == sse__signal_app ? SSE_OK : SSE_E_STATE;
     memset(&action, 0, sizeof action);
-    action.sa_handler  = sse__on_signal;
-    sse__signals       = 0;
-    sse__signal_app    = app;
-    sse__signals_taken = true;
-    app->server->signals_back = sse__signals_back;
-    sigaction(SIGINT, &action, &sse__signals_before[0]);
-    sigaction(SIGTERM, &action, &sse__signals_before[1]);
-    return SSE_OK;
+    action.sa_handler = sse__on_signal;
+    sse__lock(&sse__apps.mutex);
+    if (!sse__signals_taken) {
+        sse__signals       = 0;
+        sse__signal_app    = app;
+        sse__signals_taken = true;
+        app->server->signals_back = sse__signals_back;
+        sigaction(SIGINT, &action, &sse__signals_before[0]);
+        sigaction(SIGTERM, &action, &sse__signals_before[1]);
+    }
+    ours = sse__signal_app == app;
+    sse__unlock(&sse__apps.mutex);
+    return ours ? SSE_OK : SSE_E_STATE;
 }
 
 SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
@@ -24798,7 +24808,9 @@ SSE_API void sse_app_free(sse_app *app) {
         return;
     }
     if (app->server->signals_back) app->server->signals_back(app);
+    sse__lock(&sse__apps.mutex);
     if (sse__signal_app == app) sse__signal_app = NULL;
+    sse__unlock(&sse__apps.mutex);
     SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
     sse__server_own(app, true); /* work that still runs is not on this thread */
     app->server->turning = true;

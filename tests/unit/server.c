@@ -994,6 +994,37 @@ static void serving_within(void) {
     signal(SIGTERM, SIG_DFL);
 }
 
+#ifndef SSE_NO_THREADS
+static void *serves_alone(void *user) { /* an app of this thread's own, that takes signals */
+    sse_serve_options o;
+    int               i;
+    memset(&o, 0, sizeof o);
+    o.port = SSE_ANY_PORT;
+    for (i = 0; i < 20; i++) {
+        sse_app *app = sse_app_new(NULL);
+        sse_stop(app);
+        if (sse_serve(app, &o)) *(int *)user += 1;
+        sse_app_free(app);
+    }
+    return NULL;
+}
+
+static void signals_of_threads(void) {
+    struct sigaction mine, now;
+    pthread_t        threads[2];
+    int              i, failed[2] = {0, 0};
+    memset(&mine, 0, sizeof mine);
+    mine.sa_handler = own_handler;
+    sigaction(SIGTERM, &mine, NULL);
+    for (i = 0; i < 2; i++) pthread_create(&threads[i], NULL, serves_alone, &failed[i]);
+    for (i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    is_int(failed[0] + failed[1], 0, "two threads serve an app each, again and again");
+    sigaction(SIGTERM, NULL, &now);
+    ok(now.sa_handler == own_handler, "signals are the program's again");
+    signal(SIGTERM, SIG_DFL);
+}
+#endif
+
 static void signals(void) {
     struct sigaction mine, now;
     sse_app         *app = app_new(), *other = app_new();
@@ -1105,6 +1136,7 @@ int main(void) {
     other_threads();
     twice();
     flood();
+    signals_of_threads();
 #endif
     strangers();
     wrong_values();
