@@ -24783,8 +24783,10 @@ SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
     sse__unlock(&server->app->loop.mutex);
     (void)sse_stop(server->app); /* wakes the loop also if it stops already, with more time */
     pthread_join(server->thread, NULL);
-    sse__server_own(server->app, false);
-    server->background = false;
+    sse__lock(&server->app->loop.mutex); /* at once: another thread may want to start it */
+    server->app->loop.owned = server->background = false;
+    server->app->loop.owner = sse__thread_self();
+    sse__unlock(&server->app->loop.mutex);
     return SSE_OK;
 }
 #endif

@@ -499,6 +499,40 @@ static void twice(void) {
     sse_app_free(app);
 }
 
+static volatile int starter_over;
+
+static void quiet(int level, const char *line, void *user) { (void)level, (void)line, (void)user; }
+
+static void *starter(void *user) { /* as soon as the server before has been freed */
+    sse_server *server = NULL;
+    while (!server && !SSE__FLAG(starter_over)) {
+        server = sse_serve_background((sse_app *)user, any_port(0));
+        poll(NULL, 0, 1);
+    }
+    return server;
+}
+
+static void starts_while_stopped(void) {
+    sse_app_options o;
+    sse_app        *app;
+    sse_server     *server;
+    pthread_t       thread;
+    void           *started;
+    memset(&o, 0, sizeof o);
+    o.on_log = quiet;
+    app = sse_app_new(&o);
+    is_int(sse_listen(app, any_port(0)), 0, "listens");
+    server = sse_serve_background(app, NULL);
+    if (pthread_create(&thread, NULL, starter, app)) return;
+    poll(NULL, 0, 20);
+    is_int(sse_stop_background(server, 0), SSE_OK, "stops, while another thread wants to start");
+    poll(NULL, 0, 5);
+    SSE__FLAG_SET(starter_over);
+    pthread_join(thread, &started);
+    if (started) sse_stop_background((sse_server *)started, 0);
+    sse_app_free(app);
+}
+
 static volatile int flood_over;
 static int          flooded;
 
@@ -1135,6 +1169,7 @@ int main(void) {
     background_mistaken();
     other_threads();
     twice();
+    starts_while_stopped();
     flood();
     signals_of_threads();
 #endif
