@@ -3540,15 +3540,18 @@ extern "C" {
 #define SSE__THREAD __thread
 #endif
 
-/* Flags that other threads and signal handlers set. */
+/* Flags that other threads and signal handlers set. SSE__SHOW: a pointer, once what it points to is
+   there for any thread that finds it by SSE__FLAG. */
 #if defined(__GNUC__) && !defined(__TINYC__)
 #define SSE__FLAG_SET(flag) __atomic_store_n(&(flag), 1, __ATOMIC_RELEASE)
 #define SSE__FLAG_CLEAR(flag) __atomic_store_n(&(flag), 0, __ATOMIC_RELEASE)
 #define SSE__FLAG(flag)     (__atomic_load_n(&(flag), __ATOMIC_ACQUIRE) != 0)
+#define SSE__SHOW(at, what) __atomic_store_n(&(at), what, __ATOMIC_RELEASE)
 #else
 #define SSE__FLAG_SET(flag) ((flag) = 1)
 #define SSE__FLAG_CLEAR(flag) ((flag) = 0)
 #define SSE__FLAG(flag)     ((flag) != 0)
+#define SSE__SHOW(at, what) ((at) = (what))
 #endif
 
 #define SSE__COUNT(a)       (sizeof(a) / sizeof *(a))
@@ -8838,7 +8841,7 @@ struct sse_app {
     struct sse__changes *changes;
     struct sse__router  *router;
     struct sse__monitor *monitor;
-    const sse__observer *observer;             /* NULL: there is no monitor */
+    const sse__observer *observer;             /* NULL: there is no monitor. See SSE__SHOW */
     struct sse_server   *server;
     struct sse_tunnel   *tunnel;
     struct sse__upgrade *upgrade;
@@ -8887,7 +8890,8 @@ static void sse__log(sse_app *app, int level, const char *fmt, ...) { /* one lin
     va_end(ap);
     for (p = line; *p; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7F) *p = '?';
-    if (app->observer && level <= SSE_LOG_WARNING) app->observer->told_log(app, level, line);
+    if (level <= SSE_LOG_WARNING && SSE__FLAG(app->observer))
+        app->observer->told_log(app, level, line);
     if (app->options.on_log) app->options.on_log(level, line, app->options.user);
     else fprintf(stderr, "sse.h: %s: %s\n", names[level], line);
 }
@@ -8945,7 +8949,7 @@ static void sse__upcall_end(const sse__upcall *u, const char *fmt, ...) {
 
 /* When something began that a monitor is to be told of. 0: there is none. */
 static uint64_t sse__observed_us(const sse_app *app) {
-    return app->observer ? sse__clock_us() : 0;
+    return SSE__FLAG(app->observer) ? sse__clock_us() : 0;
 }
 
 /* Refuses a call of the program, in words that name the argument or option to change: CO2. */
@@ -24154,7 +24158,7 @@ static bool sse__monitor_use(sse_app *app) {
     m->started_ms = sse__loop_clock_ms(&app->loop);
     m->started_s  = (uint64_t)(sse__loop_wall_ms(&app->loop) / 1000);
     app->monitor  = m;
-    app->observer = &observer;
+    SSE__SHOW(app->observer, &observer); /* any thread logs */
     app->stages[SSE__TURN_SENT]    = sse__monitor_sent;
     app->stages[SSE__FREE_MONITOR] = sse__monitor_free;
     return true;

@@ -533,6 +533,37 @@ static void starts_while_stopped(void) {
     sse_app_free(app);
 }
 
+static void monitors_late(sse_app *app, void *user) {
+    (void)user;
+    poll(NULL, 0, 20);
+    if (sse_monitor(app, "/_sse", NULL, NULL)) note('!');
+    poll(NULL, 0, 20);
+    note('m');
+    sse_stop(app);
+}
+
+static void monitored_late(void) { /* while another thread publishes, and logs */
+    sse_app_options o;
+    sse_app        *app;
+    sse_server     *server;
+    sse_event       event;
+    memset(&o, 0, sizeof o);
+    memset(&event, 0, sizeof event);
+    memset(order, 0, sizeof order);
+    o.on_log = quiet;
+    o.on_init = monitors_late;
+    o.max_call_bytes = 100000;
+    app = sse_app_new(&o);
+    server = sse_serve_background(app, any_port(0));
+    while (server && !sse_stopping(app)) {
+        event.data = event.data ? NULL : "x"; /* one without is refused, with a warning */
+        sse_publish(app, "news", &event);
+    }
+    sse_stop_background(server, 0);
+    is_str(called(), "m", "a monitor begins while another thread has warnings logged");
+    sse_app_free(app);
+}
+
 static volatile int flood_over;
 static int          flooded;
 
@@ -1170,6 +1201,7 @@ int main(void) {
     other_threads();
     twice();
     starts_while_stopped();
+    monitored_late();
     flood();
     signals_of_threads();
 #endif
