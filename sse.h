@@ -9420,6 +9420,8 @@ static void sse__app_drain(sse_app *app) {
       from the start, so that nothing can be missing when its work is over.
   J2  app.disk has one thread: its jobs are done in the order in which they
       were handed over, and wait for no work of the program's.
+  J3  Threads and their jobs are a process's own: behind a fork a child has
+      pools of its own, or none.
 ==========================================================================*/
 
 /* For work that waits (a disk, a name server, a password's hash), so a few threads whatever the
@@ -9451,8 +9453,18 @@ typedef struct sse__pool {
     sse__call      *jobs, **jobs_end;
     int             waiting, idle, count;
     bool            closing;
+    pid_t           process; /* of the threads: J3 */
     pthread_t       threads[SSE__POOL_THREADS];
 } sse__pool;
+
+/* NULL: none yet. What is left of a parent's is forgotten: its threads are not here. */
+static sse__pool *sse__pool_at(sse__pool **at) { /* J3 */
+    if (*at && (*at)->process != getpid()) {
+        SSE_FREE(*at);
+        *at = NULL;
+    }
+    return *at;
+}
 
 static void sse__job_landed(sse__call *call) { /* on the loop */
     sse__job      *job   = SSE__CONTAINER(call, sse__job, call);
@@ -9510,7 +9522,7 @@ static bool sse__pool_start(sse__pool *pool) {
 /* Waits until all accepted work is over; its done functions are among the calls of the loop
    then. */
 static void sse__pool_close(sse__pool **at) {
-    sse__pool *pool = *at;
+    sse__pool *pool = sse__pool_at(at);
     int        i;
     if (!pool) return;
     pthread_mutex_lock(&pool->mutex);
@@ -9533,7 +9545,7 @@ static void sse__pools_close(sse_app *app) {
 /* at: one of the pools of app, made by its first job. done NULL: nothing is. */
 static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_fn done,
                         void *user) {
-    sse__pool *pool = *at;
+    sse__pool *pool = sse__pool_at(at);
     sse__job  *job;
     bool       start;
     int        error = SSE_OK;
@@ -9544,6 +9556,7 @@ static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_f
         app->stages[SSE__END_POOLS] = sse__pools_close;
         pool->limit    = at == &app->pool ? SSE__POOL_THREADS : 1; /* J2 */
         pool->jobs_end = &pool->jobs;
+        pool->process  = getpid();
         pthread_mutex_init(&pool->mutex, NULL);
         pthread_cond_init(&pool->changed, NULL);
         *at = pool;
@@ -9576,15 +9589,16 @@ static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_f
 /* Waits until all jobs of the disk's thread are over; their done functions are among the calls of
    the loop then. */
 static void sse__disk_wait(sse_app *app) {
-    sse__pool *pool = app->disk;
+    sse__pool *pool = sse__pool_at(&app->disk);
     if (!pool) return;
     pthread_mutex_lock(&pool->mutex);
     while (pool->jobs || pool->idle < pool->count) pthread_cond_wait(&pool->changed, &pool->mutex);
     pthread_mutex_unlock(&pool->mutex);
 }
 
-static bool sse__pool_works(sse__pool *pool) {
-    bool works;
+static bool sse__pool_works(sse__pool **at) {
+    sse__pool *pool = sse__pool_at(at);
+    bool       works;
     if (!pool) return false;
     pthread_mutex_lock(&pool->mutex);
     works = pool->jobs || pool->idle < pool->count;
@@ -9594,7 +9608,8 @@ static bool sse__pool_works(sse__pool *pool) {
 
 /* Whether jobs are under way: their done functions are no calls of the loop yet. */
 static bool sse__pools_work(sse_app *app) {
-    return sse__pool_works(app->pool) || sse__pool_works(app->disk) || sse__pool_works(app->packer);
+    return sse__pool_works(&app->pool) || sse__pool_works(&app->disk) ||
+           sse__pool_works(&app->packer);
 }
 #endif
 
