@@ -2069,7 +2069,8 @@ SSE_API int sse_call(sse_app *app, sse_app_fn fn, void *user);
 /* Runs work, which may take long, on a thread of a small pool, then done on the loop. Once accepted
    each runs exactly once, at the latest in sse_app_free, which waits for them: work that lasts
    should look at sse_stopping. work may call what any thread may, and touches no request: it
-   neither reads it nor writes (sse_out, sse_finish, ...). done may (see sse_defer).
+   neither reads it nor writes (sse_out, sse_finish, ...). done may (see sse_defer). Signals are
+   blocked in work, and in programs that it starts without a signal mask of their own.
    done: NULL: nothing. user: borrowed until done has returned.
    Returns: 0; SSE_E_FULL: 1000 wait already; SSE_E_NOMEM; SSE_E_IO: no thread can be started;
    SSE_E_ARG; SSE_E_STATE: the app is being freed; SSE_E_NOT_BUILT. Threads: loop. */

@@ -219,6 +219,13 @@ static void deep_work(sse_app *app, void *user) {
     *(int *)user += room[sizeof room - 1000];
 }
 
+static void masked_work(sse_app *app, void *user) {
+    sigset_t mask;
+    (void)app;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    *(int *)user = sigismember(&mask, SIGTERM);
+}
+
 static void last(sse_app *app, void *user) {
     (void)user;
     sse_stop(app);
@@ -230,7 +237,10 @@ static void deep(void) {
     is_int(sse_offload(app, deep_work, last, &worked), 0, "work with large variables");
     run(app);
     is_int(worked, 1, "has room for them");
+    worked = 0;
+    is_int(sse_offload(app, masked_work, NULL, &worked), 0, "work that looks at its signals");
     sse_app_free(app);
+    is_int(worked, 1, "... finds them blocked");
 }
 
 int main(void) {
