@@ -2014,7 +2014,8 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options);
 
 /* Closes all streams and connections, runs on_exit if on_init ran, runs what sse_call and
    sse_offload still hold, and frees the app. NULL, or in a callback, which is logged: nothing
-   happens. */
+   happens. After fork() only one of the two processes may go on with an app, or free it: they
+   share its sockets, and what it waits by. */
 SSE_API void sse_app_free(sse_app *app);
 
 /* The first mistake made while setting up, which sse_serve answers; once the app runs, the latest
