@@ -2014,7 +2014,8 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options);
 
 /* Closes all streams and connections, runs on_exit if on_init ran, runs what sse_call and
    sse_offload still hold, and frees the app. NULL, or in a callback, which is logged: nothing
-   happens. */
+   happens. After fork() only one of the two processes may go on with an app, or free it: they
+   share its sockets, and what it waits by. */
 SSE_API void sse_app_free(sse_app *app);
 
 /* The first mistake made while setting up, which sse_serve answers; once the app runs, the latest
@@ -2069,7 +2070,8 @@ SSE_API int sse_call(sse_app *app, sse_app_fn fn, void *user);
 /* Runs work, which may take long, on a thread of a small pool, then done on the loop. Once accepted
    each runs exactly once, at the latest in sse_app_free, which waits for them: work that lasts
    should look at sse_stopping. work may call what any thread may, and touches no request: it
-   neither reads it nor writes (sse_out, sse_finish, ...). done may (see sse_defer).
+   neither reads it nor writes (sse_out, sse_finish, ...). done may (see sse_defer). Signals are
+   blocked in work, and in programs that it starts without a signal mask of their own.
    done: NULL: nothing. user: borrowed until done has returned.
    Returns: 0; SSE_E_FULL: 1000 wait already; SSE_E_NOMEM; SSE_E_IO: no thread can be started;
    SSE_E_ARG; SSE_E_STATE: the app is being freed; SSE_E_NOT_BUILT. Threads: loop. */
@@ -3540,15 +3542,18 @@ extern "C" {
 #define SSE__THREAD __thread
 #endif
 
-/* Flags that other threads and signal handlers set. */
+/* Flags that other threads and signal handlers set. SSE__SHOW: a pointer, once what it points to is
+   there for any thread that finds it by SSE__FLAG. */
 #if defined(__GNUC__) && !defined(__TINYC__)
 #define SSE__FLAG_SET(flag) __atomic_store_n(&(flag), 1, __ATOMIC_RELEASE)
 #define SSE__FLAG_CLEAR(flag) __atomic_store_n(&(flag), 0, __ATOMIC_RELEASE)
 #define SSE__FLAG(flag)     (__atomic_load_n(&(flag), __ATOMIC_ACQUIRE) != 0)
+#define SSE__SHOW(at, what) __atomic_store_n(&(at), what, __ATOMIC_RELEASE)
 #else
 #define SSE__FLAG_SET(flag) ((flag) = 1)
 #define SSE__FLAG_CLEAR(flag) ((flag) = 0)
 #define SSE__FLAG(flag)     ((flag) != 0)
+#define SSE__SHOW(at, what) ((at) = (what))
 #endif
 
 #define SSE__COUNT(a)       (sizeof(a) / sizeof *(a))
@@ -8840,7 +8845,7 @@ struct sse_app {
     struct sse__changes *changes;
     struct sse__router  *router;
     struct sse__monitor *monitor;
-    const sse__observer *observer;             /* NULL: there is no monitor */
+    const sse__observer *observer;             /* NULL: there is no monitor. See SSE__SHOW */
     struct sse_server   *server;
     struct sse_tunnel   *tunnel;
     struct sse__upgrade *upgrade;
@@ -8889,7 +8894,8 @@ static void sse__log(sse_app *app, int level, const char *fmt, ...) { /* one lin
     va_end(ap);
     for (p = line; *p; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7F) *p = '?';
-    if (app->observer && level <= SSE_LOG_WARNING) app->observer->told_log(app, level, line);
+    if (level <= SSE_LOG_WARNING && SSE__FLAG(app->observer))
+        app->observer->told_log(app, level, line);
     if (app->options.on_log) app->options.on_log(level, line, app->options.user);
     else fprintf(stderr, "sse.h: %s: %s\n", names[level], line);
 }
@@ -8947,7 +8953,7 @@ static void sse__upcall_end(const sse__upcall *u, const char *fmt, ...) {
 
 /* When something began that a monitor is to be told of. 0: there is none. */
 static uint64_t sse__observed_us(const sse_app *app) {
-    return app->observer ? sse__clock_us() : 0;
+    return SSE__FLAG(app->observer) ? sse__clock_us() : 0;
 }
 
 /* Refuses a call of the program, in words that name the argument or option to change: CO2. */
@@ -9418,6 +9424,8 @@ static void sse__app_drain(sse_app *app) {
       from the start, so that nothing can be missing when its work is over.
   J2  app.disk has one thread: its jobs are done in the order in which they
       were handed over, and wait for no work of the program's.
+  J3  Threads and their jobs are a process's own: behind a fork a child has
+      pools of its own, or none.
 ==========================================================================*/
 
 /* For work that waits (a disk, a name server, a password's hash), so a few threads whatever the
@@ -9449,8 +9457,18 @@ typedef struct sse__pool {
     sse__call      *jobs, **jobs_end;
     int             waiting, idle, count;
     bool            closing;
+    pid_t           process; /* of the threads: J3 */
     pthread_t       threads[SSE__POOL_THREADS];
 } sse__pool;
+
+/* NULL: none yet. What is left of a parent's is forgotten: its threads are not here. */
+static sse__pool *sse__pool_at(sse__pool **at) { /* J3 */
+    if (*at && (*at)->process != getpid()) {
+        SSE_FREE(*at);
+        *at = NULL;
+    }
+    return *at;
+}
 
 static void sse__job_landed(sse__call *call) { /* on the loop */
     sse__job      *job   = SSE__CONTAINER(call, sse__job, call);
@@ -9508,7 +9526,7 @@ static bool sse__pool_start(sse__pool *pool) {
 /* Waits until all accepted work is over; its done functions are among the calls of the loop
    then. */
 static void sse__pool_close(sse__pool **at) {
-    sse__pool *pool = *at;
+    sse__pool *pool = sse__pool_at(at);
     int        i;
     if (!pool) return;
     pthread_mutex_lock(&pool->mutex);
@@ -9531,7 +9549,7 @@ static void sse__pools_close(sse_app *app) {
 /* at: one of the pools of app, made by its first job. done NULL: nothing is. */
 static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_fn done,
                         void *user) {
-    sse__pool *pool = *at;
+    sse__pool *pool = sse__pool_at(at);
     sse__job  *job;
     bool       start;
     int        error = SSE_OK;
@@ -9542,6 +9560,7 @@ static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_f
         app->stages[SSE__END_POOLS] = sse__pools_close;
         pool->limit    = at == &app->pool ? SSE__POOL_THREADS : 1; /* J2 */
         pool->jobs_end = &pool->jobs;
+        pool->process  = getpid();
         pthread_mutex_init(&pool->mutex, NULL);
         pthread_cond_init(&pool->changed, NULL);
         *at = pool;
@@ -9574,15 +9593,16 @@ static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_f
 /* Waits until all jobs of the disk's thread are over; their done functions are among the calls of
    the loop then. */
 static void sse__disk_wait(sse_app *app) {
-    sse__pool *pool = app->disk;
+    sse__pool *pool = sse__pool_at(&app->disk);
     if (!pool) return;
     pthread_mutex_lock(&pool->mutex);
     while (pool->jobs || pool->idle < pool->count) pthread_cond_wait(&pool->changed, &pool->mutex);
     pthread_mutex_unlock(&pool->mutex);
 }
 
-static bool sse__pool_works(sse__pool *pool) {
-    bool works;
+static bool sse__pool_works(sse__pool **at) {
+    sse__pool *pool = sse__pool_at(at);
+    bool       works;
     if (!pool) return false;
     pthread_mutex_lock(&pool->mutex);
     works = pool->jobs || pool->idle < pool->count;
@@ -9592,7 +9612,8 @@ static bool sse__pool_works(sse__pool *pool) {
 
 /* Whether jobs are under way: their done functions are no calls of the loop yet. */
 static bool sse__pools_work(sse_app *app) {
-    return sse__pool_works(app->pool) || sse__pool_works(app->disk) || sse__pool_works(app->packer);
+    return sse__pool_works(&app->pool) || sse__pool_works(&app->disk) ||
+           sse__pool_works(&app->packer);
 }
 #endif
 
@@ -12683,8 +12704,8 @@ static void sse__net_stop_listening(sse__net *net) {
     while (!sse__list_empty(&net->listeners)) {
         sse__listener *l = SSE__CONTAINER(net->listeners.next, sse__listener, link);
         sse__poller_remove(&net->loop->poller, &l->source);
+        if (l->end) l->end(l); /* first: a file without a server another process may make its own */
         close(l->source.fd);
-        if (l->end) l->end(l);
         sse__list_remove(&l->link);
         SSE_FREE(l);
     }
@@ -12803,7 +12824,9 @@ static void sse__unix_clear(const sse__address *a) {
     if (lstat(a->to.un.sun_path, &st) || !S_ISSOCK(st.st_mode)) return;
     fd = SSE__SYS(socket(AF_UNIX, SOCK_STREAM, 0));
     if (fd < 0) return;
-    if (connect(fd, &a->to.any, a->len) && errno == ECONNREFUSED) unlink(a->to.un.sun_path);
+    /* without waiting for one that has no room for another */
+    if (sse__set_flags(fd) == SSE_OK && connect(fd, &a->to.any, a->len) && errno == ECONNREFUSED)
+        unlink(a->to.un.sun_path);
     close(fd);
 }
 
@@ -17265,7 +17288,7 @@ static int sse__store_lock(const char *path) {
 static int sse__store_own(const sse__sequence *sequence, sse__store *store) {
     const char       *path = sse__db_path(store->db);
     const sse__store *other;
-    const struct timespec pause = {0, 10000000};
+    struct timespec   pause;
     struct stat       s;
     sse_buf           name = {NULL, 0, 0, SSE_OK};
     int               waited = 0, error;
@@ -17276,12 +17299,15 @@ static int sse__store_own(const sse__sequence *sequence, sse__store *store) {
     for (other = sequence->stores; other && !error; other = other->next) /* opened twice here */
         if (other->owner && strcmp(other->owner, name.ptr) == 0) goto done;
     while (!error && (store->owner_fd = sse__store_lock(name.ptr)) < 0 && errno == EWOULDBLOCK) {
-        if (waited < sse__db_busy_ms(store->db) && nanosleep(&pause, NULL) == 0) waited += 10;
-        else
+        if (waited >= sse__db_busy_ms(store->db))
             error = sse__refuse(
                 sequence->app, SSE_E_STATE,
                 "%s keeps the events of another server that runs, which has locked %s: "
                 "stop that one, or give this one another database", path, name.ptr);
+        pause.tv_sec  = 0;
+        pause.tv_nsec = 10000000;
+        while (!error && nanosleep(&pause, &pause) && errno == EINTR) {}
+        waited += 10;
     }
     if (!error && store->owner_fd >= 0) {
         store->owner = name.ptr;
@@ -24154,7 +24180,7 @@ static bool sse__monitor_use(sse_app *app) {
     m->started_ms = sse__loop_clock_ms(&app->loop);
     m->started_s  = (uint64_t)(sse__loop_wall_ms(&app->loop) / 1000);
     app->monitor  = m;
-    app->observer = &observer;
+    SSE__SHOW(app->observer, &observer); /* any thread logs */
     app->stages[SSE__TURN_SENT]    = sse__monitor_sent;
     app->stages[SSE__FREE_MONITOR] = sse__monitor_free;
     return true;
@@ -24662,7 +24688,8 @@ SSE_API int sse_next_ms(sse_app *app) {
 
 /* ---- serving -------------------------------------------------------------------------- */
 
-/* Signal handlers know no app: the latest one that has them. */
+/* Signal handlers know no app: the latest one that has them. The rest is guarded by
+   sse__apps.mutex: each loop may end on a thread of its own. */
 static sse_app *volatile sse__signal_app;
 static volatile sig_atomic_t sse__signals;
 static bool sse__signals_taken;
@@ -24670,11 +24697,12 @@ static struct sigaction sse__signals_before[2]; /* of SIGINT and SIGTERM */
 
 static void sse__on_signal(int number) {
     const int saved = errno;
+    sse_app  *app   = sse__signal_app;
     (void)number;
     sse__signals = sse__signals + 1;
-    if (sse__signal_app) {
-        if (sse__signals > 1) SSE__FLAG_SET(sse__signal_app->server->stopped);
-        (void)sse_stop(sse__signal_app);
+    if (app) {
+        if (sse__signals > 1) SSE__FLAG_SET(app->server->stopped);
+        (void)sse_stop(app);
     }
     errno = saved;
 }
@@ -24682,26 +24710,34 @@ static void sse__on_signal(int number) {
 /* The app has them no longer. sse__signal_app stays: a program that ends here need not free it,
    leak checkers agree. */
 static void sse__signals_back(sse_app *app) {
-    if (!sse__signals_taken || sse__signal_app != app) return;
-    sigaction(SIGINT, &sse__signals_before[0], NULL);
-    sigaction(SIGTERM, &sse__signals_before[1], NULL);
-    sse__signals_taken = false;
+    sse__lock(&sse__apps.mutex);
+    if (sse__signals_taken && sse__signal_app == app) {
+        sigaction(SIGINT, &sse__signals_before[0], NULL);
+        sigaction(SIGTERM, &sse__signals_before[1], NULL);
+        sse__signals_taken = false;
+    }
+    sse__unlock(&sse__apps.mutex);
 }
 
 SSE_API int sse_stop_on_signals(sse_app *app) {
     struct sigaction action;
+    bool             ours;
     if (!app) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
-    if (sse__signals_taken) return app == sse__signal_app ? SSE_OK : SSE_E_STATE;
     memset(&action, 0, sizeof action);
-    action.sa_handler  = sse__on_signal;
-    sse__signals       = 0;
-    sse__signal_app    = app;
-    sse__signals_taken = true;
-    app->server->signals_back = sse__signals_back;
-    sigaction(SIGINT, &action, &sse__signals_before[0]);
-    sigaction(SIGTERM, &action, &sse__signals_before[1]);
-    return SSE_OK;
+    action.sa_handler = sse__on_signal;
+    sse__lock(&sse__apps.mutex);
+    if (!sse__signals_taken) {
+        sse__signals       = 0;
+        sse__signal_app    = app;
+        sse__signals_taken = true;
+        app->server->signals_back = sse__signals_back;
+        sigaction(SIGINT, &action, &sse__signals_before[0]);
+        sigaction(SIGTERM, &action, &sse__signals_before[1]);
+    }
+    ours = sse__signal_app == app;
+    sse__unlock(&sse__apps.mutex);
+    return ours ? SSE_OK : SSE_E_STATE;
 }
 
 SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
@@ -24749,9 +24785,10 @@ SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *
         if (app->config_error) app->config_error = SSE_OK; /* it has stopped, and may serve again */
         return NULL;
     }
-    if (sse__list_empty(&app->net->listeners) &&
-        sse__server_listen(app, "sse_serve_background", options))
-        return NULL;
+    if (sse__list_empty(&app->net->listeners)
+            ? sse__server_listen(app, "sse_serve_background", options)
+            : app->config_error || sse__server_check_databases(app))
+        return NULL; /* its thread would end at once */
     server = app->server;
     sse__lock(&app->loop.mutex); /* others wait until it is known whose the loop is */
     started = sse__thread_start(&server->thread, sse__background, app) == 0;
@@ -24772,8 +24809,10 @@ SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
     sse__unlock(&server->app->loop.mutex);
     (void)sse_stop(server->app); /* wakes the loop also if it stops already, with more time */
     pthread_join(server->thread, NULL);
-    sse__server_own(server->app, false);
-    server->background = false;
+    sse__lock(&server->app->loop.mutex); /* at once: another thread may want to start it */
+    server->app->loop.owned = server->background = false;
+    server->app->loop.owner = sse__thread_self();
+    sse__unlock(&server->app->loop.mutex);
     return SSE_OK;
 }
 #endif
@@ -24797,7 +24836,9 @@ SSE_API void sse_app_free(sse_app *app) {
         return;
     }
     if (app->server->signals_back) app->server->signals_back(app);
+    sse__lock(&sse__apps.mutex);
     if (sse__signal_app == app) sse__signal_app = NULL;
+    sse__unlock(&sse__apps.mutex);
     SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
     sse__server_own(app, true); /* work that still runs is not on this thread */
     app->server->turning = true;

@@ -4,8 +4,26 @@
 #include <stdlib.h>
 #include "scarce.h"
 #include "refuse.h"
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+static bool served_yet; /* the file that was unlinked last had a server */
+
+static int unlink_seen(const char *path) {
+    struct sockaddr_un to;
+    const int          fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    memset(&to, 0, sizeof to);
+    to.sun_family = AF_UNIX;
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
+    served_yet = connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
+    close(fd);
+    return unlink(path);
+}
+#define unlink unlink_seen
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
+#undef unlink
 #include "../tap.h"
 #include "dial.h"
 
@@ -215,6 +233,8 @@ static void unix_files(void) {
         }
         sse_app_free(app);
         ok(access(path, F_OK) != 0, "nothing is left");
+        /* one that starts just then would put its own there, which is not to be removed */
+        if (!i) ok(served_yet, "... and nobody found it unserved before");
     }
     o.unix_mode = 0600;
     app = app_new(NULL, 0);
@@ -223,6 +243,33 @@ static void unix_files(void) {
     sse_app_free(app);
     unlink(path);
 }
+
+#ifdef __linux__
+/* A server that accepts nobody, and has no room for more, is one as well. */
+static void unix_full(void) {
+    char              path[64], host[80];
+    sse_app          *app = app_new(NULL, 0);
+    sse_serve_options o;
+    sse__address      a;
+    int               fds[10], n = 0;
+    memset(&o, 0, sizeof o);
+    snprintf(path, sizeof path, "/tmp/sse-full-%d", (int)getpid());
+    snprintf(host, sizeof host, "unix:%s", path);
+    o.host = host;
+    sse__address_parse(&a, host, 0);
+    fds[0] = socket(AF_UNIX, SOCK_STREAM, 0);
+    ok(bind(fds[0], &a.to.any, a.len) == 0 && listen(fds[0], 0) == 0, "a server that hangs");
+    do {
+        fds[++n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    } while (n < 9 && connect(fds[n], &a.to.any, a.len) == 0);
+    is_int(errno, EAGAIN, "... has no room");
+    is_int(sse_listen(app, &o), SSE_E_IO, "another does not wait for it");
+    is_int(access(path, F_OK), 0, "... and leaves it its file");
+    for (; n >= 0; n--) close(fds[n]);
+    sse_app_free(app);
+    unlink(path);
+}
+#endif
 
 /* Variables that tell of sockets of a service manager which are not there. */
 static void not_passed(void) {
@@ -281,6 +328,9 @@ int main(void) {
     shares();
     refused_calls();
     unix_files();
+#ifdef __linux__
+    unix_full();
+#endif
     not_passed();
     no_options();
     not_notified();

@@ -852,6 +852,7 @@ static int in_child(sse_db *db, sse_rows *open_rows, sse_app *listening) {
         sse_db_write(db, NULL, NULL) != SSE_E_STATE)
         wrong |= 4;
     if (sse_db_raw(db) || sse_db_last_id(db) || !strstr(said(db), "open it after fork")) wrong |= 8;
+    if (sse_serve_background(listening, &any)) wrong |= 128;
     if (sse_poll(listening, 0) != SSE_E_STATE || sse_serve(listening, &any) != SSE_E_STATE)
         wrong |= 16;
     sse_app_error(listening, &why);

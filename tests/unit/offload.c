@@ -3,6 +3,15 @@
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
+#include <sys/wait.h>
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+/* A child that begins threads of its own, as here, would be ended by clang's. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void) { return "die_after_fork=0"; }
+#endif
+#endif
 
 enum { MANY = 200 };
 
@@ -174,6 +183,33 @@ static void disk(void) { /* while all threads of the pool are taken */
     is_int(wrong, 0, "which waited for no work of the program's");
 }
 
+static void forked(void) { /* J3: with a pool whose thread waits for work */
+    task     t;
+    sse_app *app = start();
+    int      works, status;
+    memset(&t, 0, sizeof t);
+    left = 1;
+    sse_offload(app, work, done, &t);
+    run(app);
+    for (works = 0; works < 2; works++) {
+        const pid_t pid = fork();
+        if (pid == 0) {
+            alarm(20);
+            left = 1;
+            if (works && sse_offload(app, work, done, &t)) _exit(1);
+            sse_app_free(app);
+            _exit(t.worked == 1 + works && t.finished == 1 + works ? 0 : 2);
+        }
+        status = -1;
+        waitpid(pid, &status, 0);
+        is_int(status, 0,
+            works ? "a child works with a thread of its own"
+                  : "a child frees its copy of the app without a thread");
+    }
+    sse_app_free(app);
+    is_int(t.worked + t.finished, 2, "its parent's job was done once");
+}
+
 /* Of the stack, as much as a page full of text needs, on musl too, whose threads have 128 KiB. */
 static void deep_work(sse_app *app, void *user) {
     volatile char room[800000];
@@ -181,6 +217,13 @@ static void deep_work(sse_app *app, void *user) {
     (void)app;
     for (i = 0; i < sizeof room; i += 1000) room[i] = 1;
     *(int *)user += room[sizeof room - 1000];
+}
+
+static void masked_work(sse_app *app, void *user) {
+    sigset_t mask;
+    (void)app;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    *(int *)user = sigismember(&mask, SIGTERM);
 }
 
 static void last(sse_app *app, void *user) {
@@ -194,12 +237,16 @@ static void deep(void) {
     is_int(sse_offload(app, deep_work, last, &worked), 0, "work with large variables");
     run(app);
     is_int(worked, 1, "has room for them");
+    worked = 0;
+    is_int(sse_offload(app, masked_work, NULL, &worked), 0, "work that looks at its signals");
     sse_app_free(app);
+    is_int(worked, 1, "... finds them blocked");
 }
 
 int main(void) {
     many();
     deep();
+    forked();
     freed_early();
     limits();
     idle();

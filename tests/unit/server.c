@@ -458,6 +458,20 @@ static void background(void) {
     ok(!sse_serve_background(NULL, NULL), "no app");
 }
 
+static void background_mistaken(void) { /* by a mistake made since sse_listen */
+    sse_app    *app = app_new();
+    sse_server *server;
+    int         mistake;
+    is_int(sse_listen(app, any_port(0)), SSE_OK, "an app listens");
+    mistake = sse_get(app, "no-slash", hello, NULL);
+    ok(mistake < 0, "and is set up further, wrongly");
+    server = sse_serve_background(app, any_port(0));
+    ok(!server, "no server says that it serves");
+    if (server) sse_stop_background(server, 0);
+    is_int(sse_serve(app, any_port(0)), mistake, "as sse_serve says");
+    sse_app_free(app);
+}
+
 static void is_twice(sse_app *app, const char *when) {
     const char *why;
     ok(!sse_serve_background(app, any_port(0)), "no second loop: %s", when);
@@ -482,6 +496,71 @@ static void twice(void) {
     is_int(sse_stop_background(server, 0), SSE_OK, "the first one ends as usual");
     sse_after(app, 0, twice_in_callback, NULL);
     is_int(sse_serve(app, any_port(0)), SSE_OK, "and the app serves again");
+    sse_app_free(app);
+}
+
+static volatile int starter_over;
+
+static void quiet(int level, const char *line, void *user) { (void)level, (void)line, (void)user; }
+
+static void *starter(void *user) { /* as soon as the server before has been freed */
+    sse_server *server = NULL;
+    while (!server && !SSE__FLAG(starter_over)) {
+        server = sse_serve_background((sse_app *)user, any_port(0));
+        poll(NULL, 0, 1);
+    }
+    return server;
+}
+
+static void starts_while_stopped(void) {
+    sse_app_options o;
+    sse_app        *app;
+    sse_server     *server;
+    pthread_t       thread;
+    void           *started;
+    memset(&o, 0, sizeof o);
+    o.on_log = quiet;
+    app = sse_app_new(&o);
+    is_int(sse_listen(app, any_port(0)), 0, "listens");
+    server = sse_serve_background(app, NULL);
+    if (pthread_create(&thread, NULL, starter, app)) return;
+    poll(NULL, 0, 20);
+    is_int(sse_stop_background(server, 0), SSE_OK, "stops, while another thread wants to start");
+    poll(NULL, 0, 5);
+    SSE__FLAG_SET(starter_over);
+    pthread_join(thread, &started);
+    if (started) sse_stop_background((sse_server *)started, 0);
+    sse_app_free(app);
+}
+
+static void monitors_late(sse_app *app, void *user) {
+    (void)user;
+    poll(NULL, 0, 20);
+    if (sse_monitor(app, "/_sse", NULL, NULL)) note('!');
+    poll(NULL, 0, 20);
+    note('m');
+    sse_stop(app);
+}
+
+static void monitored_late(void) { /* while another thread publishes, and logs */
+    sse_app_options o;
+    sse_app        *app;
+    sse_server     *server;
+    sse_event       event;
+    memset(&o, 0, sizeof o);
+    memset(&event, 0, sizeof event);
+    memset(order, 0, sizeof order);
+    o.on_log = quiet;
+    o.on_init = monitors_late;
+    o.max_call_bytes = 100000;
+    app = sse_app_new(&o);
+    server = sse_serve_background(app, any_port(0));
+    while (server && !sse_stopping(app)) {
+        event.data = event.data ? NULL : "x"; /* one without is refused, with a warning */
+        sse_publish(app, "news", &event);
+    }
+    sse_stop_background(server, 0);
+    is_str(called(), "m", "a monitor begins while another thread has warnings logged");
     sse_app_free(app);
 }
 
@@ -980,6 +1059,37 @@ static void serving_within(void) {
     signal(SIGTERM, SIG_DFL);
 }
 
+#ifndef SSE_NO_THREADS
+static void *serves_alone(void *user) { /* an app of this thread's own, that takes signals */
+    sse_serve_options o;
+    int               i;
+    memset(&o, 0, sizeof o);
+    o.port = SSE_ANY_PORT;
+    for (i = 0; i < 20; i++) {
+        sse_app *app = sse_app_new(NULL);
+        sse_stop(app);
+        if (sse_serve(app, &o)) *(int *)user += 1;
+        sse_app_free(app);
+    }
+    return NULL;
+}
+
+static void signals_of_threads(void) {
+    struct sigaction mine, now;
+    pthread_t        threads[2];
+    int              i, failed[2] = {0, 0};
+    memset(&mine, 0, sizeof mine);
+    mine.sa_handler = own_handler;
+    sigaction(SIGTERM, &mine, NULL);
+    for (i = 0; i < 2; i++) pthread_create(&threads[i], NULL, serves_alone, &failed[i]);
+    for (i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    is_int(failed[0] + failed[1], 0, "two threads serve an app each, again and again");
+    sigaction(SIGTERM, NULL, &now);
+    ok(now.sa_handler == own_handler, "signals are the program's again");
+    signal(SIGTERM, SIG_DFL);
+}
+#endif
+
 static void signals(void) {
     struct sigaction mine, now;
     sse_app         *app = app_new(), *other = app_new();
@@ -1087,9 +1197,13 @@ int main(void) {
     own_loop();
 #ifndef SSE_NO_THREADS
     background();
+    background_mistaken();
     other_threads();
     twice();
+    starts_while_stopped();
+    monitored_late();
     flood();
+    signals_of_threads();
 #endif
     strangers();
     wrong_values();

@@ -14,6 +14,7 @@ static int test_clock(clockid_t clock, struct timespec *t) {
     return rc;
 }
 #include <signal.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #define clock_gettime test_clock
@@ -152,12 +153,15 @@ static void killed(void) {
     close(ready[1]);
 }
 
-static void waits(void) { /* for one that is about to end */
-    int      ready[2], status;
-    char     byte = 0;
-    pid_t    child;
-    sse_db  *db;
-    sse_app *app;
+static void on_alarm(int number) { (void)number; }
+
+static void waits(bool interrupted) { /* for one that is about to end; signals come meanwhile */
+    const struct itimerval often = {{0, 15000}, {0, 15000}}, never = {{0, 0}, {0, 0}};
+    int                    ready[2], status;
+    char                   byte = 0;
+    pid_t                  child;
+    sse_db                *db;
+    sse_app               *app;
     if (pipe(ready)) return;
     child = fork();
     if (child == 0) {
@@ -170,7 +174,11 @@ static void waits(void) { /* for one that is about to end */
     ok(read(ready[0], &byte, 1) == 1, "another process has the file, and ends soon");
     db = sse_db_open(path, NULL);
     app = new_app();
+    signal(SIGALRM, on_alarm);
+    if (interrupted) setitimer(ITIMER_REAL, &often, NULL);
     is_int(keep(app, db, 0), 0, "this one waits for it, as for any lock");
+    setitimer(ITIMER_REAL, &never, NULL);
+    signal(SIGALRM, SIG_DFL);
     ok(access(owner, F_OK) == 0, "and has the lock");
     sse_app_free(app);
     sse_db_close(db);
@@ -434,7 +442,8 @@ int main(void) {
     one_server();
     same_server();
     killed();
-    waits();
+    waits(false);
+    waits(true);
     nobodys();
     in_memory();
     anew();
