@@ -21165,19 +21165,23 @@ static bool sse__live_has_room(sse__live *live) { /* V4 */
     return false;
 }
 
-/* Finds the shared view of a path, or makes it. NULL: no memory, or max_views. */
-static sse_view *sse__view_get(const sse__target *t, bool make) {
+/* Finds the shared view of a path, or makes it. NULL: *error is SSE_E_NOMEM, or SSE_E_FULL for
+   max_views, or 0 for one that is not there and was not to be made. */
+static sse_view *sse__view_get(const sse__target *t, bool make, int *error) {
     sse__map     *shared = &t->live->app->views->shared;
     sse_view     *view   = NULL;
     sse__node    *node;
     sse__view_key k;
     sse_str       key;
     memset(&k, 0, sizeof k);
+    *error = SSE_E_NOMEM;
     if (sse__view_key_set(&k, t)) {
         key  = sse__str(k.text.ptr, k.text.len);
         node = sse__map_find(shared, key);
         if (node) view = SSE__CONTAINER(node, sse_view, node);
-        else if (make && (!k.params || sse__live_has_room(t->live))) view = sse__view_new(t->live);
+        else if (!make) *error = SSE_OK;
+        else if (k.params && !sse__live_has_room(t->live)) *error = SSE_E_FULL;
+        else view = sse__view_new(t->live);
         if (view && !node) {
             key.ptr = sse__arena_text(&k.texts, key);
             if (key.ptr && sse__map_add(shared, &view->node, key)) {
@@ -21270,7 +21274,7 @@ static void sse__live_handler(sse_req *req, void *user) {
     t.route = req->route;
     t.query = req->query_text;
     (void)sse__route_find(views->routes, sse__text(req->path), &t.found);
-    view = live->render ? sse__view_get(&t, true) : sse__view_each(&t, req);
+    view = live->render ? sse__view_get(&t, true, &error) : sse__view_each(&t, req);
     if (!view) { /* no memory, or max_views */
         live->app->net->counts.subscriptions_refused++;
         if (req->stream) sse__stream_turn_away(req->stream);
@@ -21392,9 +21396,8 @@ static int sse__stream_show(const sse__target *t, sse__stream *stream, const cha
     }
     if (t->live->render_each)
         return view ? sse__view_each_join(view, t->path, stream) : SSE_E_NOMEM;
-    view = sse__view_get(t, true);
-    if (view) return sse__view_join(view, stream);
-    return t->live->count < t->live->max_views ? SSE_E_NOMEM : SSE_E_FULL;
+    view = sse__view_get(t, true, &error);
+    return view ? sse__view_join(view, stream) : error;
 }
 
 SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
@@ -21419,9 +21422,11 @@ SSE_API int sse_stream_unview(sse_stream s, const char *live_path) {
     int          error = sse__stream_may(s, SSE__USE_JOIN, "sse_stream_unview", &stream);
     if (error) return error;
     sse__target_find(&t, s.app, live_path ? live_path : "");
-    if (t.live) view = t.live->render ? sse__view_get(&t, false) : sse__view_each_of(&t, stream);
+    if (!t.path) error = SSE_E_NOMEM;
+    if (t.live)
+        view = t.live->render ? sse__view_get(&t, false, &error) : sse__view_each_of(&t, stream);
     if (view) sub = sse__channel_find(&view->channel, stream);
-    error = t.path ? SSE_E_ARG : SSE_E_NOMEM;
+    if (view || !error) error = SSE_E_ARG;
     SSE_FREE(t.path);
     if (!sub) return error;
     if (view == s.app->views->rendering) return SSE_E_STATE;
@@ -21452,12 +21457,15 @@ static int sse__touch_path(sse_app *app, const char *path) {
         return SSE_OK;
     }
     sse__target_find(&t, app, path);
-    if (t.live && t.live->render) view = sse__view_get(&t, false);
+    if (t.live && t.live->render) view = sse__view_get(&t, false, &error);
     else if (t.live) group = sse__group_find(&views->each, t.path);
     if (!t.path) error = SSE_E_NOMEM;
     else if (!t.live)
         error = sse__refused(app, SSE_E_ABSENT, "sse_touch: no live view has the path %s", path);
-    if (view) sse__view_mark(view);
+    if (view) {
+        sse__view_mark(view);
+        error = SSE_OK;
+    }
     for (link = group ? group->members.next : NULL; group && link != &group->members;
          link = link->next)
         sse__view_mark(SSE__CONTAINER(link, sse_view, in.link));
@@ -21466,7 +21474,8 @@ static int sse__touch_path(sse_app *app, const char *path) {
 }
 
 static void sse__touch_posted(sse_app *app, void *user) {
-    (void)sse__touch_path(app, (const char *)user);
+    if (sse__touch_path(app, (const char *)user) == SSE_E_NOMEM)
+        sse__log(app, SSE_LOG_WARNING, "a touch of %s is lost: out of memory", (const char *)user);
     SSE_FREE(user);
 }
 

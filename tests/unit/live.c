@@ -783,6 +783,39 @@ static void not_opened(void) {
     is_int(unwatched, 0, "... by the on_close of a stream that was to watch it, too");
 }
 
+/* ---- views that are touched, or taken off, without memory ---- */
+
+static void without_memory(void) {
+    sse_test_reply r;
+    long           n;
+    int            touched = SSE_E_NOMEM, gone = SSE_E_NOMEM, before, lacked = 0;
+    memset(&r, 0, sizeof r);
+    app = sse_app_new(NULL);
+    sse_live(app, "/{id}", render, NULL); /* GET /watch shows /state */
+    sse_get(app, "/watch", watch, NULL);
+    sse_test_request(app, "GET /watch", NULL, NULL, &r);
+    for (n = 1; n < 20 && touched; n++) {
+        before = renders;
+        fail_at = n;
+        touched = sse_touch(app, "/state");
+        lacked += fail_at == 0;
+        is_int(touched, fail_at == 0 ? SSE_E_NOMEM : 0, "a touch says if it lacked memory");
+        fail_at = 0;
+        sse_test_run(app, 1);
+        is_int(renders - before, touched == 0, "... else the view is rendered");
+    }
+    for (n = 1; n < 20 && gone; n++) {
+        fail_at = n;
+        gone = sse_stream_unview(watcher, "/state");
+        lacked += fail_at == 0;
+        is_int(gone, fail_at == 0 ? SSE_E_NOMEM : 0, "so does the end of a view");
+        fail_at = 0;
+    }
+    ok(!touched && !gone && lacked > 2, "%d allocations failed", lacked);
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
 /* ---- a line of the log that makes the last watcher go ---- */
 
 static void unview_by_log(int level, const char *line, void *user) {
@@ -836,6 +869,7 @@ int main(void) {
     names_in_queries();
     guards_of_more_views();
     not_opened();
+    without_memory();
     told();
     few = compared_by_touching(10);
     many = compared_by_touching(300);
