@@ -22444,6 +22444,12 @@ static void sse__req_end_body(sse_req *req) {
     if (fn) (void)fn(req, sse__str(NULL, 0), SSE_E_CLOSED, req->body_user);
 }
 
+/* Without memory a call may have answered NULL: a file that was chosen by that is the wrong one. */
+static bool sse__req_sends_file(const sse_req *req) {
+    return req->file && !req->failed && !req->headers.error && !req->out.error &&
+           req->error != SSE_E_NOMEM;
+}
+
 /* Sends what the handler left, tells on_reply and the logs; frees it, or keeps it for the next. */
 static void sse__req_conclude(sse_req *req) {
     const bool streaming = req->phase == SSE__REQ_STREAMING;
@@ -22459,7 +22465,7 @@ static void sse__req_conclude(sse_req *req) {
     if (req->stream) app->stream_begun(req->stream);
     if (c && !streaming) {
         sse__conn_skip_body(c);
-        if (req->file && !req->failed && !req->headers.error) app->file_answer(req);
+        if (sse__req_sends_file(req)) app->file_answer(req);
         else sse__reply_answer(req);
         sse__conn_reply_end(c);
     }

@@ -263,6 +263,34 @@ static void without_memory(void) {
     unlink(kept);
 }
 
+/* A file is sent only if nothing failed that chose it. */
+static void chosen(sse_req *req, void *user) { /* ?lacks=sse_fmt&out=-7 */
+    const int error = (int)sse_parse_int(sse_query(req, "out"), 0);
+    (void)user;
+    fail_at = sse_query(req, "lacks") != NULL;
+    (void)sse_fmt(req, "x");
+    fail_at = 0;
+    IS(sse_send_file(req, kept, NULL), 0);
+    if (error) sse_buf_fail(sse_out(req), error);
+}
+
+static void files_after_failures(void) {
+    static const char *const rows[] = {"", "?lacks=1", "?out=-7"};
+    char     request[40];
+    size_t   i;
+    sse_app *app = app_new();
+    FILE    *f = fopen(kept, "w");
+    ok(f && fputs("done", f) >= 0 && fclose(f) == 0, "a file");
+    sse_get(app, "/chosen", chosen, NULL);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        snprintf(request, sizeof request, "GET /chosen%s", rows[i]);
+        ask(app, request, NULL, NULL, i ? 500 : 200, i ? NULL : "done");
+    }
+    sse_test_close(&r);
+    sse_app_free(app);
+    unlink(kept);
+}
+
 /* ---- streams ---- */
 
 static sse_stream opened;
@@ -858,6 +886,7 @@ int main(void) {
     hosts();
     requests();
     without_memory();
+    files_after_failures();
     files();
     parts_of_files();
     no_requests();
