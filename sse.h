@@ -13829,16 +13829,24 @@ SSE_API int sse_set_attr_ptr(sse_req *req, const char *name, void *ptr) {
     return SSE_OK;
 }
 
-/* Gives the request a copy of its attrs, so that setting some changes none of those before. False:
-   no memory. */
+/* Gives the request a copy of its attrs, and of its pointers, so that setting some changes none of
+   those before. False: no memory. */
 static bool sse__req_own_attrs(sse_req *req) {
-    const sse__pair *from = req->attrs;
-    sse__pair      **to   = &req->attrs;
+    const sse__pair    *from  = req->attrs;
+    sse__pair         **to    = &req->attrs;
+    const sse__pointer *point = req->pointers;
+    sse__pointer      **at    = &req->pointers;
     for (; from; from = from->next) {
         *to = (sse__pair *)sse__arena_get(&req->arena, sizeof **to);
         if (!*to) return false;
         **to = *from;
         to   = &(*to)->next;
+    }
+    for (; point; point = point->next) {
+        *at = (sse__pointer *)sse__arena_get(&req->arena, sizeof **at);
+        if (!*at) return false;
+        **at = *point;
+        at   = &(*at)->next;
     }
     return true;
 }
@@ -21363,6 +21371,7 @@ static int sse__live_guard_ask(const sse__target *t, sse_req *req, sse_view **ea
     req->query_text  = saved.query_text;
     req->query       = saved.query;
     req->attrs       = saved.attrs; /* what a guard sets is for the handler of its own route */
+    req->pointers    = saved.pointers;
     req->param_names = saved.param_names;
     memcpy(req->params, saved.params, sizeof req->params);
     sse__req_set_phase(req, SSE__REQ_STREAMING);

@@ -89,6 +89,8 @@ static void guard_of(sse_req *req, void *user) { /* by the view's parameter */
     if (strcmp(how, "sets") == 0) sse_set_attr(req, "user", "admin"), sse_fail(req, 401, "no");
     if (strcmp(how, "asks") == 0 && !sse_attr(req, "user")) sse_fail(req, 401, "no");
     if (strcmp(how, "asks") == 0 && sse_attr(req, "mine")) sse_set_attr(req, "mine", "changed");
+    if (strcmp(how, "points") == 0)
+        sse_set_attr_ptr(req, "mine", &newest), sse_set_attr_ptr(req, "its", &newest);
     if (strcmp(how, "nests") == 0)
         is_int(sse_stream_view(newest, "/room/7"), SSE_E_STATE,
             "a guard that is asked shows nothing");
@@ -97,6 +99,7 @@ static void guard_of(sse_req *req, void *user) { /* by the view's parameter */
 
 static void guarded(sse_req *req, sse_stream s) {
     sse_set_attr(req, "mine", "before");
+    sse_set_attr_ptr(req, "mine", &app);
     newest = s;
     is_int(sse_stream_view(s, "/guarded/admits"), 0, "a guard that answers nothing admits");
     is_int(sse_stream_view(s, "/guarded/defers"), SSE_E_STATE,
@@ -106,6 +109,9 @@ static void guarded(sse_req *req, sse_stream s) {
     is_int(sse_stream_view(s, "/guarded/asks"), SSE_E_STATE, "one that looks for an attr refuses");
     is_int(sse_stream_view(s, "/guarded/sets"), SSE_E_STATE, "one that sets it refuses");
     is_int(sse_stream_view(s, "/guarded/asks"), SSE_E_STATE, "and has set it for nobody else");
+    is_int(sse_stream_view(s, "/guarded/points"), 0, "one that sets pointers");
+    ok(sse_attr_ptr(req, "mine") == &app && !sse_attr_ptr(req, "its"),
+        "... sets them for nobody else either");
     is_int(sse_stream_view(s, "/guarded/nests"), 0, "one that would show another view");
     is_int(sse_stream_view(s, "/hooked/x"), SSE_E_STATE, "a hook that would answer later refuses");
     is_str(sse_attr(req, "mine"), "before", "attrs of the handler are as they were");
