@@ -2727,8 +2727,9 @@ typedef struct sse_stream_options {
    the answer may still be a refusal, finish with sse_come_back(req, 100): the client asks again at
    once, when the handler knows. A peer that shuts down its side of the connection has left.
    Returns: the stream; {0} if the reply has begun or was deferred, a body is still to come
-   (body_later) or an option is wrong, which the log says; or if memory is out (then clients that
-   ask for events are told to come back, as sse_come_back does).
+   (body_later), the status that was set has none (204), or an option is wrong, which the log says;
+   or if memory is out (then clients that ask for events are told to come back, as sse_come_back
+   does).
    Threads: loop. In callbacks: in handlers and guards. Spec: WHATWG HTML 9.2. */
 SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options);
 
@@ -16599,6 +16600,8 @@ static int sse__stream_check(sse_req *req, const sse_stream_options *o) {
     if (sse__req_may(req, SSE__MAY_STREAM, "sse_stream_open")) return SSE_E_STATE;
     if (!req->conn) return SSE_E_STATE; /* its client has left, which is no mistake */
     if (req->failed) why = "after sse_fail";
+    if (req->file) why = "after sse_send_file";
+    if (!o->status && sse__status_is_bare(req->status)) why = "with a status that has no body";
     if (req->deferred) why = "after sse_defer";
     if (req->conn->state != SSE__REPLY) why = "while its body is still to come";
     if (why) {
