@@ -21280,6 +21280,10 @@ static void sse__live_handler(sse_req *req, void *user) {
     int          error;
     sse__live_ask_guard(live, req);
     if (sse__req_answered(req) && !(req->stream && sse__stream_lives(req->stream))) return;
+    if (req->error == SSE_E_NOMEM) { /* what the guard should have seen or set may be missing */
+        if (req->stream) sse__stream_turn_away(req->stream);
+        return;
+    }
     memset(&t, 0, sizeof t);
     t.live  = live;
     t.route = req->route;
@@ -22387,7 +22391,8 @@ static void sse__req_dispatch(sse_req *req) {
         return;
     }
     if (req->route->guard) sse__req_call(req, SSE__IN_GUARD, req->route->guard);
-    if (!sse__req_answered(req)) sse__req_call(req, SSE__IN_HANDLER, req->route->fn);
+    if (!sse__req_answered(req) && req->error != SSE_E_NOMEM)
+        sse__req_call(req, SSE__IN_HANDLER, req->route->fn);
 }
 
 /* ---- logs of requests ------------------------------------------------------------ */

@@ -291,6 +291,61 @@ static void files_after_failures(void) {
     unlink(kept);
 }
 
+/* A guard that lacked memory has let nobody in. */
+static void lacking_guard(sse_req *req, void *user) { /* ?lacks=sse_set_attr */
+    (void)user;
+    if (sse_query(req, "opens")) (void)sse_stream_open(req, NULL);
+    if (req->arena.blocks) req->arena.used = req->arena.blocks->size;
+    fail_at = sse_query(req, "lacks") != NULL;
+    (void)sse_set_attr(req, "user", "ann");
+    fail_at = 0;
+}
+
+static void let_in(sse_req *req, void *user) {
+    ++*(int *)user;
+    sse_puts(sse_out(req), "in");
+}
+
+static void seen(sse_view *view, sse_buf *html, void *user) {
+    (void)view;
+    ++*(int *)user;
+    sse_puts(html, "<p id=x>in");
+}
+
+static void guards_without_memory(void) {
+    static const struct {
+        const char *request;
+        int         status;
+        bool        in;
+    } rows[] = {
+        {"GET /handler", 200, true},
+        {"GET /handler?lacks=1", 500, false},
+        {"GET /view", 200, true},
+        {"GET /view?lacks=1", 500, false},
+        {"GET /view?opens=1", 200, true},
+        {"GET /view?opens=1&lacks=1", 200, false},
+    };
+    sse_route_options o;
+    sse_live_options  live;
+    sse_app          *app = app_new();
+    int               in;
+    size_t            i;
+    memset(&o, 0, sizeof o);
+    memset(&live, 0, sizeof live);
+    o.guard = live.guard = lacking_guard;
+    live.user = &in;
+    sse_route(app, "/handler", let_in, &in, &o);
+    sse_live(app, "/view", seen, &live);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        in = 0;
+        ask(app, rows[i].request, NULL, NULL, rows[i].status, NULL);
+        is_int(in, rows[i].in, "... who is let in");
+        ok(rows[i].in || !r.open, "... or goes");
+        sse_test_close(&r);
+    }
+    sse_app_free(app);
+}
+
 /* ---- streams ---- */
 
 static sse_stream opened;
@@ -886,6 +941,7 @@ int main(void) {
     hosts();
     requests();
     without_memory();
+    guards_without_memory();
     files_after_failures();
     files();
     parts_of_files();
