@@ -2752,7 +2752,8 @@ SSE_API int sse_stream_send(sse_stream s, const sse_event *event);
 SSE_API int sse_stream_send_json(sse_stream s, const char *event, const char *fmt,
     ...) SSE__PRINTF(3, 4);
 
-/* Queues bytes as they are: events written with sse_event_write, or the content of a raw stream. */
+/* Queues bytes as they are: events written with sse_event_write, or the content of a raw stream.
+   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no bytes; SSE_E_NOMEM, SSE_E_FULL: the stream closes. */
 SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n);
 
 /* Ends the stream after the queued events and last (borrowed until return; NULL: the option's), and
@@ -16118,7 +16119,8 @@ SSE_API int sse_stream_send(sse_stream s, const sse_event *event) {
     int           error = sse__stream_may(s, SSE__USE_EVENT, "sse_stream_send", &stream);
     if (error) return error;
     error = sse__message_of_event(stream->app, event, &m);
-    if (error) return sse__event_refused(stream->app, "sse_stream_send", event, error);
+    if (error && error != SSE_E_NOMEM)
+        return sse__event_refused(stream->app, "sse_stream_send", event, error);
     stream->app->net->counts.events++;
     return sse__stream_push_new(stream, m);
 }
@@ -16132,13 +16134,18 @@ static int sse__event_of_text(sse_event *event, const char *name, sse_buf *text)
 }
 
 SSE_API int sse_stream_send_json(sse_stream s, const char *event, const char *fmt, ...) {
-    sse_buf   text = {NULL, 0, 0, SSE_OK};
-    sse_event whole;
-    int       error;
+    sse__stream *stream;
+    sse_buf      text = {NULL, 0, 0, SSE_OK};
+    sse_event    whole;
+    int          error;
     if (!fmt) return SSE_E_ARG;
     SSE__FORMAT(&text, sse__escape_json, "null", fmt);
     error = sse__event_of_text(&whole, event, &text);
     if (!error) error = sse_stream_send(s, &whole);
+    else if (error == SSE_E_NOMEM) {
+        error = sse__stream_may(s, SSE__USE_EVENT, "sse_stream_send_json", &stream);
+        if (!error) error = sse__stream_push_new(stream, NULL);
+    }
     sse_buf_free(&text);
     return error;
 }
@@ -16150,7 +16157,7 @@ SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n) {
     if (error || !n) return error; /* an empty chunk would end the body */
     if (!bytes) return sse__refused(s.app, SSE_E_ARG, "sse_stream_write: bytes is NULL");
     m = sse__message_of_bytes(sse__str((const char *)bytes, n));
-    return m ? sse__stream_push_new(stream, m) : SSE_E_NOMEM;
+    return sse__stream_push_new(stream, m);
 }
 
 /* Queues what b holds, which is compressed already or need not be; else the stream is cut. */

@@ -436,6 +436,45 @@ static void uses(void) {
     sse_app_free(app);
 }
 
+/* An event that memory lacks for would be missing: the stream closes, and its client comes back. */
+static void sends_scarcely(sse_req *req, void *user) { /* the allocation that fails is *user */
+    const int call = (int)sse_parse_int(sse_query(req, "call"), 0);
+    sse_event event;
+    int       error = 0;
+    memset(&event, 0, sizeof event);
+    event.data = "whole";
+    opened = sse_stream_open(req, NULL);
+    fail_at = *(long *)user;
+    if (call == 0) error = sse_stream_send(opened, &event);
+    if (call == 1) error = sse_stream_write(opened, "data: whole\n\n", 13);
+    if (call == 2) error = sse_stream_send_json(opened, NULL, "whole");
+    *(long *)user = fail_at;
+    fail_at = 0;
+    is_int(error, *(long *)user ? 0 : SSE_E_NOMEM, "... without an allocation");
+    is_int(sse_stream_is_open(opened), !error, "... is open only if all was queued");
+    if (call == 2 && error) IS(sse_stream_send_json(opened, NULL, "x"), SSE_E_CLOSED);
+}
+
+static void sends_without_memory(void) {
+    long     at, n;
+    int      call;
+    char     request[40];
+    sse_app *app = app_new();
+    sse_get(app, "/scarcely", sends_scarcely, &at);
+    for (call = 0; call < 3; call++) {
+        snprintf(request, sizeof request, "GET /scarcely?call=%d", call);
+        for (n = 1, at = 0; n < 20 && !at; n++) {
+            at = n;
+            is_int(sse_test_request(app, request, NULL, NULL, &r), 0, request);
+            is_int(r.open, at > 0, "... and so is its reply");
+            if (at) is_str(r.body, "data: whole\n\n", "... with all of it");
+            sse_test_close(&r);
+        }
+        ok(at && n > 3, "... failed %ld times", n - 2);
+    }
+    sse_app_free(app);
+}
+
 /* What a handler says of its stream before it opens it. */
 static void own_fields(sse_req *req, void *user) { /* ?name=X-A&value=b&status=202&type=text/csv */
     const int          status = (int)sse_parse_int(sse_query(req, "status"), 0);
@@ -948,6 +987,7 @@ int main(void) {
     no_requests();
     wrong_streams();
     uses();
+    sends_without_memory();
     fields_of_streams();
     access_log();
     setting_up();
