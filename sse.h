@@ -19676,6 +19676,10 @@ static void sse__stream_resume(sse__stream *stream, sse_req *req) {
     sse__resume r;
     memset(&r, 0, sizeof r);
     if (!sse__nonempty(id)) id = sse_query(req, "lastEventId");
+    if (!sse__nonempty(id) && req->error == SSE_E_NOMEM) { /* there may be one */
+        sse__stream_cut(stream, SSE_BY_ERROR);
+        return;
+    }
     if (source) {
         sse__upstream_resume(source, stream, id);
         return;

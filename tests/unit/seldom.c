@@ -475,6 +475,50 @@ static void sends_without_memory(void) {
     sse_app_free(app);
 }
 
+/* Who came back by ?lastEventId= is not taken for a newcomer, whom nothing is missing. */
+static void comes_back(sse_req *req, void *user) { /* the allocation that fails is *user */
+    opened = sse_stream_open(req, NULL);
+    IS(sse_subscribe(opened, "kept"), 0);
+    if (req->arena.blocks) req->arena.used = req->arena.blocks->size;
+    fail_at = *(long *)user;
+}
+
+static bool note_id(const sse_event *event, void *user) {
+    snprintf((char *)user, 60, "%s", event->id);
+    return false;
+}
+
+static void resumes_without_memory(void) {
+    sse_topic_options o;
+    sse_event         event;
+    sse_app          *app = app_new();
+    char              id[60] = "", request[100];
+    long              at, n;
+    bool              failed = true;
+    memset(&o, 0, sizeof o);
+    memset(&event, 0, sizeof event);
+    o.history = 10;
+    IS(sse_topic(app, "kept", &o), 0);
+    sse_get(app, "/back", comes_back, &at);
+    event.data = "seen";
+    IS(sse_publish(app, "kept", &event), 0);
+    event.data = "missed";
+    IS(sse_publish(app, "kept", &event), 0);
+    IS(sse_topic_history(app, "kept", 0, note_id, id), 1);
+    snprintf(request, sizeof request, "GET /back?lastEventId=%s", id);
+    for (n = 1; n < 40 && failed; n++) {
+        at = n;
+        (void)sse_test_request(app, request, "Accept: text/event-stream\n", NULL, &r);
+        failed = fail_at == 0;
+        fail_at = 0;
+        ok(!r.open || (strstr(r.body, "data: missed") && !strstr(r.body, "data: seen")),
+            "without allocation %ld the stream has what was missed, or ends", n);
+        sse_test_close(&r);
+    }
+    ok(!failed && n > 3, "%ld failed", n - 2);
+    sse_app_free(app);
+}
+
 /* What a handler says of its stream before it opens it. */
 static void own_fields(sse_req *req, void *user) { /* ?name=X-A&value=b&status=202&type=text/csv */
     const int          status = (int)sse_parse_int(sse_query(req, "status"), 0);
@@ -987,6 +1031,7 @@ int main(void) {
     no_requests();
     wrong_streams();
     uses();
+    resumes_without_memory();
     sends_without_memory();
     fields_of_streams();
     access_log();
