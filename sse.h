@@ -14397,7 +14397,7 @@ SSE_API bool sse_auth_basic(sse_req *req, const char *realm, const char *user,
     if (!same && !sse__req_error(req, wanted.error ? wanted.error : got.error) &&
         !sse_set_header(req, "WWW-Authenticate", sse_buf_text(&wanted)))
         sse_fail(req, 401, "a name and a password are needed here");
-    else if (!same)
+    else if (!same && !sse__req_may(req, SSE__MAY_WRITE, NULL))
         sse__req_fail(req, 500, NULL); /* no memory, or a realm that no header can hold */
     sse_buf_free(&wanted);
     sse_buf_free(&got);

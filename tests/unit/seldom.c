@@ -174,6 +174,14 @@ static void basic_broken(sse_req *req, void *user) {
     if (sse_auth_basic(req, "a\nb", "u", "p")) sse_puts(sse_out(req), "in");
 }
 
+static void basic_late(sse_req *req, void *user) { /* the reply is settled by then */
+    (void)user;
+    IS(sse_defer(req), 0);
+    sse_puts(sse_out(req), "settled");
+    IS(sse_finish(req), 0);
+    ok(!sse_auth_basic(req, NULL, "u", "p"), "who is asked for after sse_finish");
+}
+
 static sse_app       *app_new(void);
 static sse_test_reply r;
 
@@ -642,6 +650,7 @@ static sse_app *app_new(void) {
     sse_get(app, "/basic-bare", basic_bare, NULL);
     sse_get(app, "/basic-nobody", basic_nobody, NULL);
     sse_get(app, "/basic-broken", basic_broken, NULL);
+    sse_get(app, "/basic-late", basic_late, NULL);
     return app;
 }
 
@@ -682,6 +691,7 @@ static void requests(void) {
     ask(app, "GET /basic", "Authorization: Basic dTpw\n", NULL, 200, "in");
     ask(app, "GET /basic", "Authorization: Basic dTpx\n", NULL, 401, NULL);
     ask(app, "GET /basic", "Authorization: Basic ?\n", NULL, 401, NULL);
+    ask(app, "GET /basic-late", NULL, NULL, 200, "settled");
     ask(app, "GET /basic-bare", "Authorization: Basic dTpw\n", NULL, 401, NULL);
     is_str(sse_test_header(&r, "WWW-Authenticate"), "Basic realm=\"private\", charset=\"UTF-8\"",
         "no realm");
