@@ -3102,7 +3102,8 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
    meanwhile, or it called sse_buf_fail. Empty output is a state like any other. */
 typedef void (*sse_render)(sse_view *view, sse_buf *html, void *user);
 
-/* Likewise for one stream: may read cookies and attrs of req. */
+/* Likewise for one stream: may read cookies and attrs of req. Texts of its own making (sse_fmt,
+   sse_req_sign, a signed cookie) live until it returns. */
 typedef void (*sse_render_each)(sse_req *req, sse_buf *html, void *user);
 
 typedef enum sse_format {
@@ -3809,13 +3810,19 @@ static char *sse__arena_text(sse__arena *a, sse_str s) {
     return sse__add(s.len, 1, &n) ? sse__copy_text((char *)sse__arena_get(a, n), s) : NULL;
 }
 
-static void sse__arena_free(sse__arena *a) {
-    while (a->blocks) {
+/* What it has given out since it was as before. */
+static void sse__arena_rewind(sse__arena *a, sse__arena before) {
+    while (a->blocks != before.blocks) {
         sse__arena_block *next = a->blocks->next;
         SSE_FREE(a->blocks);
         a->blocks = next;
     }
-    a->used = 0;
+    a->used = before.used;
+}
+
+static void sse__arena_free(sse__arena *a) {
+    const sse__arena empty = {NULL, 0};
+    sse__arena_rewind(a, empty);
 }
 
 /* Empties it; keeps the newest block for next time unless it is large */
@@ -13429,6 +13436,7 @@ struct sse_req {
     int          denied;    /* 421 or 403, by its Host or Origin; else 0 */
     sse__pairs   query, form, cookies, headers_all;
     sse__pair   *attrs;
+    uint32_t     attrs_set;  /* how often the program set one, or a pointer */
     struct sse__pointer *pointers; /* of sse_set_attr_ptr */
     const char *const *param_names; /* of the route; NULL behind the last */
     sse_str      signals;    /* the JSON; ptr NULL: none */
@@ -13794,6 +13802,7 @@ static int sse__pair_set(sse__arena *arena, sse__pair **list, const char *name, 
 SSE_API int sse_set_attr(sse_req *req, const char *name, const char *value) {
     if (sse__req_thread(req)) return SSE_E_THREAD;
     if (!name) return sse__req_refused(req, SSE_E_ARG, "sse_set_attr", "name is NULL");
+    req->attrs_set++;
     return sse__req_error(req, sse__pair_set(&req->arena, &req->attrs, name, value));
 }
 
@@ -13818,6 +13827,7 @@ SSE_API int sse_set_attr_ptr(sse_req *req, const char *name, void *ptr) {
     sse__pointer *at;
     if (sse__req_thread(req)) return SSE_E_THREAD;
     if (!name) return sse__req_error(req, SSE_E_ARG);
+    req->attrs_set++;
     at = sse__req_pointer(req, name);
     if (!at) {
         const char *copy = sse__arena_text(&req->arena, sse__text(name));
@@ -14174,6 +14184,17 @@ static sse_req *sse__req_copy(const sse_req *from) {
     if (!req->error) return req;
     sse__req_free(req);
     return NULL;
+}
+
+/* Whether nothing was read, set or decided since before that a request keeps: what its arena gave
+   out since then are texts that were handed to the program, and no more. */
+static bool sse__req_kept_nothing(const sse_req *req, const sse_req *before) {
+    return req->query.end == before->query.end && req->form.end == before->form.end &&
+           req->cookies.end == before->cookies.end &&
+           req->headers_all.end == before->headers_all.end &&
+           req->attrs_set == before->attrs_set && req->signals_read == before->signals_read &&
+           req->peer_text == before->peer_text && req->type == before->type &&
+           req->failure == before->failure && req->file == before->file;
 }
 
 /*==========================================================================
@@ -21031,6 +21052,14 @@ static void sse__view_failed(sse_view *view, int error) {
         sse__stream_turn_away(SSE__CONTAINER(link, sse__member, link)->stream);
 }
 
+/* The copy of a request lives as long as the stream: what each render makes of texts does not. */
+static void sse__view_call_each(sse_view *view, sse_buf *html) {
+    sse_req      *req    = view->req;
+    const sse_req before = *req;
+    view->live->render_each(req, html, view->live->user);
+    if (sse__req_kept_nothing(req, &before)) sse__arena_rewind(&req->arena, before.arena);
+}
+
 static void sse__view_render(sse_view *view) {
     sse__live     *live     = view->live;
     sse__streams  *streams  = live->app->streams;
@@ -21052,7 +21081,7 @@ static void sse__view_render(sse_view *view) {
     began  = sse__observed_us(live->app);
     upcall = sse__upcall_begin(live->app, SSE__IN_RENDER);
     if (live->render) live->render(view, &views->html, live->user);
-    else live->render_each(view->req, &views->html, live->user);
+    else sse__view_call_each(view, &views->html);
     sse__upcall_end(&upcall, "render of live view %s", live->path);
     skips = views->skips;
     if (began) live->app->observer->told_render(live->app, began);

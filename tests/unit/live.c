@@ -822,6 +822,48 @@ static void without_memory(void) {
     sse_app_free(app);
 }
 
+/* ---- what a private view keeps of its request ---- */
+
+static void render_texts(sse_req *req, sse_buf *html, void *user) { /* all anew each time */
+    char much[500];
+    int  i;
+    (void)user;
+    memset(much, 'x', sizeof much);
+    if (!sse_attr(req, "first")) sse_set_attr(req, "first", "1");
+    for (i = 0; i < 10; i++) sse_fmt(req, "%.*s", (int)sizeof much, much);
+    sse_html(html, "<p id=\"x\">%s %s %s %d</p>", sse_cookie(req, "c"), sse_query(req, "q"),
+        sse_attr(req, "first"), ++renders);
+}
+
+static size_t kept_by(const sse_view *view) {
+    const sse__arena_block *block = view->req->arena.blocks;
+    size_t                  n = 0;
+    for (; block; block = block->next) n += block->size;
+    return n;
+}
+
+static void texts_of_renders(void) {
+    sse_test_reply r;
+    sse_view      *view;
+    size_t         before = 0;
+    int            i;
+    memset(&r, 0, sizeof r);
+    app = sse_app_new(NULL);
+    sse_live_each(app, "/mine", render_texts, NULL);
+    sse_test_request(app, "GET /mine?q=2", "Cookie: c=1\n", NULL, &r);
+    view = SSE__CONTAINER(SSE__CONTAINER(app->views->lives.next, sse__live, link)->views.next,
+        sse_view, link);
+    for (i = 0; i < 40; i++) {
+        sse_touch(app, "/mine");
+        sse_test_run(app, 1);
+        if (i == 1) before = kept_by(view);
+    }
+    is_int(kept_by(view), before, "what a render makes of texts goes with it");
+    ok(strstr(r.body, ">1 2 1 ") != NULL, "... not what it reads, nor what it sets");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
 /* ---- a line of the log that makes the last watcher go ---- */
 
 static void unview_by_log(int level, const char *line, void *user) {
@@ -875,6 +917,7 @@ int main(void) {
     names_in_queries();
     guards_of_more_views();
     not_opened();
+    texts_of_renders();
     without_memory();
     told();
     few = compared_by_touching(10);
