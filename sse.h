@@ -2576,13 +2576,15 @@ SSE_API sse_buf *sse_out(sse_req *req);       /* the body; never NULL; it belong
                                                  Valid as long as that */
 SSE_API sse_buf *sse_out_json(sse_req *req);  /* the same buffer, sent as application/json */
 SSE_API int sse_set_status(sse_req *req, int status);            /* 200..599, else SSE_E_ARG */
-SSE_API int sse_set_type(sse_req *req, const char *content_type); /* SSE_E_ARG: NULL or "" */
+/* SSE_E_ARG: NULL or ""; SSE_E_FIELD: a line break or another control character */
+SSE_API int sse_set_type(sse_req *req, const char *content_type);
 /* Adds one. SSE_E_FIELD: line break, NUL, bad name, or one of the library's own (Content-Length,
    Transfer-Encoding, Connection, Date). */
 SSE_API int sse_set_header(sse_req *req, const char *name, const char *value);
 /* options: NULL for the defaults. SSE_E_FIELD: a name that is no token, or a value with spaces,
    quotes, commas, semicolons, controls.
-   SSE_E_ARG: a path without a slash first or with such characters, a domain that is none, another
+   SSE_E_ARG: a path without a slash first, or with semicolons, controls or bytes that are not
+   ASCII; a domain that is none, another
    same_site, a negative time but SSE_OFF; cookies that browsers drop: "None" or a __Secure- name
    without secure, a __Host- name also with a domain or another path than /. */
 SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value,
@@ -2591,9 +2593,9 @@ SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *va
     const sse_cookie_options *options);
 SSE_API int sse_cookie_delete(sse_req *req, const char *name,
     const sse_cookie_options *options); /* .path and .domain as it was set with */
-/* 303 See Other unless a 3xx status is set. SSE_E_ARG: url is neither relative nor http(s). What a
-   client sent leads anywhere ("//evil.example" is relative): look at it, or write your own path in
-   front. */
+/* 303 See Other unless a 3xx status is set. SSE_E_ARG: url is neither relative nor http(s);
+   SSE_E_FIELD: it holds a space or a control character. What a client sent leads anywhere
+   ("//evil.example" is relative): look at it, or write your own path in front. */
 SSE_API int sse_redirect(sse_req *req, const char *url);
 /* An error as the reply: text/plain, replaces what is written; the first stays. fmt: as sse_printf.
    status: 400..599; with another the reply is a 500, and the answer SSE_E_ARG. */
