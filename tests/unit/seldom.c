@@ -284,10 +284,10 @@ static void chosen(sse_req *req, void *user) { /* ?lacks=sse_fmt&out=-7 */
 
 static void files_after_failures(void) {
     static const char *const rows[] = {"", "?lacks=1", "?out=-7"};
-    char     request[40];
-    size_t   i;
-    sse_app *app = app_new();
-    FILE    *f = fopen(kept, "w");
+    char                     request[40];
+    size_t                   i;
+    sse_app                 *app = app_new();
+    FILE                    *f = fopen(kept, "w");
     ok(f && fputs("done", f) >= 0 && fclose(f) == 0, "a file");
     sse_get(app, "/chosen", chosen, NULL);
     for (i = 0; i < SSE__COUNT(rows); i++) {
