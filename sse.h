@@ -21553,15 +21553,17 @@ SSE_API int sse_touch(sse_app *app, const char *path) {
     return sse__call_failed(app, error);
 }
 
+static void sse__live_free(sse__live *live) {
+    sse__list_remove(&live->link);
+    sse__arena_free(&live->texts);
+    sse__db_drop(live->db);
+    SSE_FREE(live);
+}
+
 static void sse__views_free(sse_app *app) { /* no stream is left, so no view is */
     sse__views *views = app->views;
-    while (!sse__list_empty(&views->lives)) {
-        sse__live *live = SSE__CONTAINER(views->lives.next, sse__live, link);
-        sse__list_remove(&live->link);
-        sse__arena_free(&live->texts);
-        sse__db_drop(live->db);
-        SSE_FREE(live);
-    }
+    while (!sse__list_empty(&views->lives))
+        sse__live_free(SSE__CONTAINER(views->lives.next, sse__live, link));
     sse__map_free(&views->shared);
     sse__map_free(&views->each);
     sse_buf_free(&views->html);
@@ -23086,8 +23088,10 @@ static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_rend
     sse__list_add(&app->views->lives, &live->link);
     error = sse__live_copy_options(live, path, &o);
     if (!error && o.db) error = sse__changes_watch(app, o.db);
-    if (!error) return sse_get(app, path, sse__live_handler, live);
-    return sse__refuse(app, error, "live view %s: %s", path, sse__db_why(o.db, error));
+    if (error) sse__refuse(app, error, "live view %s: %s", path, sse__db_why(o.db, error));
+    else error = sse_get(app, path, sse__live_handler, live);
+    if (error) sse__live_free(live); /* sse_touch would find it first */
+    return error;
 }
 
 SSE_API int sse_live(sse_app *app, const char *path, sse_render fn,

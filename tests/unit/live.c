@@ -864,6 +864,32 @@ static void texts_of_renders(void) {
     sse_app_free(app);
 }
 
+/* ---- a live view that could not be set up ---- */
+
+static void second_try(void) {
+    sse_test_reply r;
+    int            before, n, error;
+    memset(&r, 0, sizeof r);
+    for (n = 1, error = SSE_E_NOMEM; n < 30 && error; n++) {
+        app = sse_app_new(NULL);
+        sse_get(app, "/watch", watch, NULL);
+        sse_test_request(app, "GET /none", NULL, NULL, &r); /* it runs: no error sticks */
+        sse_test_close(&r);
+        fail_at = n;
+        error = sse_live(app, "/state", render, NULL);
+        fail_at = 0;
+        if (error) is_int(sse_live(app, "/state", render, NULL), 0, "a view that is set up again");
+        sse_test_request(app, "GET /watch", NULL, NULL, &r);
+        before = renders;
+        sse_touch(app, "/state");
+        sse_test_run(app, 1);
+        is_int(renders - before, 1, "... is the one that is touched");
+        sse_test_close(&r);
+        sse_app_free(app);
+    }
+    ok(!error && n > 4, "%d allocations failed", n - 2);
+}
+
 /* ---- a line of the log that makes the last watcher go ---- */
 
 static void unview_by_log(int level, const char *line, void *user) {
@@ -918,6 +944,7 @@ int main(void) {
     guards_of_more_views();
     not_opened();
     texts_of_renders();
+    second_try();
     without_memory();
     told();
     few = compared_by_touching(10);
