@@ -21403,7 +21403,10 @@ static int sse__live_guard_ask(const sse__target *t, sse_req *req, sse_view **ea
     req->query_text = sse__live_guard_query(t, req);
     req->param_names = (const char *const *)t->route->names;
     memset(&req->query, 0, sizeof req->query);
+    memset(&req->signals, 0, sizeof req->signals);
     memset(req->params, 0, sizeof req->params);
+    req->signals_read  = false; /* they are in the query */
+    req->signals_index = NULL;
     for (i = 0; i < t->found.nparams; i++) req->params[i] = sse__req_text(req, t->found.params[i]);
     if (own) req->app->views->ask_hooks(req);
     if (own && !sse__req_answered(req)) sse__live_ask_guard(t->live, req);
@@ -21419,6 +21422,9 @@ static int sse__live_guard_ask(const sse__target *t, sse_req *req, sse_view **ea
     req->path        = saved.path;
     req->query_text  = saved.query_text;
     req->query       = saved.query;
+    req->signals     = saved.signals;
+    req->signals_read  = saved.signals_read;
+    req->signals_index = saved.signals_index;
     req->attrs       = saved.attrs; /* what a guard sets is for the handler of its own route */
     req->pointers    = saved.pointers;
     req->param_names = saved.param_names;

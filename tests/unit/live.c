@@ -864,6 +864,43 @@ static void texts_of_renders(void) {
     sse_app_free(app);
 }
 
+/* ---- the signals of a further view ---- */
+
+static void signal_guard(sse_req *req, void *user) {
+    (void)user;
+    is_str(sse_signal(req, "a"), "2", "a guard is shown the signals of its view");
+}
+
+static void render_signal(sse_req *req, sse_buf *html, void *user) {
+    (void)user;
+    is_str(sse_signal(req, "a"), "2", "... which the view is rendered with");
+    sse_puts(html, "<p id=\"x\"></p>");
+}
+
+static void shows_signals(sse_req *req, void *user) { /* ?read=first */
+    sse_stream s = sse_stream_open(req, NULL);
+    (void)user;
+    if (sse_query(req, "read")) is_str(sse_signal(req, "a"), "1", "a signal of the request");
+    is_int(sse_stream_view(s, "/each?datastar=%7B%22a%22:2%7D"), 0, "a view with others");
+    is_str(sse_signal(req, "a"), "1", "... and the handler has its own");
+}
+
+static void signals_of_views(void) {
+    sse_test_reply   r;
+    sse_live_options o = options_of(signal_guard);
+    memset(&r, 0, sizeof r);
+    app = sse_app_new(NULL);
+    sse_live_each(app, "/each", render_signal, &o);
+    sse_get(app, "/shows", shows_signals, NULL);
+    sse_test_request(app, "GET /shows?datastar=%7B%22a%22:1%7D", NULL, NULL, &r);
+    ok(r.open, "a stream");
+    sse_test_close(&r);
+    sse_test_request(app, "GET /shows?read=first&datastar=%7B%22a%22:1%7D", NULL, NULL, &r);
+    ok(r.open, "another");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
 /* ---- a live view that could not be set up ---- */
 
 static void second_try(void) {
@@ -944,6 +981,7 @@ int main(void) {
     guards_of_more_views();
     not_opened();
     texts_of_renders();
+    signals_of_views();
     second_try();
     without_memory();
     told();
