@@ -2578,13 +2578,15 @@ SSE_API sse_buf *sse_out(sse_req *req);       /* the body; never NULL; it belong
                                                  Valid as long as that */
 SSE_API sse_buf *sse_out_json(sse_req *req);  /* the same buffer, sent as application/json */
 SSE_API int sse_set_status(sse_req *req, int status);            /* 200..599, else SSE_E_ARG */
-SSE_API int sse_set_type(sse_req *req, const char *content_type); /* SSE_E_ARG: NULL or "" */
+/* SSE_E_ARG: NULL or ""; SSE_E_FIELD: a line break or another control character */
+SSE_API int sse_set_type(sse_req *req, const char *content_type);
 /* Adds one. SSE_E_FIELD: line break, NUL, bad name, or one of the library's own (Content-Length,
    Transfer-Encoding, Connection, Date). */
 SSE_API int sse_set_header(sse_req *req, const char *name, const char *value);
 /* options: NULL for the defaults. SSE_E_FIELD: a name that is no token, or a value with spaces,
    quotes, commas, semicolons, controls.
-   SSE_E_ARG: a path without a slash first or with such characters, a domain that is none, another
+   SSE_E_ARG: a path without a slash first, or with semicolons, controls or bytes that are not
+   ASCII; a domain that is none, another
    same_site, a negative time but SSE_OFF; cookies that browsers drop: "None" or a __Secure- name
    without secure, a __Host- name also with a domain or another path than /. */
 SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value,
@@ -2593,9 +2595,9 @@ SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *va
     const sse_cookie_options *options);
 SSE_API int sse_cookie_delete(sse_req *req, const char *name,
     const sse_cookie_options *options); /* .path and .domain as it was set with */
-/* 303 See Other unless a 3xx status is set. SSE_E_ARG: url is neither relative nor http(s). What a
-   client sent leads anywhere ("//evil.example" is relative): look at it, or write your own path in
-   front. */
+/* 303 See Other unless a 3xx status is set. SSE_E_ARG: url is neither relative nor http(s);
+   SSE_E_FIELD: it holds a space or a control character. What a client sent leads anywhere
+   ("//evil.example" is relative): look at it, or write your own path in front. */
 SSE_API int sse_redirect(sse_req *req, const char *url);
 /* An error as the reply: text/plain, replaces what is written; the first stays. fmt: as sse_printf.
    status: 400..599; with another the reply is a 500, and the answer SSE_E_ARG. */
@@ -2729,8 +2731,9 @@ typedef struct sse_stream_options {
    the answer may still be a refusal, finish with sse_come_back(req, 100): the client asks again at
    once, when the handler knows. A peer that shuts down its side of the connection has left.
    Returns: the stream; {0} if the reply has begun or was deferred, a body is still to come
-   (body_later) or an option is wrong, which the log says; or if memory is out (then clients that
-   ask for events are told to come back, as sse_come_back does).
+   (body_later), the status that was set has none (204), or an option is wrong, which the log says;
+   or if memory is out (then clients that ask for events are told to come back, as sse_come_back
+   does).
    Threads: loop. In callbacks: in handlers and guards. Spec: WHATWG HTML 9.2. */
 SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options);
 
@@ -2753,7 +2756,8 @@ SSE_API int sse_stream_send(sse_stream s, const sse_event *event);
 SSE_API int sse_stream_send_json(sse_stream s, const char *event, const char *fmt,
     ...) SSE__PRINTF(3, 4);
 
-/* Queues bytes as they are: events written with sse_event_write, or the content of a raw stream. */
+/* Queues bytes as they are: events written with sse_event_write, or the content of a raw stream.
+   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no bytes; SSE_E_NOMEM, SSE_E_FULL: the stream closes. */
 SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n);
 
 /* Ends the stream after the queued events and last (borrowed until return; NULL: the option's), and
@@ -3102,7 +3106,8 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
    meanwhile, or it called sse_buf_fail. Empty output is a state like any other. */
 typedef void (*sse_render)(sse_view *view, sse_buf *html, void *user);
 
-/* Likewise for one stream: may read cookies and attrs of req. */
+/* Likewise for one stream: may read cookies and attrs of req. Texts of its own making (sse_fmt,
+   sse_req_sign, a signed cookie) live until it returns. */
 typedef void (*sse_render_each)(sse_req *req, sse_buf *html, void *user);
 
 typedef enum sse_format {
@@ -3812,13 +3817,19 @@ static char *sse__arena_text(sse__arena *a, sse_str s) {
     return sse__add(s.len, 1, &n) ? sse__copy_text((char *)sse__arena_get(a, n), s) : NULL;
 }
 
-static void sse__arena_free(sse__arena *a) {
-    while (a->blocks) {
+/* What it has given out since it was as before. */
+static void sse__arena_rewind(sse__arena *a, sse__arena before) {
+    while (a->blocks != before.blocks) {
         sse__arena_block *next = a->blocks->next;
         SSE_FREE(a->blocks);
         a->blocks = next;
     }
-    a->used = 0;
+    a->used = before.used;
+}
+
+static void sse__arena_free(sse__arena *a) {
+    const sse__arena empty = {NULL, 0};
+    sse__arena_rewind(a, empty);
 }
 
 /* Empties it; keeps the newest block for next time unless it is large */
@@ -13452,6 +13463,7 @@ struct sse_req {
     int          denied;    /* 421 or 403, by its Host or Origin; else 0 */
     sse__pairs   query, form, cookies, headers_all;
     sse__pair   *attrs;
+    uint32_t     attrs_set;  /* how often the program set one, or a pointer */
     struct sse__pointer *pointers; /* of sse_set_attr_ptr */
     const char *const *param_names; /* of the route; NULL behind the last */
     sse_str      signals;    /* the JSON; ptr NULL: none */
@@ -13817,6 +13829,7 @@ static int sse__pair_set(sse__arena *arena, sse__pair **list, const char *name, 
 SSE_API int sse_set_attr(sse_req *req, const char *name, const char *value) {
     if (sse__req_thread(req)) return SSE_E_THREAD;
     if (!name) return sse__req_refused(req, SSE_E_ARG, "sse_set_attr", "name is NULL");
+    req->attrs_set++;
     return sse__req_error(req, sse__pair_set(&req->arena, &req->attrs, name, value));
 }
 
@@ -13841,6 +13854,7 @@ SSE_API int sse_set_attr_ptr(sse_req *req, const char *name, void *ptr) {
     sse__pointer *at;
     if (sse__req_thread(req)) return SSE_E_THREAD;
     if (!name) return sse__req_error(req, SSE_E_ARG);
+    req->attrs_set++;
     at = sse__req_pointer(req, name);
     if (!at) {
         const char *copy = sse__arena_text(&req->arena, sse__text(name));
@@ -13854,16 +13868,24 @@ SSE_API int sse_set_attr_ptr(sse_req *req, const char *name, void *ptr) {
     return SSE_OK;
 }
 
-/* Gives the request a copy of its attrs, so that setting some changes none of those before. False:
-   no memory. */
+/* Gives the request a copy of its attrs, and of its pointers, so that setting some changes none of
+   those before. False: no memory. */
 static bool sse__req_own_attrs(sse_req *req) {
-    const sse__pair *from = req->attrs;
-    sse__pair      **to   = &req->attrs;
+    const sse__pair    *from  = req->attrs;
+    sse__pair         **to    = &req->attrs;
+    const sse__pointer *point = req->pointers;
+    sse__pointer      **at    = &req->pointers;
     for (; from; from = from->next) {
         *to = (sse__pair *)sse__arena_get(&req->arena, sizeof **to);
         if (!*to) return false;
         **to = *from;
         to   = &(*to)->next;
+    }
+    for (; point; point = point->next) {
+        *at = (sse__pointer *)sse__arena_get(&req->arena, sizeof **at);
+        if (!*at) return false;
+        **at = *point;
+        at   = &(*at)->next;
     }
     return true;
 }
@@ -14191,6 +14213,17 @@ static sse_req *sse__req_copy(const sse_req *from) {
     return NULL;
 }
 
+/* Whether nothing was read, set or decided since before that a request keeps: what its arena gave
+   out since then are texts that were handed to the program, and no more. */
+static bool sse__req_kept_nothing(const sse_req *req, const sse_req *before) {
+    return req->query.end == before->query.end && req->form.end == before->form.end &&
+           req->cookies.end == before->cookies.end &&
+           req->headers_all.end == before->headers_all.end &&
+           req->attrs_set == before->attrs_set && req->signals_read == before->signals_read &&
+           req->peer_text == before->peer_text && req->type == before->type &&
+           req->failure == before->failure && req->file == before->file;
+}
+
 /*==========================================================================
   >>reply   what a handler writes
   Uses: >>request >>conn >>http >>sign
@@ -14412,7 +14445,7 @@ SSE_API bool sse_auth_basic(sse_req *req, const char *realm, const char *user,
     if (!same && !sse__req_error(req, wanted.error ? wanted.error : got.error) &&
         !sse_set_header(req, "WWW-Authenticate", sse_buf_text(&wanted)))
         sse_fail(req, 401, "a name and a password are needed here");
-    else if (!same)
+    else if (!same && !sse__req_may(req, SSE__MAY_WRITE, NULL))
         sse__req_fail(req, 500, NULL); /* no memory, or a realm that no header can hold */
     sse_buf_free(&wanted);
     sse_buf_free(&got);
@@ -16134,7 +16167,8 @@ SSE_API int sse_stream_send(sse_stream s, const sse_event *event) {
     int           error = sse__stream_may(s, SSE__USE_EVENT, "sse_stream_send", &stream);
     if (error) return error;
     error = sse__message_of_event(stream->app, event, &m);
-    if (error) return sse__event_refused(stream->app, "sse_stream_send", event, error);
+    if (error && error != SSE_E_NOMEM)
+        return sse__event_refused(stream->app, "sse_stream_send", event, error);
     stream->app->net->counts.events++;
     return sse__stream_push_new(stream, m);
 }
@@ -16148,13 +16182,18 @@ static int sse__event_of_text(sse_event *event, const char *name, sse_buf *text)
 }
 
 SSE_API int sse_stream_send_json(sse_stream s, const char *event, const char *fmt, ...) {
-    sse_buf   text = {NULL, 0, 0, SSE_OK};
-    sse_event whole;
-    int       error;
+    sse__stream *stream;
+    sse_buf      text = {NULL, 0, 0, SSE_OK};
+    sse_event    whole;
+    int          error;
     if (!fmt) return SSE_E_ARG;
     SSE__FORMAT(&text, sse__escape_json, "null", fmt);
     error = sse__event_of_text(&whole, event, &text);
     if (!error) error = sse_stream_send(s, &whole);
+    else if (error == SSE_E_NOMEM) {
+        error = sse__stream_may(s, SSE__USE_EVENT, "sse_stream_send_json", &stream);
+        if (!error) error = sse__stream_push_new(stream, NULL);
+    }
     sse_buf_free(&text);
     return error;
 }
@@ -16166,7 +16205,7 @@ SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n) {
     if (error || !n) return error; /* an empty chunk would end the body */
     if (!bytes) return sse__refused(s.app, SSE_E_ARG, "sse_stream_write: bytes is NULL");
     m = sse__message_of_bytes(sse__str((const char *)bytes, n));
-    return m ? sse__stream_push_new(stream, m) : SSE_E_NOMEM;
+    return sse__stream_push_new(stream, m);
 }
 
 /* Queues what b holds, which is compressed already or need not be; else the stream is cut. */
@@ -16616,6 +16655,8 @@ static int sse__stream_check(sse_req *req, const sse_stream_options *o) {
     if (sse__req_may(req, SSE__MAY_STREAM, "sse_stream_open")) return SSE_E_STATE;
     if (!req->conn) return SSE_E_STATE; /* its client has left, which is no mistake */
     if (req->failed) why = "after sse_fail";
+    if (req->file) why = "after sse_send_file";
+    if (!o->status && sse__status_is_bare(req->status)) why = "with a status that has no body";
     if (req->deferred) why = "after sse_defer";
     if (req->conn->state != SSE__REPLY) why = "while its body is still to come";
     if (why) {
@@ -19686,6 +19727,10 @@ static void sse__stream_resume(sse__stream *stream, sse_req *req) {
     sse__resume r;
     memset(&r, 0, sizeof r);
     if (!sse__nonempty(id)) id = sse_query(req, "lastEventId");
+    if (!sse__nonempty(id) && req->error == SSE_E_NOMEM) { /* there may be one */
+        sse__stream_cut(stream, SSE_BY_ERROR);
+        return;
+    }
     if (source) {
         sse__upstream_resume(source, stream, id);
         return;
@@ -21037,6 +21082,14 @@ static void sse__view_failed(sse_view *view, int error) {
         sse__stream_turn_away(SSE__CONTAINER(link, sse__member, link)->stream);
 }
 
+/* The copy of a request lives as long as the stream: what each render makes of texts does not. */
+static void sse__view_call_each(sse_view *view, sse_buf *html) {
+    sse_req      *req    = view->req;
+    const sse_req before = *req;
+    view->live->render_each(req, html, view->live->user);
+    if (sse__req_kept_nothing(req, &before)) sse__arena_rewind(&req->arena, before.arena);
+}
+
 static void sse__view_render(sse_view *view) {
     sse__live     *live     = view->live;
     sse__streams  *streams  = live->app->streams;
@@ -21058,7 +21111,7 @@ static void sse__view_render(sse_view *view) {
     began  = sse__observed_us(live->app);
     upcall = sse__upcall_begin(live->app, SSE__IN_RENDER);
     if (live->render) live->render(view, &views->html, live->user);
-    else live->render_each(view->req, &views->html, live->user);
+    else sse__view_call_each(view, &views->html);
     sse__upcall_end(&upcall, "render of live view %s", live->path);
     skips = views->skips;
     if (began) live->app->observer->told_render(live->app, began);
@@ -21193,19 +21246,23 @@ static bool sse__live_has_room(sse__live *live) { /* V4 */
     return false;
 }
 
-/* Finds the shared view of a path, or makes it. NULL: no memory, or max_views. */
-static sse_view *sse__view_get(const sse__target *t, bool make) {
+/* Finds the shared view of a path, or makes it. NULL: *error is SSE_E_NOMEM, or SSE_E_FULL for
+   max_views, or 0 for one that is not there and was not to be made. */
+static sse_view *sse__view_get(const sse__target *t, bool make, int *error) {
     sse__map     *shared = &t->live->app->views->shared;
     sse_view     *view   = NULL;
     sse__node    *node;
     sse__view_key k;
     sse_str       key;
     memset(&k, 0, sizeof k);
+    *error = SSE_E_NOMEM;
     if (sse__view_key_set(&k, t)) {
         key  = sse__str(k.text.ptr, k.text.len);
         node = sse__map_find(shared, key);
         if (node) view = SSE__CONTAINER(node, sse_view, node);
-        else if (make && (!k.params || sse__live_has_room(t->live))) view = sse__view_new(t->live);
+        else if (!make) *error = SSE_OK;
+        else if (k.params && !sse__live_has_room(t->live)) *error = SSE_E_FULL;
+        else view = sse__view_new(t->live);
         if (view && !node) {
             key.ptr = sse__arena_text(&k.texts, key);
             if (key.ptr && sse__map_add(shared, &view->node, key)) {
@@ -21293,12 +21350,16 @@ static void sse__live_handler(sse_req *req, void *user) {
     int          error;
     sse__live_ask_guard(live, req);
     if (sse__req_answered(req) && !(req->stream && sse__stream_lives(req->stream))) return;
+    if (req->error == SSE_E_NOMEM) { /* what the guard should have seen or set may be missing */
+        if (req->stream) sse__stream_turn_away(req->stream);
+        return;
+    }
     memset(&t, 0, sizeof t);
     t.live  = live;
     t.route = req->route;
     t.query = req->query_text;
     (void)sse__route_find(views->routes, sse__text(req->path), &t.found);
-    view = live->render ? sse__view_get(&t, true) : sse__view_each(&t, req);
+    view = live->render ? sse__view_get(&t, true, &error) : sse__view_each(&t, req);
     if (!view) { /* no memory, or max_views */
         live->app->net->counts.subscriptions_refused++;
         if (req->stream) sse__stream_turn_away(req->stream);
@@ -21370,7 +21431,10 @@ static int sse__live_guard_ask(const sse__target *t, sse_req *req, sse_view **ea
     req->query_text = sse__live_guard_query(t, req);
     req->param_names = (const char *const *)t->route->names;
     memset(&req->query, 0, sizeof req->query);
+    memset(&req->signals, 0, sizeof req->signals);
     memset(req->params, 0, sizeof req->params);
+    req->signals_read  = false; /* they are in the query */
+    req->signals_index = NULL;
     for (i = 0; i < t->found.nparams; i++) req->params[i] = sse__req_text(req, t->found.params[i]);
     if (own) req->app->views->ask_hooks(req);
     if (own && !sse__req_answered(req)) sse__live_ask_guard(t->live, req);
@@ -21386,7 +21450,11 @@ static int sse__live_guard_ask(const sse__target *t, sse_req *req, sse_view **ea
     req->path        = saved.path;
     req->query_text  = saved.query_text;
     req->query       = saved.query;
+    req->signals     = saved.signals;
+    req->signals_read  = saved.signals_read;
+    req->signals_index = saved.signals_index;
     req->attrs       = saved.attrs; /* what a guard sets is for the handler of its own route */
+    req->pointers    = saved.pointers;
     req->param_names = saved.param_names;
     memcpy(req->params, saved.params, sizeof req->params);
     sse__req_set_phase(req, SSE__REQ_STREAMING);
@@ -21420,9 +21488,8 @@ static int sse__stream_show(const sse__target *t, sse__stream *stream, const cha
     }
     if (t->live->render_each)
         return view ? sse__view_each_join(view, t->path, stream) : SSE_E_NOMEM;
-    view = sse__view_get(t, true);
-    if (view) return sse__view_join(view, stream);
-    return t->live->count < t->live->max_views ? SSE_E_NOMEM : SSE_E_FULL;
+    view = sse__view_get(t, true, &error);
+    return view ? sse__view_join(view, stream) : error;
 }
 
 SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
@@ -21447,9 +21514,11 @@ SSE_API int sse_stream_unview(sse_stream s, const char *live_path) {
     int          error = sse__stream_may(s, SSE__USE_JOIN, "sse_stream_unview", &stream);
     if (error) return error;
     sse__target_find(&t, s.app, live_path ? live_path : "");
-    if (t.live) view = t.live->render ? sse__view_get(&t, false) : sse__view_each_of(&t, stream);
+    if (!t.path) error = SSE_E_NOMEM;
+    if (t.live)
+        view = t.live->render ? sse__view_get(&t, false, &error) : sse__view_each_of(&t, stream);
     if (view) sub = sse__channel_find(&view->channel, stream);
-    error = t.path ? SSE_E_ARG : SSE_E_NOMEM;
+    if (view || !error) error = SSE_E_ARG;
     SSE_FREE(t.path);
     if (!sub) return error;
     if (view == s.app->views->rendering) return SSE_E_STATE;
@@ -21480,12 +21549,15 @@ static int sse__touch_path(sse_app *app, const char *path) {
         return SSE_OK;
     }
     sse__target_find(&t, app, path);
-    if (t.live && t.live->render) view = sse__view_get(&t, false);
+    if (t.live && t.live->render) view = sse__view_get(&t, false, &error);
     else if (t.live) group = sse__group_find(&views->each, t.path);
     if (!t.path) error = SSE_E_NOMEM;
     else if (!t.live)
         error = sse__refused(app, SSE_E_ABSENT, "sse_touch: no live view has the path %s", path);
-    if (view) sse__view_mark(view);
+    if (view) {
+        sse__view_mark(view);
+        error = SSE_OK;
+    }
     for (link = group ? group->members.next : NULL; group && link != &group->members;
          link = link->next)
         sse__view_mark(SSE__CONTAINER(link, sse_view, in.link));
@@ -21494,7 +21566,8 @@ static int sse__touch_path(sse_app *app, const char *path) {
 }
 
 static void sse__touch_posted(sse_app *app, void *user) {
-    (void)sse__touch_path(app, (const char *)user);
+    if (sse__touch_path(app, (const char *)user) == SSE_E_NOMEM)
+        sse__log(app, SSE_LOG_WARNING, "a touch of %s is lost: out of memory", (const char *)user);
     SSE_FREE(user);
 }
 
@@ -21514,15 +21587,17 @@ SSE_API int sse_touch(sse_app *app, const char *path) {
     return sse__call_failed(app, error);
 }
 
+static void sse__live_free(sse__live *live) {
+    sse__list_remove(&live->link);
+    sse__arena_free(&live->texts);
+    sse__db_drop(live->db);
+    SSE_FREE(live);
+}
+
 static void sse__views_free(sse_app *app) { /* no stream is left, so no view is */
     sse__views *views = app->views;
-    while (!sse__list_empty(&views->lives)) {
-        sse__live *live = SSE__CONTAINER(views->lives.next, sse__live, link);
-        sse__list_remove(&live->link);
-        sse__arena_free(&live->texts);
-        sse__db_drop(live->db);
-        SSE_FREE(live);
-    }
+    while (!sse__list_empty(&views->lives))
+        sse__live_free(SSE__CONTAINER(views->lives.next, sse__live, link));
     sse__map_free(&views->shared);
     sse__map_free(&views->each);
     sse_buf_free(&views->html);
@@ -22397,7 +22472,8 @@ static void sse__req_dispatch(sse_req *req) {
         return;
     }
     if (req->route->guard) sse__req_call(req, SSE__IN_GUARD, req->route->guard);
-    if (!sse__req_answered(req)) sse__req_call(req, SSE__IN_HANDLER, req->route->fn);
+    if (!sse__req_answered(req) && req->error != SSE_E_NOMEM)
+        sse__req_call(req, SSE__IN_HANDLER, req->route->fn);
 }
 
 /* ---- logs of requests ------------------------------------------------------------ */
@@ -22466,6 +22542,12 @@ static void sse__req_end_body(sse_req *req) {
     if (fn) (void)fn(req, sse__str(NULL, 0), SSE_E_CLOSED, req->body_user);
 }
 
+/* Without memory a call may have answered NULL: a file that was chosen by that is the wrong one. */
+static bool sse__req_sends_file(const sse_req *req) {
+    return req->file && !req->failed && !req->headers.error && !req->out.error &&
+           req->error != SSE_E_NOMEM;
+}
+
 /* Sends what the handler left, tells on_reply and the logs; frees it, or keeps it for the next. */
 static void sse__req_conclude(sse_req *req) {
     const bool streaming = req->phase == SSE__REQ_STREAMING;
@@ -22481,7 +22563,7 @@ static void sse__req_conclude(sse_req *req) {
     if (req->stream) app->stream_begun(req->stream);
     if (c && !streaming) {
         sse__conn_skip_body(c);
-        if (req->file && !req->failed && !req->headers.error) app->file_answer(req);
+        if (sse__req_sends_file(req)) app->file_answer(req);
         else sse__reply_answer(req);
         sse__conn_reply_end(c);
     }
@@ -23043,8 +23125,10 @@ static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_rend
     sse__list_add(&app->views->lives, &live->link);
     error = sse__live_copy_options(live, path, &o);
     if (!error && o.db) error = sse__changes_watch(app, o.db);
-    if (!error) return sse_get(app, path, sse__live_handler, live);
-    return sse__refuse(app, error, "live view %s: %s", path, sse__db_why(o.db, error));
+    if (error) sse__refuse(app, error, "live view %s: %s", path, sse__db_why(o.db, error));
+    else error = sse_get(app, path, sse__live_handler, live);
+    if (error) sse__live_free(live); /* sse_touch would find it first */
+    return error;
 }
 
 SSE_API int sse_live(sse_app *app, const char *path, sse_render fn,

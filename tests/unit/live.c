@@ -89,6 +89,8 @@ static void guard_of(sse_req *req, void *user) { /* by the view's parameter */
     if (strcmp(how, "sets") == 0) sse_set_attr(req, "user", "admin"), sse_fail(req, 401, "no");
     if (strcmp(how, "asks") == 0 && !sse_attr(req, "user")) sse_fail(req, 401, "no");
     if (strcmp(how, "asks") == 0 && sse_attr(req, "mine")) sse_set_attr(req, "mine", "changed");
+    if (strcmp(how, "points") == 0)
+        sse_set_attr_ptr(req, "mine", &newest), sse_set_attr_ptr(req, "its", &newest);
     if (strcmp(how, "nests") == 0)
         is_int(sse_stream_view(newest, "/room/7"), SSE_E_STATE,
             "a guard that is asked shows nothing");
@@ -97,6 +99,7 @@ static void guard_of(sse_req *req, void *user) { /* by the view's parameter */
 
 static void guarded(sse_req *req, sse_stream s) {
     sse_set_attr(req, "mine", "before");
+    sse_set_attr_ptr(req, "mine", &app);
     newest = s;
     is_int(sse_stream_view(s, "/guarded/admits"), 0, "a guard that answers nothing admits");
     is_int(sse_stream_view(s, "/guarded/defers"), SSE_E_STATE,
@@ -106,6 +109,9 @@ static void guarded(sse_req *req, sse_stream s) {
     is_int(sse_stream_view(s, "/guarded/asks"), SSE_E_STATE, "one that looks for an attr refuses");
     is_int(sse_stream_view(s, "/guarded/sets"), SSE_E_STATE, "one that sets it refuses");
     is_int(sse_stream_view(s, "/guarded/asks"), SSE_E_STATE, "and has set it for nobody else");
+    is_int(sse_stream_view(s, "/guarded/points"), 0, "one that sets pointers");
+    ok(sse_attr_ptr(req, "mine") == &app && !sse_attr_ptr(req, "its"),
+        "... sets them for nobody else either");
     is_int(sse_stream_view(s, "/guarded/nests"), 0, "one that would show another view");
     is_int(sse_stream_view(s, "/hooked/x"), SSE_E_STATE, "a hook that would answer later refuses");
     is_str(sse_attr(req, "mine"), "before", "attrs of the handler are as they were");
@@ -783,6 +789,144 @@ static void not_opened(void) {
     is_int(unwatched, 0, "... by the on_close of a stream that was to watch it, too");
 }
 
+/* ---- views that are touched, or taken off, without memory ---- */
+
+static void without_memory(void) {
+    sse_test_reply r;
+    long           n;
+    int            touched = SSE_E_NOMEM, gone = SSE_E_NOMEM, before, lacked = 0;
+    memset(&r, 0, sizeof r);
+    app = sse_app_new(NULL);
+    sse_live(app, "/{id}", render, NULL); /* GET /watch shows /state */
+    sse_get(app, "/watch", watch, NULL);
+    sse_test_request(app, "GET /watch", NULL, NULL, &r);
+    for (n = 1; n < 20 && touched; n++) {
+        before = renders;
+        fail_at = n;
+        touched = sse_touch(app, "/state");
+        lacked += fail_at == 0;
+        is_int(touched, fail_at == 0 ? SSE_E_NOMEM : 0, "a touch says if it lacked memory");
+        fail_at = 0;
+        sse_test_run(app, 1);
+        is_int(renders - before, touched == 0, "... else the view is rendered");
+    }
+    for (n = 1; n < 20 && gone; n++) {
+        fail_at = n;
+        gone = sse_stream_unview(watcher, "/state");
+        lacked += fail_at == 0;
+        is_int(gone, fail_at == 0 ? SSE_E_NOMEM : 0, "so does the end of a view");
+        fail_at = 0;
+    }
+    ok(!touched && !gone && lacked > 2, "%d allocations failed", lacked);
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+/* ---- what a private view keeps of its request ---- */
+
+static void render_texts(sse_req *req, sse_buf *html, void *user) { /* all anew each time */
+    char much[500];
+    int  i;
+    (void)user;
+    memset(much, 'x', sizeof much);
+    if (!sse_attr(req, "first")) sse_set_attr(req, "first", "1");
+    for (i = 0; i < 10; i++) sse_fmt(req, "%.*s", (int)sizeof much, much);
+    sse_html(html, "<p id=\"x\">%s %s %s %d</p>", sse_cookie(req, "c"), sse_query(req, "q"),
+        sse_attr(req, "first"), ++renders);
+}
+
+static size_t kept_by(const sse_view *view) {
+    const sse__arena_block *block = view->req->arena.blocks;
+    size_t                  n = 0;
+    for (; block; block = block->next) n += block->size;
+    return n;
+}
+
+static void texts_of_renders(void) {
+    sse_test_reply r;
+    sse_view      *view;
+    size_t         before = 0;
+    int            i;
+    memset(&r, 0, sizeof r);
+    app = sse_app_new(NULL);
+    sse_live_each(app, "/mine", render_texts, NULL);
+    sse_test_request(app, "GET /mine?q=2", "Cookie: c=1\n", NULL, &r);
+    view = SSE__CONTAINER(SSE__CONTAINER(app->views->lives.next, sse__live, link)->views.next,
+        sse_view, link);
+    for (i = 0; i < 40; i++) {
+        sse_touch(app, "/mine");
+        sse_test_run(app, 1);
+        if (i == 1) before = kept_by(view);
+    }
+    is_int(kept_by(view), before, "what a render makes of texts goes with it");
+    ok(strstr(r.body, ">1 2 1 ") != NULL, "... not what it reads, nor what it sets");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+/* ---- the signals of a further view ---- */
+
+static void signal_guard(sse_req *req, void *user) {
+    (void)user;
+    is_str(sse_signal(req, "a"), "2", "a guard is shown the signals of its view");
+}
+
+static void render_signal(sse_req *req, sse_buf *html, void *user) {
+    (void)user;
+    is_str(sse_signal(req, "a"), "2", "... which the view is rendered with");
+    sse_puts(html, "<p id=\"x\"></p>");
+}
+
+static void shows_signals(sse_req *req, void *user) { /* ?read=first */
+    sse_stream s = sse_stream_open(req, NULL);
+    (void)user;
+    if (sse_query(req, "read")) is_str(sse_signal(req, "a"), "1", "a signal of the request");
+    is_int(sse_stream_view(s, "/each?datastar=%7B%22a%22:2%7D"), 0, "a view with others");
+    is_str(sse_signal(req, "a"), "1", "... and the handler has its own");
+}
+
+static void signals_of_views(void) {
+    sse_test_reply   r;
+    sse_live_options o = options_of(signal_guard);
+    memset(&r, 0, sizeof r);
+    app = sse_app_new(NULL);
+    sse_live_each(app, "/each", render_signal, &o);
+    sse_get(app, "/shows", shows_signals, NULL);
+    sse_test_request(app, "GET /shows?datastar=%7B%22a%22:1%7D", NULL, NULL, &r);
+    ok(r.open, "a stream");
+    sse_test_close(&r);
+    sse_test_request(app, "GET /shows?read=first&datastar=%7B%22a%22:1%7D", NULL, NULL, &r);
+    ok(r.open, "another");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+/* ---- a live view that could not be set up ---- */
+
+static void second_try(void) {
+    sse_test_reply r;
+    int            before, n, error;
+    memset(&r, 0, sizeof r);
+    for (n = 1, error = SSE_E_NOMEM; n < 30 && error; n++) {
+        app = sse_app_new(NULL);
+        sse_get(app, "/watch", watch, NULL);
+        sse_test_request(app, "GET /none", NULL, NULL, &r); /* it runs: no error sticks */
+        sse_test_close(&r);
+        fail_at = n;
+        error = sse_live(app, "/state", render, NULL);
+        fail_at = 0;
+        if (error) is_int(sse_live(app, "/state", render, NULL), 0, "a view that is set up again");
+        sse_test_request(app, "GET /watch", NULL, NULL, &r);
+        before = renders;
+        sse_touch(app, "/state");
+        sse_test_run(app, 1);
+        is_int(renders - before, 1, "... is the one that is touched");
+        sse_test_close(&r);
+        sse_app_free(app);
+    }
+    ok(!error && n > 4, "%d allocations failed", n - 2);
+}
+
 /* ---- a line of the log that makes the last watcher go ---- */
 
 static void unview_by_log(int level, const char *line, void *user) {
@@ -836,6 +980,10 @@ int main(void) {
     names_in_queries();
     guards_of_more_views();
     not_opened();
+    texts_of_renders();
+    signals_of_views();
+    second_try();
+    without_memory();
     told();
     few = compared_by_touching(10);
     many = compared_by_touching(300);

@@ -174,6 +174,14 @@ static void basic_broken(sse_req *req, void *user) {
     if (sse_auth_basic(req, "a\nb", "u", "p")) sse_puts(sse_out(req), "in");
 }
 
+static void basic_late(sse_req *req, void *user) { /* the reply is settled by then */
+    (void)user;
+    IS(sse_defer(req), 0);
+    sse_puts(sse_out(req), "settled");
+    IS(sse_finish(req), 0);
+    ok(!sse_auth_basic(req, NULL, "u", "p"), "who is asked for after sse_finish");
+}
+
 static sse_app       *app_new(void);
 static sse_test_reply r;
 
@@ -263,6 +271,89 @@ static void without_memory(void) {
     unlink(kept);
 }
 
+/* A file is sent only if nothing failed that chose it. */
+static void chosen(sse_req *req, void *user) { /* ?lacks=sse_fmt&out=-7 */
+    const int error = (int)sse_parse_int(sse_query(req, "out"), 0);
+    (void)user;
+    fail_at = sse_query(req, "lacks") != NULL;
+    (void)sse_fmt(req, "x");
+    fail_at = 0;
+    IS(sse_send_file(req, kept, NULL), 0);
+    if (error) sse_buf_fail(sse_out(req), error);
+}
+
+static void files_after_failures(void) {
+    static const char *const rows[] = {"", "?lacks=1", "?out=-7"};
+    char                     request[40];
+    size_t                   i;
+    sse_app                 *app = app_new();
+    FILE                    *f = fopen(kept, "w");
+    ok(f && fputs("done", f) >= 0 && fclose(f) == 0, "a file");
+    sse_get(app, "/chosen", chosen, NULL);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        snprintf(request, sizeof request, "GET /chosen%s", rows[i]);
+        ask(app, request, NULL, NULL, i ? 500 : 200, i ? NULL : "done");
+    }
+    sse_test_close(&r);
+    sse_app_free(app);
+    unlink(kept);
+}
+
+/* A guard that lacked memory has let nobody in. */
+static void lacking_guard(sse_req *req, void *user) { /* ?lacks=sse_set_attr */
+    (void)user;
+    if (sse_query(req, "opens")) (void)sse_stream_open(req, NULL);
+    if (req->arena.blocks) req->arena.used = req->arena.blocks->size;
+    fail_at = sse_query(req, "lacks") != NULL;
+    (void)sse_set_attr(req, "user", "ann");
+    fail_at = 0;
+}
+
+static void let_in(sse_req *req, void *user) {
+    ++*(int *)user;
+    sse_puts(sse_out(req), "in");
+}
+
+static void seen(sse_view *view, sse_buf *html, void *user) {
+    (void)view;
+    ++*(int *)user;
+    sse_puts(html, "<p id=x>in");
+}
+
+static void guards_without_memory(void) {
+    static const struct {
+        const char *request;
+        int         status;
+        bool        in;
+    } rows[] = {
+        {"GET /handler", 200, true},
+        {"GET /handler?lacks=1", 500, false},
+        {"GET /view", 200, true},
+        {"GET /view?lacks=1", 500, false},
+        {"GET /view?opens=1", 200, true},
+        {"GET /view?opens=1&lacks=1", 200, false},
+    };
+    sse_route_options o;
+    sse_live_options  live;
+    sse_app          *app = app_new();
+    int               in;
+    size_t            i;
+    memset(&o, 0, sizeof o);
+    memset(&live, 0, sizeof live);
+    o.guard = live.guard = lacking_guard;
+    live.user = &in;
+    sse_route(app, "/handler", let_in, &in, &o);
+    sse_live(app, "/view", seen, &live);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        in = 0;
+        ask(app, rows[i].request, NULL, NULL, rows[i].status, NULL);
+        is_int(in, rows[i].in, "... who is let in");
+        ok(rows[i].in || !r.open, "... or goes");
+        sse_test_close(&r);
+    }
+    sse_app_free(app);
+}
+
 /* ---- streams ---- */
 
 static sse_stream opened;
@@ -350,6 +441,89 @@ static void uses(void) {
     sse_test_close(&raw);
     sse_test_close(&r);
     IS(sse_stream_set_meta(s, "a", "1"), SSE_E_CLOSED);
+    sse_app_free(app);
+}
+
+/* An event that memory lacks for would be missing: the stream closes, and its client comes back. */
+static void sends_scarcely(sse_req *req, void *user) { /* the allocation that fails is *user */
+    const int call = (int)sse_parse_int(sse_query(req, "call"), 0);
+    sse_event event;
+    int       error = 0;
+    memset(&event, 0, sizeof event);
+    event.data = "whole";
+    opened = sse_stream_open(req, NULL);
+    fail_at = *(long *)user;
+    if (call == 0) error = sse_stream_send(opened, &event);
+    if (call == 1) error = sse_stream_write(opened, "data: whole\n\n", 13);
+    if (call == 2) error = sse_stream_send_json(opened, NULL, "whole");
+    *(long *)user = fail_at;
+    fail_at = 0;
+    is_int(error, *(long *)user ? 0 : SSE_E_NOMEM, "... without an allocation");
+    is_int(sse_stream_is_open(opened), !error, "... is open only if all was queued");
+    if (call == 2 && error) IS(sse_stream_send_json(opened, NULL, "x"), SSE_E_CLOSED);
+}
+
+static void sends_without_memory(void) {
+    long     at, n;
+    int      call;
+    char     request[40];
+    sse_app *app = app_new();
+    sse_get(app, "/scarcely", sends_scarcely, &at);
+    for (call = 0; call < 3; call++) {
+        snprintf(request, sizeof request, "GET /scarcely?call=%d", call);
+        for (n = 1, at = 0; n < 20 && !at; n++) {
+            at = n;
+            is_int(sse_test_request(app, request, NULL, NULL, &r), 0, request);
+            is_int(r.open, at > 0, "... and so is its reply");
+            if (at) is_str(r.body, "data: whole\n\n", "... with all of it");
+            sse_test_close(&r);
+        }
+        ok(at && n > 3, "... failed %ld times", n - 2);
+    }
+    sse_app_free(app);
+}
+
+/* Who came back by ?lastEventId= is not taken for a newcomer, whom nothing is missing. */
+static void comes_back(sse_req *req, void *user) { /* the allocation that fails is *user */
+    opened = sse_stream_open(req, NULL);
+    IS(sse_subscribe(opened, "kept"), 0);
+    if (req->arena.blocks) req->arena.used = req->arena.blocks->size;
+    fail_at = *(long *)user;
+}
+
+static bool note_id(const sse_event *event, void *user) {
+    snprintf((char *)user, 60, "%s", event->id);
+    return false;
+}
+
+static void resumes_without_memory(void) {
+    sse_topic_options o;
+    sse_event         event;
+    sse_app          *app = app_new();
+    char              id[60] = "", request[100];
+    long              at, n;
+    bool              failed = true;
+    memset(&o, 0, sizeof o);
+    memset(&event, 0, sizeof event);
+    o.history = 10;
+    IS(sse_topic(app, "kept", &o), 0);
+    sse_get(app, "/back", comes_back, &at);
+    event.data = "seen";
+    IS(sse_publish(app, "kept", &event), 0);
+    event.data = "missed";
+    IS(sse_publish(app, "kept", &event), 0);
+    IS(sse_topic_history(app, "kept", 0, note_id, id), 1);
+    snprintf(request, sizeof request, "GET /back?lastEventId=%s", id);
+    for (n = 1; n < 40 && failed; n++) {
+        at = n;
+        (void)sse_test_request(app, request, "Accept: text/event-stream\n", NULL, &r);
+        failed = fail_at == 0;
+        fail_at = 0;
+        ok(!r.open || (strstr(r.body, "data: missed") && !strstr(r.body, "data: seen")),
+            "without allocation %ld the stream has what was missed, or ends", n);
+        sse_test_close(&r);
+    }
+    ok(!failed && n > 3, "%ld failed", n - 2);
     sse_app_free(app);
 }
 
@@ -476,6 +650,7 @@ static sse_app *app_new(void) {
     sse_get(app, "/basic-bare", basic_bare, NULL);
     sse_get(app, "/basic-nobody", basic_nobody, NULL);
     sse_get(app, "/basic-broken", basic_broken, NULL);
+    sse_get(app, "/basic-late", basic_late, NULL);
     return app;
 }
 
@@ -516,6 +691,7 @@ static void requests(void) {
     ask(app, "GET /basic", "Authorization: Basic dTpw\n", NULL, 200, "in");
     ask(app, "GET /basic", "Authorization: Basic dTpx\n", NULL, 401, NULL);
     ask(app, "GET /basic", "Authorization: Basic ?\n", NULL, 401, NULL);
+    ask(app, "GET /basic-late", NULL, NULL, 200, "settled");
     ask(app, "GET /basic-bare", "Authorization: Basic dTpw\n", NULL, 401, NULL);
     is_str(sse_test_header(&r, "WWW-Authenticate"), "Basic realm=\"private\", charset=\"UTF-8\"",
         "no realm");
@@ -858,11 +1034,15 @@ int main(void) {
     hosts();
     requests();
     without_memory();
+    guards_without_memory();
+    files_after_failures();
     files();
     parts_of_files();
     no_requests();
     wrong_streams();
     uses();
+    resumes_without_memory();
+    sends_without_memory();
     fields_of_streams();
     access_log();
     setting_up();

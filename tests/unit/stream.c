@@ -320,6 +320,8 @@ static void open_late(sse_req *req, void *user) { /* /late/{after} */
     if (strcmp(after, "defer") == 0) sse_defer(req), sse_after(app, 1, finish_now, req);
     if (strcmp(after, "fail") == 0) sse_fail(req, 409, "no");
     if (strcmp(after, "output") == 0) sse_puts(sse_out(req), "text");
+    if (strcmp(after, "file") == 0) sse_send_file(req, "sse.h", NULL);
+    if (*after == '2' || *after == '3') sse_set_status(req, (int)sse_parse_int(after, 0));
     if (strcmp(after, "stream") == 0) (void)sse_stream_open(req, NULL);
     if (strcmp(after, "body") == 0) sse_body_read(req, take, NULL);
     listen_to_log();
@@ -334,6 +336,11 @@ static void opening_late(void) { /* S2: on_close once */
         {"/late/defer", NULL, "after sse_defer"},
         {"/late/fail", NULL, "after sse_fail"},
         {"/late/output", NULL, "when something is written"},
+        {"/late/file", NULL, "after sse_send_file"},
+        {"/late/202", NULL, NULL},
+        {"/late/204", NULL, "with a status that has no body"},
+        {"/late/205", NULL, "with a status that has no body"},
+        {"/late/304", NULL, "with a status that has no body"},
         {"/late/stream", NULL, "once a stream is open"},
         {"/late/body", "Content-Length: 5\r\n", "while its body is still to come"},
     };
