@@ -589,7 +589,7 @@ static void full(void) { /* a disk that takes no more */
     sse_db_close(db);
 }
 
-/* Another process has the lock from now on, until 300 ms after the descriptor returned is closed. */
+/* Another process has the lock, until 300 ms after the descriptor that is returned is closed. */
 static int lock(const char *name) {
     sqlite3 *raw;
     int      has[2], over[2];

@@ -504,12 +504,21 @@ static void test_topics(void) {
         refused(app, sse_topic_from_table(app, "t", NULL, "SELECT id, body FROM t WHERE id > ?"),
             SSE_E_ARG, "topic t from a table: db is NULL");
         {
-            sse_live_options live;
-            const char      *why = "";
+            sse_patch_options patch;
+            sse_live_options  live;
+            const char       *why = "";
+            memset(&patch, 0, sizeof patch);
             memset(&live, 0, sizeof live);
             live.db = db;
             live.tables = "a,b";
             live_refused(&live, ".tables are separated by spaces");
+            memset(&live, 0, sizeof live);
+            live.query = "page,sort";
+            live_refused(&live, ".query: its names are separated by spaces");
+            live.query = "page sort";
+            live.patch = &patch;
+            live.format = SSE_AS_SIGNALS;
+            live_refused(&live, ".patch is for .format = SSE_AS_ELEMENTS");
             is_int(sse_db_migrate_list(db, NULL, 3), SSE_E_ARG, "no list of migrations");
             (void)sse_db_error(db, &why);
             is_str(why, "no scripts, or fewer than none", "... in words");
