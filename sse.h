@@ -768,9 +768,10 @@
 
      On loopback a request for a host name that is not this server's is refused (DNS rebinding):
      behind a proxy, name yours in .allowed_hosts. Unsafe methods from pages of other origins are
-     refused unless the origin is in .allowed_origins. Behind a proxy, set .trusted_proxies to its
-     address: sse_peer is then the client, and cookies are Secure over TLS. examples/proxy has an
-     nginx.conf and a Caddyfile to begin with.
+     refused unless the origin is in .allowed_origins, or .cors_origins names it ("*" there lets any
+     page read, and none write). Behind a proxy, set .trusted_proxies to its address: sse_peer is
+     then the client, and cookies are Secure over TLS. examples/proxy has an nginx.conf and a
+     Caddyfile to begin with.
 
    15. Limits, and what it does not do
 
