@@ -280,11 +280,13 @@ static void limits(void) {
     sse_app_options  options;
     char             path[64];
     client          *c;
-    int              i;
+    uint64_t         from;
+    int              i, said;
     memset(&options, 0, sizeof options);
     options.max_views = 20;
     options.on_log = on_log;
     app = dial_app(&options);
+    from = app->loop.wheel.now;
     o.query = "page";
     sse_live(app, "/list", render, &o);
     sse_live(app, "/room/{id}", render, NULL);
@@ -321,16 +323,19 @@ static void limits(void) {
         snprintf(path, sizeof path, "/list?page=2%d", i);
         dial(app, path, NULL);
     }
-    is_int(logged, 2,
+    ok(logged >= 2 && logged <= 2 + (int)((app->loop.wheel.now - from) / 1000),
         "full again is not said again within the second, so that who comes and goes does not write "
-        "the log");
+        "the log: %d",
+        logged);
+    said = logged;
     poll(NULL, 0, 1010);
     dial(app, "/list?page=300", NULL);
     turns(app, 3);
-    is_int(logged, 3, "... but after it, once");
+    ok(logged <= said + 1 && logged >= 3, "... but after it, once");
+    said = logged;
     dial(app, "/list?page=301", NULL);
     turns(app, 3);
-    is_int(logged, 3, "... as long as nothing changes");
+    is_int(logged, said, "... as long as nothing changes");
     dial_free(app);
 }
 
