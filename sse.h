@@ -1989,8 +1989,9 @@ typedef struct sse_app_options {
                                        each MiB) to 11 (seconds). default: 5 (20 ms). Larger ones
                                        are compressed as they leave */
     bool        cors_credentials;   /* ... with cookies; not with "*". default: false */
-    sse_handler on_reply;           /* a reply is queued; of a stream: its head (its end is
-                                       on_close's). default: none */
+    sse_handler on_reply;           /* a reply is queued, of those that sse_log_access has a line
+                                       for; of a stream: its head (its end is on_close's). default:
+                                       none */
     bool        check_utf8;         /* refuse events that are not UTF-8, with SSE_E_SYNTAX; not
                                        what views render. default: false */
     size_t      max_call_bytes;     /* of calls (sse_call; sse_publish and sse_touch of other
@@ -2028,8 +2029,9 @@ SSE_API void sse_app_free(sse_app *app);
 SSE_API int sse_app_error(sse_app *app, const char **text);
 
 /* From now on a line in common log format for each reply, and for each stream when it is opened: to
-   on_log at SSE_LOG_INFO, else to stderr. Status 499: the client left before a deferred reply.
-   Returns 0, or SSE_E_ARG for NULL, SSE_E_THREAD. */
+   on_log at SSE_LOG_INFO, else to stderr. Status 499: the client left before a deferred reply. What
+   is refused before it is a request (no HTTP, too large, too late, no room) is counted by sse_stats
+   and has no line. Returns 0, or SSE_E_ARG for NULL, SSE_E_THREAD. */
 SSE_API int sse_log_access(sse_app *app);
 
 /* From now on "GET /path 200" is published to topic for each reply. topic: copied; NULL or empty:
