@@ -5,9 +5,9 @@
 #include <dirent.h>
 #include <stdlib.h>
 
-static long  fail_at; /* 0: none */
-static long  asked;   /* how many there were */
-static long  living;  /* allocated and not freed yet */
+static long fail_at; /* 0: none */
+static long asked;   /* how many there were */
+static long living;  /* allocated and not freed yet */
 /* A thread of the library's may allocate meanwhile: what it adds to the counts does not matter. */
 #define SCARCE_UNSYNCED __attribute__((no_sanitize("thread")))
 SCARCE_UNSYNCED static void *scarce_realloc(void *p, size_t n) {
