@@ -3,15 +3,7 @@
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
-#include <sys/wait.h>
-
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-/* A child that begins threads of its own, as here, would be ended by clang's. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void) { return "die_after_fork=0"; }
-#endif
-#endif
+#include "forks.h"
 
 enum { MANY = 200 };
 

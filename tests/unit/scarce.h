@@ -1,25 +1,29 @@
-/* scarce.h: an allocation fails, as in nth.h; all are counted, by one thread, as are descriptors.
+/* scarce.h: an allocation fails, as in nth.h; all are counted, as are descriptors.
    Include it before sse.h, with _DEFAULT_SOURCE. */
 #ifndef SCARCE_H
 #define SCARCE_H
 #include <dirent.h>
+#include <pthread.h>
 #include <stdlib.h>
 
-static long fail_at; /* 0: none */
-static long asked;   /* how many there were */
-static long living;  /* allocated and not freed yet */
-/* A thread of the library's may allocate meanwhile: what it adds to the counts does not matter. */
-#define SCARCE_UNSYNCED __attribute__((no_sanitize("thread")))
-SCARCE_UNSYNCED static void *scarce_realloc(void *p, size_t n) {
-    void *made;
+static long            fail_at;                                  /* 0: none */
+static long            asked;                                    /* how many there were */
+static long            living;                                   /* allocated and not freed yet */
+static pthread_mutex_t scarce_mutex = PTHREAD_MUTEX_INITIALIZER; /* threads allocate as well */
+
+static void *scarce_realloc(void *p, size_t n) {
+    void *made = NULL;
+    pthread_mutex_lock(&scarce_mutex);
     asked++;
-    if (fail_at && --fail_at == 0) return NULL;
-    made = realloc(p, n);
+    if (!fail_at || --fail_at != 0) made = realloc(p, n);
     living += made && !p;
+    pthread_mutex_unlock(&scarce_mutex);
     return made;
 }
-SCARCE_UNSYNCED static void scarce_free(void *p) {
+static void scarce_free(void *p) {
+    pthread_mutex_lock(&scarce_mutex);
     living -= p != NULL;
+    pthread_mutex_unlock(&scarce_mutex);
     free(p);
 }
 #define SSE_MALLOC(n)     scarce_realloc(NULL, n)

@@ -15,15 +15,7 @@ static int threads_left = 1000; /* that the system starts */
 #include "../../sse.h"
 #include "../tap.h"
 #include "dial.h"
-#include <sys/wait.h>
-
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-/* A child that begins threads of its own, as here, would be ended by clang's. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void) { return "die_after_fork=0"; }
-#endif
-#endif
+#include "forks.h"
 
 #if !defined(SSE_NO_THREADS)
 static char logged[300];
