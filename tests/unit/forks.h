@@ -1,5 +1,5 @@
-/* forks.h: for tests whose children begin threads of their own, which clang's thread sanitizer would
-   end. */
+/* forks.h: for tests whose children begin threads of their own: clang's thread sanitizer would end
+   them. */
 #ifndef FORKS_H
 #define FORKS_H
 #include <sys/wait.h>
