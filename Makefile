@@ -61,8 +61,12 @@ test: ## run everything
 	@sh tests/setup.sh test
 	@$(MAKE1) -j2 OPT=-O0 built
 	@prove -j6 --timer $(long) $(suites) $(filter-out $(long) $(examples),$(binaries)) \
-	    2>build/test.log || \
-	    { echo "== what the tests said (build/test.log):"; tail -n 200 build/test.log; exit 1; }
+	    2>build/test.log | tee build/test.out
+	@tail -n 1 build/test.out | grep -q '^Result: PASS' || { \
+	    echo "== what the tests said, its end (build/test.log has all):"; \
+	    tail -n 100 build/test.log; echo "== what was not as it should be:"; \
+	    grep -aE '^ *# |SUMMARY|runtime error|Assertion' build/test.log | tail -n 100; \
+	    sed -n '/^Test Summary Report/,$$p' build/test.out; exit 1; } >&2
 
 portable: ## run the tests on other machines, C libraries and compilers, and without parts
 	@sh tests/setup.sh portable
