@@ -2701,8 +2701,8 @@ typedef struct sse_stream_options {
                                     default: 0 */
     int         lifetime_ms;     /* ends the stream, and its client comes back. default: none */
     int         send_timeout_ms; /* default: the app's; SSE_OFF */
-    size_t      max_queue_bytes; /* unsent; more closes the stream. default: the app's;
-                                    SSE_UNLIMITED */
+    size_t      max_queue_bytes; /* unsent; more closes the stream. What a client missed fills half
+                                    of it, page by page. default: the app's; SSE_UNLIMITED */
     int       (*step)(sse_stream s, void *user);
                                  /* a generator: sends, and returns the ms until its next call, or
                                     SSE_RECONNECT, or SSE_END (any other negative number is an
@@ -15829,6 +15829,10 @@ static bool sse__stream_has_room(const sse__stream *stream, const sse__message *
     return !q->count || sse__queue_size(q) + sse__message_bytes(m).len + 64 <= max;
 }
 
+/* What its client missed comes in pages of this size: the other half of the queue is for what is
+   sent meanwhile. */
+static size_t sse__stream_page(const sse__stream *stream) { return stream->max_queue / 2; }
+
 /* ---- groups ------------------------------------------------------------------------ */
 
 static sse__group *sse__group_find(const sse__map *map, const char *name) { /* NULL: it has none */
@@ -18148,7 +18152,7 @@ static bool sse__outbox_refill_row(uint64_t id, sse__message *m, void *user) {
     sse__outbox_page *page   = (sse__outbox_page *)user;
     sse__sub         *sub    = page->sub;
     sse__stream      *stream = sub->in.stream;
-    size_t            max    = stream->max_queue;
+    size_t            max    = sse__stream_page(stream);
     if (max > SSE__OUTBOX_BYTES) max = SSE__OUTBOX_BYTES;
     if (!page->there) return page->there = id == sub->after; /* which it has had */
     if (id > sub->channel->outbox->last) return false; /* B1 */
@@ -19448,7 +19452,7 @@ static void sse__merge_one(sse__history *h, sse__sub *sub, void *user) {
     m->at[m->count++].i     = from;
 }
 
-/* Queues as much as the queue takes; m keeps the rest. Returns the number of the last event that
+/* Queues a page; m keeps the rest. Returns the number of the last event that
    was dealt with, or 0. */
 static uint64_t sse__merge_send(sse__merge *m, sse__stream *stream) {
     uint64_t seq = 0;
@@ -19458,7 +19462,7 @@ static uint64_t sse__merge_send(sse__merge *m, sse__stream *stream) {
         sse__cursor      *top = &m->at[0];
         const sse__entry *e   = sse__history_entry(top->history, top->i);
         if (e->message->seq != seq) { /* O1 */
-            if (!sse__stream_has_room(stream, e->message, stream->max_queue)) break;
+            if (!sse__stream_has_room(stream, e->message, sse__stream_page(stream))) break;
             if (!sse__absent_has(e->absent, stream))
                 (void)sse__stream_push(stream, e->message);
             seq = e->message->seq;
@@ -19713,7 +19717,8 @@ static void sse__upstream_resume(sse__upstream *source, sse__stream *stream, con
     if (!memory) sse__upstream_hold(source, stream, sse__nonempty(id) ? id : NULL);
     else {
         (void)sse__stream_refill(stream, true);
-        if (sse__stream_lives(stream) && !sse__nonempty(id) && counts->delivered == delivered)
+        if (sse__stream_lives(stream) && !stream->replaying && !sse__nonempty(id) &&
+            counts->delivered == delivered)
             sse__stream_send_position(stream); /* O4 */
     }
 }
@@ -19752,9 +19757,9 @@ static void sse__stream_resume(sse__stream *stream, sse_req *req) {
     delivered = counts->delivered;
     if (sse__stream_lives(stream)) seq = sse__stream_refill(stream, true);
     if (!sse__stream_lives(stream) || placed || !sse__stream_has_history(stream)) return;
-    if (counts->delivered == delivered || (seq && !stream->replaying)) /* O4 */
+    if (stream->replaying && !rows) stream->extra->behind = true; /* it has one: stream_note_told */
+    else if (counts->delivered == delivered || seq) /* O4 */
         sse__stream_tell_place(stream, counts->delivered == delivered ? 0 : seq);
-    else if (seq) stream->extra->behind = true; /* it has one: stream_note_told */
 }
 
 /* Upcall of >>stream, and of >>source. */

@@ -180,6 +180,56 @@ static void began_behind(size_t max_queue_bytes) { /* O4 */
     dial_free(app);
 }
 
+static void kilobyte(sse_view *view, sse_buf *out, void *user) {
+    (void)view, (void)user;
+    sse_printf(out, "<p id=it>%1000s</p>", "");
+}
+
+static void subscribe_and_show(sse_req *req, sse_stream s) {
+    subscribe(req, s);
+    ok(!sse_stream_view(s, "/one") && !sse_stream_view(s, "/two"), "two views");
+}
+
+/* Topic a keeps 20 events: rows of a table, if there is a database. */
+static void keep(sse_app *app, sse_db *db, const char *data) {
+    int i;
+    if (!db) topic(app, "a", 100, 0, NULL);
+    for (i = 0; i < 20 && !db; i++) say(app, "a", data);
+#ifndef SSE_NO_SQLITE
+    if (!db) return;
+    sse_db_migrate(db, "CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)");
+    sse_topic_from_table(app, "a", db, "SELECT id, body FROM outbox WHERE id > ? ORDER BY id");
+    for (i = 0; i < 20; i++) sse_db_exec(db, "INSERT INTO outbox(body) VALUES(%s)", data);
+#endif
+}
+
+/* A client that reads comes back to more than its queue takes at once: what the page shows beside
+   that finds room in it. Else it would be cut, come back to the same, and so for ever. */
+static void leaves_room(sse_db *db) {
+    static char     body[501];
+    sse_app_options options;
+    sse_app        *app;
+    client         *c;
+    memset(&options, 0, sizeof options);
+    options.max_queue_bytes = 4096;
+    app = dial_app(&options);
+    opening = subscribe_and_show;
+    exact = "a";
+    pattern = NULL;
+    memset(body, 'x', sizeof body - 1);
+    sse_live(app, "/one", kilobyte, NULL);
+    sse_live(app, "/two", kilobyte, NULL);
+    keep(app, db, body);
+    turns(app, 3);
+    snprintf(head, sizeof head, "Last-Event-ID: %s-0\r\n", app->topics->sequence.epoch);
+    c = dial(app, "/s", head);
+    turns(app, 50);
+    ok(!nclosed && !c->over, "%s: a stream that catches up is not cut", db ? "rows" : "events");
+    is_int(times(c, "<p id="), 2, "... and shows its views");
+    is_int(times(c, body), 20, "... and catches up");
+    dial_free(app);
+}
+
 static void evicted(void) {
     sse_app_options options;
     sse_app        *app;
@@ -752,6 +802,9 @@ int main(void) {
     deleted_meanwhile();
     asks_once();
     no_events();
+    db = sse_db_open(":memory:", NULL);
+    leaves_room(db);
+    sse_db_close(db);
 #endif
     aged_out("room.1", "room.1", NULL, NULL);
     aged_out("room.*", "room.1", NULL, NULL);
@@ -762,6 +815,7 @@ int main(void) {
     told_once(NULL, NULL, "*");
     unsubscribed();
     evicted();
+    leaves_room(NULL);
     in_pages(true);
     in_pages(false);
     return tap_done();

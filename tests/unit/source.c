@@ -444,6 +444,33 @@ static void test_newcomers(void) {
     sse_test_close(&second);
 }
 
+/* Its first event finds no room beside the head of the reply. The id of the newest one would make a
+   client that is cut off just then miss them all. */
+static void test_begins_late(void) {
+    sse_app_options   o;
+    sse_topic_options t = source_options(10);
+    sse_test_reply    r = {0};
+    const char       *first;
+    node              n;
+    memset(&o, 0, sizeof o);
+    o.on_log = on_log;
+    o.max_queue_bytes = 100;
+    t.greet = 3;
+    nasks = entries = oldest = n.read = 0;
+    n.app = sse_app_new(&o);
+    sse_topic(n.app, "chat", &t);
+    sse_get(n.app, "/feed", feed, NULL);
+    add(5);
+    follow(&n, 5);
+    come(&n, "GET /feed", NULL, &r);
+    sse_test_run(n.app, 0);
+    is_str(got(&r), series(3, 5), "a small queue: memory greets");
+    first = strstr(r.body, "id: ");
+    ok(first && strncmp(first + 4, id_of(3), strlen(id_of(3))) == 0, "each with its id: %s", r.body);
+    sse_app_free(n.app);
+    sse_test_close(&r);
+}
+
 static void test_gap(void) {
     sse_test_reply r = {0};
     sse_stats      stats;
@@ -1041,6 +1068,7 @@ int main(void) {
     test_asked();
     test_behind();
     test_newcomers();
+    test_begins_late();
     test_gap();
     test_ends();
     test_overflow();
