@@ -2599,8 +2599,9 @@ SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *va
 SSE_API int sse_cookie_delete(sse_req *req, const char *name,
     const sse_cookie_options *options); /* .path and .domain as it was set with */
 /* 303 See Other unless a 3xx status is set. SSE_E_ARG: url is neither relative nor http(s);
-   SSE_E_FIELD: it holds a space or a control character. What a client sent leads anywhere
-   ("//evil.example" is relative): look at it, or write your own path in front. */
+   SSE_E_FIELD: it holds a space or a control character; SSE_E_STATE also: a second time, the first
+   stays. What a client sent leads anywhere ("//evil.example" is relative): look at it, or write
+   your own path in front. */
 SSE_API int sse_redirect(sse_req *req, const char *url);
 /* An error as the reply: text/plain, replaces what is written; the first stays. fmt: as sse_printf.
    status: 400..599; with another the reply is a 500, and the answer SSE_E_ARG. */
@@ -13484,6 +13485,7 @@ struct sse_req {
     bool         failed;     /* sse_fail was called */
     const char  *failure;    /* with this text */
     bool         challenged; /* WWW-Authenticate is set */
+    bool         redirected; /* Location is */
     bool         deferred;   /* it outlives its handler, until sse_finish */
     size_t       final_len;  /* of out, and the errors, at sse_finish: nothing later counts */
     int          final_out_error, final_error;
@@ -14414,6 +14416,9 @@ SSE_API int sse_redirect(sse_req *req, const char *url) {
         return sse__req_refused(req, SSE_E_ARG, "sse_redirect",
                                 sse_fmt(req, "\"%.100s\" is no relative reference, http or https",
                                         url ? url : ""));
+    if (req->redirected)
+        return sse__req_refused(req, SSE_E_STATE, "sse_redirect", "a second time");
+    req->redirected = true;
     if (req->status < 300 || req->status > 399) req->status = 303;
     req->app->status_text = sse__status_text;
     return sse_set_header(req, "Location", url);

@@ -92,6 +92,13 @@ static void failed_by(sse_req *req, void *user) { /* what is set behind that is 
     IS(sse_redirect(req, "/"), SSE_E_STATE);
 }
 
+static void redirects(sse_req *req, void *user) {
+    (void)user;
+    IS(sse_redirect(req, "http://a b"), SSE_E_FIELD);
+    IS(sse_redirect(req, "/first"), 0);
+    IS(sse_redirect(req, "/second"), SSE_E_STATE);
+}
+
 static int peers;
 
 static void peer(sse_req *req, void *user) { /* once without memory */
@@ -638,6 +645,7 @@ static sse_app *app_new(void) {
     sse_route(app, "/asks/{id}", asks, NULL, &binary);
     sse_get(app, "/above", above, NULL);
     sse_get(app, "/failed", failed_by, NULL);
+    sse_get(app, "/redirects", redirects, NULL);
     sse_get(app, "/peer", peer, NULL);
     sse_get(app, "/signals", signals, NULL);
     sse_get(app, "/signals-unkeyed", signals, (void *)app);
@@ -660,6 +668,8 @@ static void requests(void) {
     ask(app, "GET /above", NULL, NULL, 500, NULL);
     ask(app, "GET /failed", NULL, NULL, 499, "why\n");
     is_str(sse_test_header(&r, "Content-Type"), "text/plain; charset=utf-8", "... and its type");
+    ask(app, "GET /redirects", NULL, NULL, 303, NULL);
+    is_str(sse_test_header(&r, "Location"), "/first", "the first redirect stays");
     ask(app, "GET /peer", NULL, NULL, 500, NULL);
     ask(app, "GET /peer", NULL, NULL, 200, "127.0.0.1");
     ask(app, "GET /signals?datastar=%7B%22a%22:1%7D", NULL, NULL, 200, "1");

@@ -245,6 +245,7 @@ static int refused_with(sse_req *req, const char *what) { /* a call of a handler
     if (!strcmp(what, "signed")) return sse_set_cookie_signed(req, "a", NULL, NULL);
     if (!strcmp(what, "blank")) return sse_redirect(req, "/a b");
     if (!strcmp(what, "script")) return sse_redirect(req, "javascript:x");
+    if (!strcmp(what, "again")) return sse_redirect(req, "/b") ? 0 : sse_redirect(req, "/c");
     if (!strcmp(what, "attr")) return sse_set_attr(req, NULL, "x");
     if (!strcmp(what, "back")) return sse_come_back(req, -1);
     if (!strcmp(what, "fail")) return sse_fail(req, 200, "x");
@@ -276,6 +277,7 @@ static void test_refused(void) {
             {"signed", "sse_set_cookie_signed: a: the value is NULL"},
             {"blank", "sse_redirect: url holds a space"},
             {"script", "sse_redirect: \"javascript:x\" is no relative reference"},
+            {"again", "sse_redirect: a second time (/refuses)"},
             {"attr", "sse_set_attr: name is NULL"}, {"back", "sse_come_back: ms is negative"},
             {"fail", "sse_fail: 200 is not within 400..599 (/refuses)"},
             {"finish", "sse_finish: without sse_defer"},
