@@ -98,7 +98,7 @@ async function all_seated() {
   const still = () =>
     missing.filter(seat => (now[seat.name]?.length ?? 0) === (were[seat.name]?.length ?? 0))
   await until(async () => { now = await shown(); return !still().length },
-    () => still().map(seat => seat.name).join(', '), 30000)
+    () => still().map(seat => seat.name).join(', '))
   seats.forEach(seat => { seat.there = true })
 }
 

@@ -42,7 +42,7 @@ for (const client of clients) test(
   const put = (name, bytes) => writeFileSync(path.join(server.dir, name), bytes)
   const context = await user({ height: 1000 }), page = await open(context, server.url)
   const shows = (target, what) => until(async () => what.test(await page.innerText(target)
-    .catch(() => '')), `${what} in ${target}`, 30000)
+    .catch(() => '')), `${what} in ${target}`)
   put('a.jpg', await page.screenshot({ type: 'jpeg', clip: { x: 0, y: 0, width: 96, height: 54 } }))
   for (const [temp, text] of [[47300, /47\.3/], [81000, /81\.0/]]) {
     put('temp', `${temp}`)
@@ -50,7 +50,7 @@ for (const client of clients) test(
   }
   assert.equal(await page.locator('.gauge.hot b').first().innerText(), '81.0')
   await until(() => page.$eval('polyline', line => line.getBoundingClientRect().height > 10),
-    'a line', 30000)
+    'a line')
   assert.match(await page.getAttribute('svg', 'aria-label'), /47\.3 to 81\.0 °C/)
   put('gpio', '1')
   await shows('#input', /on$/)
@@ -58,7 +58,7 @@ for (const client of clients) test(
   await shows('#input', /off$/)
   pty.write('hello <i>from</i> the port\r\n')
   await shows('ol', /hello <i>from<\/i> the port/)
-  await until(() => page.$eval('#camera', img => img.naturalWidth === 96), 'a picture', 30000)
+  await until(() => page.$eval('#camera', img => img.naturalWidth === 96), 'a picture')
 
   const bytes = Buffer.alloc(2000000, 'new firmware ')
   await page.setInputFiles('input', { name: 'board.bin', mimeType: 'x/y', buffer: bytes })
@@ -71,7 +71,7 @@ for (const client of clients) test(
   await server.restart('SIGKILL', { meanwhile: () => says_so(page) })
   await is_back(page)
   await shows('#gauges', /81\.0/)
-  await until(() => page.$eval('#camera', img => img.naturalWidth === 96), 'pictures again', 30000)
+  await until(() => page.$eval('#camera', img => img.naturalWidth === 96), 'pictures again')
   mkdirSync(path.join(root, 'build/browser'), { recursive: true })
   await page.screenshot({ path: path.join(root, 'build/browser/board-arm.png') })
   assert.deepEqual(page.errors, [])

@@ -24,9 +24,9 @@ after(async () => {
 
 // What the page shows, newest first.
 const shown = page => page.$$eval('#feed p', lines => lines.map(line => line.textContent))
-const everyone_sees = (text, timeout_ms = 5000) =>
+const everyone_sees = text =>
   until(async () => (await Promise.all(pages.map(shown))).every(lines => lines[0] === text),
-  `"${text}" in all pages`, timeout_ms)
+  `"${text}" in all pages`)
 
 async function type(page, text, send = () => page.keyboard.press('Enter')) {
   await page.fill('input', text)
@@ -72,7 +72,7 @@ test('ten native EventSources see the message and a row from the sqlite3 shell',
   }
   const every_source_sees = text => until(async () =>
     (await Promise.all(pages.map(page => page.evaluate(() => window.seen.at(-1))))).every(data =>
-      data.includes(`>${text}</p>`)), `"${text}" in all EventSources`, 5000)
+      data.includes(`>${text}</p>`)), `"${text}" in all EventSources`)
   await type(pages[2], 'to the sources')
   await every_source_sees('to the sources')
   await everyone_sees('to the sources')
@@ -117,5 +117,5 @@ test('the server restarts: the pages come back by themselves', async () => {
   await sleep(1500)
   execFileSync('sqlite3',
     [path.join(server.dir, 'chat.db'), "INSERT INTO msgs(txt) VALUES('after the restart')"])
-  await everyone_sees('after the restart', 30000)
+  await everyone_sees('after the restart')
 })

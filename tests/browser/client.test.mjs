@@ -111,7 +111,7 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
   const same = async (read, want, what = 'value') => {
     let got
     await until(async () => { got = await read(); return isDeepStrictEqual(got, want) },
-      () => `${what}: wanted ${JSON.stringify(want)}, got ${JSON.stringify(got)}`, 4000)
+      () => `${what}: wanted ${JSON.stringify(want)}, got ${JSON.stringify(got)}`)
   }
   const shows = (page, selector, text) =>
     same(() => page.evaluate(s => document.querySelector(s)?.textContent, selector), text, selector)
@@ -1080,7 +1080,7 @@ for (const kind of ['chromium', 'firefox']) for (const client of clients) {
     await request(server, 'POST', '/touch')
     const back = Date.now()
     proxy.set('pass')
-    await until(async () => (await state(page)) !== before, 'the view', 5000)
+    await until(async () => (await state(page)) !== before, 'the view')
     assert(Date.now() - back < 3000, `back after ${Date.now() - back} ms`)
     await on()
     proxy.cut()

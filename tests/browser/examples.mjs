@@ -63,7 +63,7 @@ export const shown = async (page, { lines, newest_first }) => {
 export async function shows(page, talker, ...texts) {
   let now
   await until(async () => (now = await shown(page, talker)).length >= texts.length,
-    () => `${texts} in ${now}`, 30000)
+    () => `${texts} in ${now}`)
   await sleep(150)
   assert.deepEqual(await shown(page, talker), texts)
 }
@@ -75,11 +75,11 @@ export async function type(page, text) {
 export const submit = (page, text) => Promise.all([page.waitForNavigation(), type(page, text)])
 export const waiting = async page =>
   (await page.isVisible('#queue')) ? (await page.innerText('#queue')).trim() : ''
-export const calm = page => until(async () => await waiting(page) === '', 'nothing to wait', 30000)
+export const calm = page => until(async () => await waiting(page) === '', 'nothing to wait')
 export const says_so = page =>
-  until(async () => /Not connected/.test(await page.innerText('body')), 'the mark', 30000)
+  until(async () => /Not connected/.test(await page.innerText('body')), 'the mark')
 export const is_back = page =>
-  until(async () => !/Not connected/.test(await page.innerText('body')), 'no mark', 30000)
+  until(async () => !/Not connected/.test(await page.innerText('body')), 'no mark')
 
 export const post = (server, { url, field }, text) => request(server, 'POST', url,
   { body: new URLSearchParams({ [field]: text, key: Math.random() }).toString(),

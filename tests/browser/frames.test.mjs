@@ -103,7 +103,7 @@ for (const [coding, host] of [['br', 'localhost'], ['gzip', 'board.test']])
     const states = () => Promise.all(pages.map(page => page.evaluate(() => window.watching[0])))
     await sleep(2000)
     await until(async () => (await states()).every(({ good }) => good > 5),
-      'some events for everyone', 20000)
+      'some events for everyone')
     await request(server, 'POST', '/quiet?on=1')
     await sleep(300) // only pings
     // what was touched before the rest is drawn in it
@@ -112,7 +112,7 @@ for (const [coding, host] of [['br', 'localhost'], ['gzip', 'board.test']])
       const all = await states(), now = await drawn()
       return all[0].last.view1 > 0 && all[1].last.view2 === now[2] && all[4].last.view0 === now[0]
     }
-    await until(newest, 'the newest states', 20000)
+    await until(newest, 'the newest states')
     await request(server, 'POST', '/quiet?on=0')
     await sleep(500) // what comes after the pings fits what was before
     await request(server, 'POST', '/end')

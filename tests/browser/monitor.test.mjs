@@ -31,9 +31,9 @@ after(async () => {
 
 const rows = of => of.$$eval('#streams tbody tr', list => list.map(tr => tr.innerText))
 const shows = (text, of = page) =>
-  until(async () => (await of.textContent('body')).includes(text), `"${text}" on the page`, 30000)
+  until(async () => (await of.textContent('body')).includes(text), `"${text}" on the page`)
 const live = (of = page) => until(async () => (await of.textContent('#status')) === 'live' &&
-  await of.locator('#gone').isHidden(), 'it to be live', 30000)
+  await of.locator('#gone').isHidden(), 'it to be live')
 const counter = (key, of = page) => of.locator(`[data-key=${key}]`)
 const panel = (name, of = page) => of.locator('nav button', { hasText: name }).click()
 const night = what => request(server, 'POST', '/night/' + what)
@@ -167,7 +167,7 @@ test('what went wrong is on top, and says whose it was', async () => {
   await until(async () => { // until more waits than may
     await request(server, 'POST', '/topic/flood', { body: 'x'.repeat(300000) })
     return Number(await counter('streams_closed_queue').locator('b').textContent()) > 0
-  }, 'it to be cut', 30000)
+  }, 'it to be cut')
   await panel('Cuts')
   await until(async () => /eve\s+127.0.0.1\s+queue/.test(await page.innerText('#cuts')), 'eve')
   await shot(page, 'cuts')
@@ -203,7 +203,7 @@ test('five thousand streams: searched, sorted and paged by the server', async ()
   const sockets = await crowd(5000, i =>
     `/topic/hall?label=crowd&who=${String(i).padStart(4, '0')}`)
   await panel('Streams')
-  await until(async () => /of 500\d$/.test(await page.textContent('#shown')), 'all of them', 30000)
+  await until(async () => /of 500\d$/.test(await page.textContent('#shown')), 'all of them')
   await page.fill('#find', '123')
   await shows(' of 15 found')
   await page.selectOption('#order', 'who')
@@ -217,7 +217,7 @@ test('five thousand streams: searched, sorted and paged by the server', async ()
   await page.fill('#find', '')
   await page.selectOption('#order', '-state')
   for (const socket of sockets) socket.destroy()
-  await until(async () => (await rows(page)).length <= 6, 'them to go', 30000)
+  await until(async () => (await rows(page)).length <= 6, 'them to go')
   assert.deepEqual(page.errors, [])
 })
 
@@ -241,7 +241,7 @@ test('it says when the server is gone, or says nothing', async () => {
   process.kill(server.pid, 'SIGSTOP')
   await shows('Connected, but the server says nothing')
   process.kill(server.pid, 'SIGCONT')
-  await until(() => page.locator('#gone').isHidden(), 'news', 30000)
+  await until(() => page.locator('#gone').isHidden(), 'news')
   assert.equal((await server.stop({ keep: true })).code, 0)
   await shows('Not connected: trying again. These numbers are of ')
   await shows('not connected')

@@ -97,13 +97,13 @@ const pictures = {
     const page = await phone(server.url)
     for (let i = 0; i < 24; i++)
       await request(server, 'POST', `/press?key=${i}`, { agent: false })
-    await until(() => page.locator('li[data-id="24"]').count(), 'the last press', 30000)
+    await until(() => page.locator('li[data-id="24"]').count(), 'the last press')
     await shoot(page, 'processes')
   },
 
   async numbers(server) {
     const page = await phone(server.url, { scheme: 'dark' })
-    await until(async () => Number(await page.innerText('output')) >= 7, 'seven', 30000)
+    await until(async () => Number(await page.innerText('output')) >= 7, 'seven')
     await shoot(page, 'numbers')
   },
 
@@ -172,7 +172,7 @@ const pictures = {
       await says(page, title)
     }
     await page.click('text=Call the plumber')
-    await until(() => page.locator('[aria-pressed=true]').count(), 'one done', 30000)
+    await until(() => page.locator('[aria-pressed=true]').count(), 'one done')
     await page.mouse.move(0, 0)
     await shoot(page, 'todo')
   },
@@ -216,7 +216,7 @@ const pictures = {
         server.pty.write(`pump ${i / 16 % 2 ? 'on' : 'off'}, ${1200 + i * 3} rpm\r\n`)
       await sleep(60)
     }
-    await until(() => page.$eval('img', img => img.naturalWidth > 100), 'a picture', 30000)
+    await until(() => page.$eval('img', img => img.naturalWidth > 100), 'a picture')
     await sleep(500)
     await shoot(page, 'board')
   },
@@ -226,7 +226,7 @@ const pictures = {
     for (let i = 0; i < 4; i++) await page.context().newPage().then(tab => tab.goto(server.url))
     await until(async () => await page.innerText('#streams') === '1', 'one stream', 60000)
     for (let i = 0; i < 12; i++) await request(server, 'POST', '/press?script')
-    await until(async () => await page.innerText('#seen') === '12', 'all presses', 30000)
+    await until(async () => await page.innerText('#seen') === '12', 'all presses')
     await shoot(page, 'tabs')
   },
 
@@ -266,7 +266,7 @@ const pictures = {
     await says(page, 'pump.pdf')
     await page.locator('#d2 summary').click()
     await page.fill('[name=q]', 'pump')
-    await until(() => page.locator('#found li').count(), 'what is found', 30000)
+    await until(() => page.locator('#found li').count(), 'what is found')
     await page.evaluate(() => document.activeElement.blur())
     await shoot(page, 'kanban')
   },

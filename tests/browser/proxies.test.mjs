@@ -150,7 +150,7 @@ for (const file of ['nginx.conf', 'Caddyfile'])
         })
       })
       await until(() => page.evaluate(() => window.seen.every(({ good }) => good >= 10)),
-        'ten events in each of twelve streams', 30000)
+        'ten events in each of twelve streams')
       assert.deepEqual(await page.evaluate(() => window.seen.map(({ bad }) => bad)),
         Array(12).fill(0))
       for (const reply of replies)

@@ -629,7 +629,7 @@ test('TABS: after a restart tabs that come later share the stream as well, thoug
   await away('SIGTERM', 100)
   for (const page of tabs) await shows(page, 'open')
   for (let i = 0; i < 7; i++) await late(context, on, tabs)
-  await until(async () => (await server.stats()).streams === 1, 'one stream', 20000)
+  await until(async () => (await server.stats()).streams === 1, 'one stream')
   await sleep(3000) // a leader that has nothing to say is still one
   const { opened } = await server.stats()
   await sleep(3000)

@@ -66,7 +66,7 @@ test('a row inserted by another process arrives', async () => {
   execFileSync('sqlite3',
     [path.join(server.dir, 'feed.db'), "INSERT INTO msgs(txt) VALUES('from the shell')"])
   await until(() => streams.every(stream => shows(stream).includes('from the shell')),
-    'the row from the shell', 3000)
+    'the row from the shell', 20000)
   streams.forEach(stream => stream.close())
 })
 

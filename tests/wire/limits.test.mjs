@@ -28,7 +28,7 @@ test('max_connections: those above it are told, the others served', async () => 
   assert.match(await got(server, get('/stream', 'Accept: text/event-stream')),
     /^HTTP\/1\.1 200 [\s\S]*text\/event-stream[\s\S]*retry: \d+\n\n\r\n$/)
   const silent = await server.socket()
-  await until(() => silent.closed, 'one that says nothing to be closed', 3000)
+  await until(() => silent.closed, 'one that says nothing to be closed', 20000)
   first[0].write(get('/'))
   await until(() => first[0].got.match(/ok/g).length === 2, 'the first to be served on')
   close(first)
@@ -102,7 +102,7 @@ test('a drip of bytes holds no slot', async () => {
       socket.write(byte)
       await sleep(every_ms)
     }
-    await until(() => socket.readableEnded || socket.closed, 'the end', 5000)
+    await until(() => socket.readableEnded || socket.closed, 'the end', 20000)
     return { ms: Date.now() - from, status: split_replies(socket.got).replies[0]?.status }
   }
   const results = await Promise.all([
@@ -126,7 +126,7 @@ test('a drip of bytes holds no slot', async () => {
   deaf.write(get('/big?kb=20000'))
   await until(async () =>
     JSON.parse((await request(server, 'GET', '/stats')).body).connections === 1,
-    'one that does not read to be given up', 5000)
+    'one that does not read to be given up', 20000)
   deaf.destroy()
   await server.stops()
 })

@@ -94,7 +94,7 @@ test('a render that fails leaves the last state, and is tried again', async () =
   assert.equal(never.parser.retry, 2000)
   assert(!never.complete, 'as a broken connection does')
   await request(server, 'POST', '/fail?on=0')
-  await until(() => shows(s)?.includes('new') && shows(late)?.includes('new'), 'the next try', 5000)
+  await until(() => shows(s)?.includes('new') && shows(late)?.includes('new'), 'the next try')
   s.close(); late.close()
 })
 

@@ -127,14 +127,14 @@ test('kill -9 of the program ends the agent, also one that will not', async () =
   const kind = await start(agent('kind', 'echo https://kind.example; exec sleep 300'))
   const pid = agent_pid()
   await kind.stop({ signal: 'SIGKILL' })
-  await until(() => ended(pid), 'the agent to end', 3000)
+  await until(() => ended(pid), 'the agent to end', 20000)
   const stubborn = await start(
     agent('stubborn', "trap '' TERM; echo https://stubborn.example; while :; do sleep 1; done"))
   const other = agent_pid()
   const group = readFileSync(`/proc/${other}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')[2]
   await stubborn.stop({ signal: 'SIGKILL' })
-  await until(() => ended(other), 'the stubborn agent to end', 6000)
-  await until(() => group_of(group).every(pid => ended(pid)), 'all of its group to end', 3000)
+  await until(() => ended(other), 'the stubborn agent to end', 20000)
+  await until(() => group_of(group).every(pid => ended(pid)), 'all of its group to end', 20000)
 })
 
 test('a stubborn agent is ended by force', async () => {
@@ -143,7 +143,7 @@ test('a stubborn agent is ended by force', async () => {
   const pid = agent_pid(), began = Date.now()
   await server.stops()
   assert(Date.now() - began < 30000)
-  await until(() => ended(pid), 'the agent to end', 1000)
+  await until(() => ended(pid), 'the agent to end', 20000)
 })
 
 test('a real ssh -R to an sshd here', async t => {
@@ -169,7 +169,7 @@ test('a real ssh -R to an sshd here', async t => {
   let log = ''
   daemon.stderr.setEncoding('utf8').on('data', text => { log += text })
   try {
-    await until(() => answers(port), () => `sshd: ${log}`, 5000)
+    await until(() => answers(port), () => `sshd: ${log}`, 20000)
     const server =
       await start(`exec ssh -N -T -p ${port} -i ${file('key')} -o StrictHostKeyChecking=no -o ` +
       `UserKnownHostsFile=/dev/null -o BatchMode=yes ` +
@@ -177,14 +177,14 @@ test('a real ssh -R to an sshd here', async t => {
         `http://tunnel.example:${remote}' ` +
       `-R ${remote}:127.0.0.1:{port} ${os.userInfo().username}@127.0.0.1`)
     assert.equal(tunnel_of(server), `http://tunnel.example:${remote}`, server.stderr + log)
-    await until(() => answers(remote), () => `the forwarded port: ${log}`, 5000)
+    await until(() => answers(remote), () => `the forwarded port: ${log}`, 20000)
     const reply =
       await request({ port: remote }, 'GET', '/', { headers: { Host: `tunnel.example:${remote}` } })
     assert.equal(reply.body, 'hello')
     assert.equal((await request({ port: remote }, 'GET', '/',
       { headers: { Host: 'evil.example' } })).status, 421)
     await server.stops()
-    await until(async () => !await answers(remote), 'the forwarding to end', 5000)
+    await until(async () => !await answers(remote), 'the forwarding to end', 20000)
   } finally {
     daemon.kill()
   }

@@ -16,12 +16,12 @@ import zlib from 'node:zlib'
 export const root = fileURLToPath(new URL('../../', import.meta.url))
 export const sleep = ms => new Promise(done => setTimeout(done, ms))
 
-// A test that hangs fails after a minute; a file that hangs ends after ten. SLOW=20, for emulated
-// machines: twenty minutes, and two hours; SLOW=1: five, and as long. A test that fails ends the
+// A test that hangs fails after three minutes; a file that hangs ends after twenty. SLOW=20, for
+// emulated machines: an hour, and two; SLOW=1: a quarter, and as long. A test that fails ends the
 // servers it started, so that no stream of theirs keeps the file from its end.
 export const patience = process.env.SLOW ? Math.max(5, Number(process.env.SLOW)) : 1
 export const test = (name, fn, more_ms = 0) =>
-  node_test(name, { timeout: (60000 + more_ms) * patience }, async t => {
+  node_test(name, { timeout: (180000 + more_ms) * patience }, async t => {
     const others = new Set(servers)
     let passed = false
     t.signal.addEventListener('abort', () => {
@@ -42,10 +42,10 @@ process.on('exit', () => {
 })
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
 setTimeout(() => { console.error('# its time is over'); process.exit(1) },
-  patience > 1 ? 7200000 : 600000).unref()
+  patience > 1 ? 7200000 : 1200000).unref()
 
 // Waits until condition() is truthy and returns its value.
-export async function until(condition, what, timeout_ms = 30000) {
+export async function until(condition, what, timeout_ms = 60000) {
   timeout_ms *= patience
   for (const start = Date.now(); ;) {
     const value = await condition(), waited = Date.now() - start
