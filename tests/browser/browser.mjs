@@ -24,8 +24,9 @@ const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', 
 // With a new profile, removed when it is closed; more: flags. This is Chromium without its windows,
 // where a page costs a third of the work; launch_whole() for tests of pages that are left and come
 // back. Neither is installed: that of playwright.
-const start = (names, more) => chromium.launch({ env, args: [...flags, ...more],
-  executablePath: names.map(name => `/usr/bin/${name}`).find(existsSync) })
+const start = async (names, more) => patient(await chromium.launch({
+  env, args: [...flags, ...more],
+  executablePath: names.map(name => `/usr/bin/${name}`).find(existsSync) }))
 export const launch = (...more) => start(['chromium-headless-shell'], more)
 export const launch_whole = (...more) => start(['chromium', 'chromium-browser'], more)
 
@@ -33,8 +34,22 @@ export const launch_whole = (...more) => start(['chromium', 'chromium-browser'],
 // nothing moves on its pages. more: preferences
 const firefox = ['/usr/bin/firefox-esr', '/usr/bin/firefox'].find(existsSync)
 export async function launch_firefox(more = {}) {
-  return firefox && require('puppeteer-core').launch({ browser: 'firefox', executablePath: firefox,
-    env, acceptInsecureCerts: true, extraPrefsFirefox: { 'ui.prefersReducedMotion': 1, ...more } })
+  return firefox && patient(await require('puppeteer-core').launch({ browser: 'firefox',
+    executablePath: firefox, env, acceptInsecureCerts: true,
+    extraPrefsFirefox: { 'ui.prefersReducedMotion': 1, ...more } }))
+}
+
+// What a browser makes has no deadlines of its own: those of the tests will do.
+function patient(maker) {
+  for (const name of ['newContext', 'createBrowserContext', 'newPage']) {
+    const make = maker[name]?.bind(maker)
+    if (make) maker[name] = async (...options) => {
+      const made = await make(...options)
+      made.setDefaultTimeout?.(150000)
+      return patient(made)
+    }
+  }
+  return maker
 }
 
 // A page of a new user; what goes wrong in it collects in .errors.

@@ -525,6 +525,7 @@ static void stuck(void) {
     memset(&o, 0, sizeof o);
     o.max_queue_bytes = 64 << 20;
     app = dial_app(&o);
+    sse_test_run(app, 0); /* time stands still */
     sse_monitor(app, "/m", NULL, NULL);
     dial(app, "/s", NULL);
     s = newest;
@@ -659,9 +660,12 @@ static void without_memory(void) {
 static void lists(void) {
     static const char old[] = "GET /m/metrics.json HTTP/1.0\r\n\r\n";
     client           *c;
+    sse_app_options   o;
     char              name[40];
     unsigned          i;
-    app = dial_app(NULL);
+    memset(&o, 0, sizeof o);
+    o.slow_ms = SSE_OFF; /* no callback is slow by itself */
+    app = dial_app(&o);
     sse_monitor(app, "/m", NULL, NULL);
     is_str(each(told("", "cuts"), ""), "", "nothing was cut");
     sse_before(app, "/nothing", dial_open, NULL);

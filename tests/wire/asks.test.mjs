@@ -109,9 +109,13 @@ const come_back = () => '200, events, broken off, closed'
 async function answers(from, target, expected,
     { chosen = clients, check = () => {}, versions = ['1.1', '1.0'] } = {}) {
   const wrong = []
-  const one = async (client, version) => {
+  const one = async (client, version, tries = 5) => {
     const reply = await ask(from, client, target, version)
     const got = summary(reply), wanted = expected(client)(version)
+    // to node a reset beside the last bytes is an end
+    if (got !== wanted && got === wanted.replace('broken off', 'complete') &&
+        version === '1.0' && tries > 1)
+      return one(client, version, tries - 1)
     if (got === wanted) check(reply)
     else wrong.push(`${client.name}, HTTP/${version}: ${got}; and not ${wanted}`)
   }

@@ -31,6 +31,14 @@ async function old(target) {
   return { head: socket.got.split('\r\n\r\n')[0], body: socket.got.split('\r\n\r\n')[1], reset }
 }
 
+// One that a reset ends. To node a reset beside the last bytes is an end: it looks again.
+async function broken_off(target) {
+  for (let tries = 0; tries < 5; tries++) {
+    const reply = await old(target)
+    if (reply.reset) return reply
+  }
+}
+
 test('what the program ends is whole: sse_stream_end, SSE_END, sse_streams_close', async () => {
   for (const encoding of encodings) {
     for (const [how, want] of [['end', ['one', 'last']], ['step-end', ['one', 'step', 'last']],
@@ -175,8 +183,8 @@ test('HTTP/1.0: a whole end closes at once; any other is a reset, behind all tha
   const end = await old('/stream/end')
   assert.deepEqual([end.body, end.reset], ['data: one\n\ndata: last\n\n', false])
   for (const how of ['lifetime', 'reconnect']) {
-    const other = await old(`/stream/${how}`)
-    assert.deepEqual([other.body, other.reset], ['data: one\n\ndata: last\n\n', true], how)
+    const other = await broken_off(`/stream/${how}`)
+    assert.equal(other?.body, 'data: one\n\ndata: last\n\n', how)
   }
 })
 
@@ -200,8 +208,7 @@ test('sse_come_back: a retry and no end to clients that ask for events, ' +
       assert.match(body, /come back later/)
       agent.destroy()
     }
-    const ancient = await old(target)
-    assert.deepEqual([ancient.body, ancient.reset], ['retry: 1500\n\n', true])
+    assert.equal((await broken_off(target))?.body, 'retry: 1500\n\n')
   }
 })
 

@@ -73,13 +73,13 @@ test('out of descriptors: who waits is served when another leaves, or told; no s
   assert(served.length >= 5 && served.length < 25, `${served.length} served`)
   for (const [i, socket] of first.entries()) {
     if (!over(socket)) continue
-    // its request has not come: it may be one of an EventSource
-    if (i % 3 === 0) assert.equal(socket.got, '')
+    // its request has not come, or too late: it may be one of an EventSource
+    if (i % 3 === 0 || !socket.got) assert.equal(socket.got, '')
     else assert.match(socket.got, i % 3 === 1 ? /^HTTP\/1\.1 503 /
       : /^HTTP\/1\.1 200 OK\r\n[^]*chunked\r\n\r\nd\r\nretry: \d+\n\n\r\n$/)
   }
-  assert(first.some((socket, i) => i % 3 === 1 && over(socket)) &&
-    first.some((socket, i) => i % 3 === 2 && over(socket)))
+  assert(first.some((socket, i) => i % 3 === 1 && over(socket) && socket.got) &&
+    first.some((socket, i) => i % 3 === 2 && over(socket) && socket.got))
   served[0].write(get('/files/tap.h')) // it is there, but cannot be opened for now
   await until(() => served[0].got.endsWith('Service Unavailable\n'), 'a file to be refused')
   const waiting = got(server)
