@@ -20198,14 +20198,17 @@ static int sse__post(sse_app *app, sse__publication *p) { /* takes p->text, on f
     return error;
 }
 
-static int sse__publish_event(sse_app *app, const char *topic, const sse_event *event) {
+static int sse__publish_event(sse_app *app, const char *call, const char *topic,
+                              const sse_event *event) {
     sse__publication p;
     uint64_t         delivered;
     bool             here;
     int              error;
     if (event && event->receivers) *event->receivers = 0;
-    if (!app || !topic || !event || event->except_count < 0) return SSE_E_ARG;
+    if (!app || !event || event->except_count < 0) return SSE_E_ARG;
     if (event->except_count && !event->except_list) return SSE_E_ARG;
+    if (!sse__nonempty(topic))
+        return sse__refused(app, SSE_E_ARG, "%s: a topic without a name", call);
     memset(&p, 0, sizeof p);
     error = sse__message_begin_event(app, &p.text, event);
     if (error) return error;
@@ -20227,9 +20230,8 @@ static int sse__publish_event(sse_app *app, const char *topic, const sse_event *
 }
 
 SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event) {
-    const int error = sse__publish_event(app, topic, event);
-    if (app && !topic) sse__refused(app, error, "sse_publish: topic is NULL");
-    else if (error) sse__event_refused(app, "sse_publish", event, error);
+    const int error = sse__publish_event(app, "sse_publish", topic, event);
+    if (error) sse__event_refused(app, "sse_publish", event, error);
     return sse__call_failed(app, error);
 }
 
@@ -20241,7 +20243,7 @@ SSE_API int sse_publish_json(sse_app *app, const char *topic, const char *event,
     if (!fmt) return sse__call_failed(app, SSE_E_ARG);
     SSE__FORMAT(&text, sse__escape_json, "null", fmt);
     error = sse__event_of_text(&whole, event, &text);
-    if (!error) error = sse__publish_event(app, topic, &whole);
+    if (!error) error = sse__publish_event(app, "sse_publish_json", topic, &whole);
     sse_buf_free(&text);
     return sse__call_failed(app, error);
 }
