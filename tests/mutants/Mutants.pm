@@ -145,7 +145,7 @@ sub mutants_of_line {
         $add->('off by one', $at, length $n, $n - 1) if $n > 0;
     }
     while ($bare =~ /\breturn (SSE_(?:OK|E_\w+)|true|false);/g) {
-        my $to = $1 eq 'true' ? 'false' : $1 eq 'false' ? 'true' : $1 eq 'SSE_E_ARG' ? 'SSE_E_LIMIT'
+        my $to = $1 eq 'true' ? 'false' : $1 eq 'false' ? 'true' : $1 eq 'SSE_E_ARG' ? 'SSE_E_STATE'
             : 'SSE_E_ARG';
         $add->('another result', $-[1], length $1, $to);
     }
