@@ -242,6 +242,9 @@ static void refusals(void) {
     is_str(ours("%.*d", INT_MIN, 1), "1", "a negative precision of any size is none");
     is_str(ours("%.*s", INT_MAX, "x"), "x", "of a text it may be as large as it likes");
     is_int(strlen(ours("%9999d", 1)), 9999, "a width of 9999");
+    is_int(strlen(ours("%*d", 9999, 1)), 9999, "... as an argument");
+    is_int(strlen(ours("%*d", -9999, 1)), 9999, "... to the left");
+    is_str(ours("%*d", -10000, 1), sse_error_text(SSE_E_ARG), "10,000 are none to the left either");
     is_int(strlen(ours("%.9999f", 1.0)), 10001, "a precision of 9999");
     is_int(strlen(ours("%9999s", "x")), 9999, "a text in 9999 columns");
     is_int(strlen(ours("%-9999c", 'x')), 9999, "a character as well");

@@ -10,8 +10,13 @@ static void *test_malloc(size_t n);
 #include "../tap.h"
 
 static bool alloc_fails;
+static int  allocs_left = -1; /* -1: any number */
 
-static void *test_malloc(size_t n) { return alloc_fails ? NULL : malloc(n); }
+static void *test_malloc(size_t n) {
+    if (alloc_fails || allocs_left == 0) return NULL;
+    if (allocs_left > 0) allocs_left--;
+    return malloc(n);
+}
 
 static uint32_t seed = 20240607;
 
@@ -370,8 +375,16 @@ static void indexed(void) { /* JS4 */
         if (chain > longest) longest = chain;
     }
     ok(longest > 0 && longest < 20, "... after a few looks, %u at most", (unsigned)longest);
-    sse_buf_free(&many);
     sse__arena_free(&arena);
+    for (i = 0; i <= 3; i++) { /* of the index, its nodes and its heads */
+        allocs_left = (int)i;
+        x = sse__json_index_make(&arena, sse__str(many.ptr, many.len), key);
+        allocs_left = -1;
+        ok(!x == (i < 3), "with %lu allocations there is %s", (unsigned long)i,
+            i < 3 ? "no index" : "one");
+        sse__arena_free(&arena);
+    }
+    sse_buf_free(&many);
 }
 
 static void generated(void) {
