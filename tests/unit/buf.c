@@ -155,6 +155,12 @@ static void arenas(void) {
     sse__arena_rewind(&a, before);
     ok(live == 1 && a.used == before.used, "... also inside of a block");
     sse__arena_free(&a);
+    for (i = 0; i < 2; i++) {
+        (void)sse__arena_get(&a, 16384 + i);
+        sse__arena_reset(&a);
+        is_int(live, i ? 0 : 1, i ? "one byte more is given back" : "a block of 16 KiB is kept");
+        sse__arena_free(&a);
+    }
     sse__arena_reset(&a);
     sse__arena_free(&a);
     is_int(live, 0, "resetting and freeing nothing does nothing");

@@ -23,11 +23,16 @@ static bool form_is(const char *s, size_t n, const char *word) { /* s where its 
 }
 
 static void test_pairs(void) {
-    char out[40];
+    char    out[40];
+    sse_str rest, name, value;
     is_str(pairs("a=1&b=2", 0), "a=1|b=2", "pairs");
     is_str(pairs("a&b=&=c&&d=e=f&", 0), "a=|b=|=c|d=e=f",
         "without '=', value or name; the first '=' counts");
     is_str(pairs("", 0), "", "nothing");
+    rest = SSE__LIT("&a");
+    ok(sse__pair_next(&rest, '&', &name, &value) && value.ptr && !value.len,
+        "an empty value is not an absent one");
+    ok(!sse__pair_next(&rest, '&', &name, &value), "... and no pair follows it");
     is_str(pairs("a=%26%3D+&b;c=1", 0), "a=%26%3D+|b;c=1", "pieces are not decoded yet");
     ok(sse__form_decode(out, SSE__LIT("a%26%3d+%2B")) == 5 && strcmp(out, "a&= +") == 0,
         "decoding");

@@ -223,6 +223,7 @@ static void literals(void) {
     is_str(ours("%lld %lld", LLONG_MIN, LLONG_MAX), "-9223372036854775808 9223372036854775807",
         "the ends of long long");
     is_str(ours("%hhx %hd", -1, 65537), "ff 1", "h and hh narrow their argument");
+    is_str(ours("[%-+-+-+-+-+ -0#-+5d]", 42), "[+42  ]", "a flag may be given many times");
     is_str(ours("[%20p]", NULL), theirs("[%20p]", NULL), "a NULL pointer in a column");
 }
 

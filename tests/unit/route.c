@@ -164,7 +164,7 @@ static void test_words(void) { /* what is refused, and what is not */
         {"/a/x:a", NULL}, {"/a/:", NULL}, {"/a/.", "segment"}, {"/a/..", "segment"},
         {"/./a", "segment"}, {"/../a", "segment"}, {"/a/...", NULL}, {"/a/.x", NULL},
         {"/a/x.", NULL}, {"/a/..x/b", NULL}, {"/a/", NULL}, {"/%41", "decoded"}, {"/%4", NULL},
-        {"/%g1", NULL}, {"/%1g", NULL}, {"/%", NULL}, {"/a/*", "no pattern"}, {"/a?b", "query"},
+        {"/%20", "decoded"}, {"/%02", "decoded"}, {"/%g1", NULL}, {"/%1g", NULL}, {"/%", NULL}, {"/a/*", "no pattern"}, {"/a?b", "query"},
         {"/{a}{b}", "nothing between"}, {"/{a}x{b}", NULL}, {"/{ab}/{a}", NULL},
         {"/{a}/{ab}", NULL}, {"/{a}/{b}/{a}", "one name"}, {"/a}", "without its {"},
         {"/{a}}", "without its {"}, {"/{a", "without its }"}, {"/{", "without its }"},

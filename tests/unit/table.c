@@ -1,8 +1,9 @@
 /* Lists, slots and maps, also without memory. */
 #include <stddef.h>
 static void *test_malloc(size_t n);
+static void *test_realloc(void *p, size_t n);
 #define SSE_MALLOC(n)     test_malloc(n)
-#define SSE_REALLOC(p, n) realloc(p, n)
+#define SSE_REALLOC(p, n) test_realloc(p, n)
 #define SSE_FREE(p)       free(p)
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
@@ -11,6 +12,8 @@ static void *test_malloc(size_t n);
 static bool alloc_fails;
 
 static void *test_malloc(size_t n) { return alloc_fails ? NULL : malloc(n); }
+
+static void *test_realloc(void *p, size_t n) { return alloc_fails ? NULL : realloc(p, n); }
 
 typedef struct item {
     sse__link link;
@@ -62,7 +65,7 @@ static void test_slots(void) {
     for (i = 0, good = 0; i < 100; i++) good += sse__slots_get(&t, slot[i], gen[i]) == &slot[i];
     is_int(good, 100, "each is found by its slot and generation");
     sse__slots_remove(&t, slot[7]);
-    ok(!sse__slots_get(&t, slot[7], gen[7]), "not after it was removed");
+    ok(!sse__slots_get(&t, slot[7], gen[7]) && !t.at[slot[7]].item, "not after it was removed");
     ok(sse__slots_add(&t, &t, &s, &g) && s == slot[7] && g != gen[7],
         "its slot serves again, with another generation");
     ok(!sse__slots_get(&t, slot[7], gen[7]), "which the old handle does not name");
@@ -77,6 +80,18 @@ static void test_slots(void) {
     sse__slots_remove(&t, 3);
     is_int(t.at[3].gen, 1, "generations wrap around past 0");
     ok(!sse__slots_get(&t, 4000000000u, 1), "a slot out of range is none");
+    SSE_FREE(t.at);
+    memset(&t, 0, sizeof t);
+    for (i = 0, good = 0; i < 100; i++) { /* until it would have to grow once more */
+        alloc_fails = t.used > 0;
+        good += sse__slots_add(&t, &slot[i], &slot[i], &gen[i]);
+    }
+    ok(good == 8 && t.count == 8 && t.used == 8, "without memory what fits is added: %d", good);
+    sse__slots_remove(&t, slot[5]);
+    ok(sse__slots_add(&t, &t, &s, &g) && s == slot[5] && sse__slots_get(&t, s, g) == &t,
+        "... and a slot that was given back serves");
+    alloc_fails = false;
+    ok(sse__slots_add(&t, &t, &s, &g) && s == 8 && t.count == 9, "with memory it grows");
     SSE_FREE(t.at);
 }
 
