@@ -13,8 +13,7 @@ static long blocks; /* that are allocated */
 
 static void *test_realloc(void *p, size_t n) {
     void *q;
-    if (allocs_left == 0) return NULL;
-    if (allocs_left > 0) allocs_left--;
+    if (allocs_left >= 0 && allocs_left-- == 0) return NULL;
     q = realloc(p, n);
     blocks += q && !p;
     return q;

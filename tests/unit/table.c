@@ -37,6 +37,7 @@ static void test_lists(void) {
     }
     is_int(of_link(list.next)->n, 1, "links keep the order they were added in");
     is_int(of_link(list.prev)->n, 3, "... to the end");
+    ok(list.prev->next == &list && list.next->prev == &list, "which both ends say");
     sse__list_remove(&items[1].link);
     ok(!items[1].link.next, "a removed link is in no list");
     sse__list_remove(&items[1].link);
