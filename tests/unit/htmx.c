@@ -128,6 +128,7 @@ static void test_script_options(void) {
         {.max_retry_ms = 500},
         {.retry_ms = 2001},
         {.retry_ms = 1999},
+        {.which = SSE_SCRIPT_RECONNECT | SSE_SCRIPT_STATUS, .retry_ms = 700},
     };
     sse_buf all = {0};
     size_t  i;
@@ -143,6 +144,7 @@ static void test_script_options(void) {
     has(&right[3], "<script nonce=\"a&quot;b\">\n(() => {\n", "a nonce, made safe");
     has(&right[4], "{ retry: 500, maxRetry: 500, ", "the longest wait is the first one");
     has(&right[5], "{ retry: 2001, maxRetry: 2001, ", "a first wait of more than two seconds");
+    has(&right[7], "{ retry: 700, ", "settings of scripts that are named");
     has(&right[6], "{ retry: 1999, maxRetry: 2000, ", "... and of less");
     for (i = 0; i < SSE__COUNT(wrong); i++)
         sse_scripts_with(&out, &wrong[i]), failed("options that mean nothing");
