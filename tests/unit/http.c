@@ -414,6 +414,10 @@ static void test_meaning(void) {
             !sse__head_value(&p.h, text, SSE__FIELD_ORIGIN, 1).ptr &&
             !sse__head_value(&p.h, text, SSE__FIELD_RANGE, 0).ptr,
         "fields by id");
+    p.fields[p.h.nfields] = p.fields[3]; /* of an earlier request */
+    ok(!sse__head_find(&p.h, text, SSE__LIT("origin"), 1).ptr &&
+            !sse__head_value(&p.h, text, SSE__FIELD_ORIGIN, 1).ptr,
+        "and none but those of this head");
     ok(sse__head_parse(&p.h, text, 3) == p.rc, "a head that is done stays so");
     text = "GET http://b.org:81?x HTTP/1.1\r\nHost: a\r\n\r\n";
     parse_every_way(&p, text, strlen(text));

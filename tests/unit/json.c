@@ -10,11 +10,10 @@ static void *test_malloc(size_t n);
 #include "../tap.h"
 
 static bool alloc_fails;
-static int  allocs_left = -1; /* -1: any number */
+static int  allocs_left = -1; /* the one after these fails; -1: none */
 
 static void *test_malloc(size_t n) {
-    if (alloc_fails || allocs_left == 0) return NULL;
-    if (allocs_left > 0) allocs_left--;
+    if (alloc_fails || (allocs_left >= 0 && allocs_left-- == 0)) return NULL;
     return malloc(n);
 }
 
@@ -380,8 +379,8 @@ static void indexed(void) { /* JS4 */
         allocs_left = (int)i;
         x = sse__json_index_make(&arena, sse__str(many.ptr, many.len), key);
         allocs_left = -1;
-        ok(!x == (i < 3), "with %lu allocations there is %s", (unsigned long)i,
-            i < 3 ? "no index" : "one");
+        ok(!x == (i < 3), "%s allocation fails: %s", i < 3 ? "an" : "no",
+            i < 3 ? "there is no index" : "there is one");
         sse__arena_free(&arena);
     }
     sse_buf_free(&many);
@@ -538,6 +537,14 @@ static void by_hand(void) {
         "refused at byte 2: an escaped NUL byte");
     ok(sse__json_check(sse__text(NULL), &offset) == SSE_E_SYNTAX && offset == 0,
         "an absent text is refused");
+}
+
+static void words(void) {
+    char text[80];
+    is_str(sse__json_error_text(SSE_E_SYNTAX, 12, text), "the JSON is not well-formed at byte 12",
+        "a wrong byte in words");
+    is_str(sse__json_error_text(SSE_E_FULL, 7, text),
+        "the JSON is deeper than 64 levels at byte 7", "too deep in words");
 }
 
 static void depth(void) {
@@ -705,6 +712,7 @@ static void round_trip(void) { /* sse_json writes what this section reads */
 int main(void) {
     by_hand();
     depth();
+    words();
     paths();
     texts();
     round_trip();

@@ -112,6 +112,7 @@ static void test_finding(void) {
     is_str(look("/file/a.tar.gz"), "/file/{name}.{kind} name=a kind=tar.gz", "a text between");
     is_str(look("/v2/x"), "/v{major}/x major=2", "a text before");
     is_str(look("/v/x"), "none", "a text before and nothing");
+    is_str(look("/w2/x"), "none", "... and another text");
     is_str(look("/static/a/b.css"), "mount /static (a/b.css)", "a mount takes the rest");
     is_str(look("/static"), "mount /static ()", "also nothing");
     is_str(look("/static/"), "mount /static ()", "... and a slash");
