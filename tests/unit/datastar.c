@@ -384,10 +384,11 @@ static void test_lacks_id(void) { /* the first element, as far as it is well-for
         "<p class=b id=a>", "<p class=\"b\" id=a>", "<p class='b'id=a>", "<p a id=b>",
         "<p id = \"a\">", "<p\nid\n=\na>", "<p/id=a>", "<p title='>' id=a>", "<p title=\">\" id=a>",
         "<!-- x --><p id=a>", "<!-- a > b --><p id=a>", "<!-----><p id=a>",
-        "<!-- -> <p> --><p id=a>", "<!-- - > <p> --><p id=a>", "<!-- --<p> --><p id=a>", "<!x><p id=a>",
-        "<html>", "<head>", "<body>", "<body class=a>", "<HTML>", "", " ", "\t\r\n\f", "<!-- x -->",
-        "<!---->", "<p", "<p ", "<p id", "<p id=", "<p class=\"a>", "<p class=a", "<!-- x", "<!x",
-        "<!-", "<!", "<!-->", "x<p id=a>", "<p class='a", "<p class =", "<p a=b\"c id=d>"};
+        "<!-- -> <p> --><p id=a>", "<!-- - > <p> --><p id=a>", "<!-- --<p> --><p id=a>",
+        "<!x><p id=a>", "<html>", "<head>", "<body>", "<body class=a>", "<HTML>", "", " ",
+        "\t\r\n\f", "<!-- x -->", "<!---->", "<p", "<p ", "<p id", "<p id=", "<p class=\"a>",
+        "<p class=a", "<!-- x", "<!x", "<!-", "<!", "<!-->", "x<p id=a>", "<p class='a",
+        "<p class =", "<p a=b\"c id=d>"};
     size_t                   i;
     for (i = 0; i < SSE__COUNT(lacking); i++) {
         char *exact = (char *)malloc(strlen(lacking[i]) + 1); /* of its size, for the sanitizer */

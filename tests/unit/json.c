@@ -543,8 +543,8 @@ static void words(void) {
     char text[80];
     is_str(sse__json_error_text(SSE_E_SYNTAX, 12, text), "the JSON is not well-formed at byte 12",
         "a wrong byte in words");
-    is_str(sse__json_error_text(SSE_E_FULL, 7, text),
-        "the JSON is deeper than 64 levels at byte 7", "too deep in words");
+    is_str(sse__json_error_text(SSE_E_FULL, 7, text), "the JSON is deeper than 64 levels at byte 7",
+        "too deep in words");
 }
 
 static void depth(void) {

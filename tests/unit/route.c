@@ -9,7 +9,7 @@ static int counting_memcmp(const void *a, const void *b, size_t n) {
     return memcmp(a, b, n);
 }
 static long allocs_left = -1; /* the one after these fails; -1: none */
-static long blocks; /* that are allocated */
+static long blocks;           /* that are allocated */
 
 static void *test_realloc(void *p, size_t n) {
     void *q;
@@ -164,11 +164,11 @@ static void test_words(void) { /* what is refused, and what is not */
         {"/a/x:a", NULL}, {"/a/:", NULL}, {"/a/.", "segment"}, {"/a/..", "segment"},
         {"/./a", "segment"}, {"/../a", "segment"}, {"/a/...", NULL}, {"/a/.x", NULL},
         {"/a/x.", NULL}, {"/a/..x/b", NULL}, {"/a/", NULL}, {"/%41", "decoded"}, {"/%4", NULL},
-        {"/%20", "decoded"}, {"/%02", "decoded"}, {"/%g1", NULL}, {"/%1g", NULL}, {"/%", NULL}, {"/a/*", "no pattern"}, {"/a?b", "query"},
-        {"/{a}{b}", "nothing between"}, {"/{a}x{b}", NULL}, {"/{ab}/{a}", NULL},
-        {"/{a}/{ab}", NULL}, {"/{a}/{b}/{a}", "one name"}, {"/a}", "without its {"},
-        {"/{a}}", "without its {"}, {"/{a", "without its }"}, {"/{", "without its }"},
-        {"/{}", "without a name"}, {"a", "begins with /"},
+        {"/%20", "decoded"}, {"/%02", "decoded"}, {"/%g1", NULL}, {"/%1g", NULL}, {"/%", NULL},
+        {"/a/*", "no pattern"}, {"/a?b", "query"}, {"/{a}{b}", "nothing between"},
+        {"/{a}x{b}", NULL}, {"/{ab}/{a}", NULL}, {"/{a}/{ab}", NULL}, {"/{a}/{b}/{a}", "one name"},
+        {"/a}", "without its {"}, {"/{a}}", "without its {"}, {"/{a", "without its }"},
+        {"/{", "without its }"}, {"/{}", "without a name"}, {"a", "begins with /"},
         {"/{1}/{2}/{3}/{4}/{5}/{6}/{7}/{8}/{9}/{10}/{11}/{12}/{13}/{14}/{15}/{16}", NULL},
         {"/{1}/{2}/{3}/{4}/{5}/{6}/{7}/{8}/{9}/{10}/{11}/{12}/{13}/{14}/{15}/{16}/{17}",
             "16 params"}};
