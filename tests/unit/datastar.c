@@ -70,6 +70,10 @@ static void test_elements(void) {
     o.only_if_missing = o.keep_script = true;
     wrote(sse_patch_elements(&out, "x", &o), "event: datastar-patch-elements\ndata: elements x\n\n",
         "defaults and the options of others are not written");
+    o.ns = "mathml";
+    wrote(sse_patch_elements(&out, "x", &o),
+        "event: datastar-patch-elements\ndata: namespace mathml\ndata: elements x\n\n",
+        "the third namespace");
     wrote(sse_remove_elements(&out, "#a"),
         "event: datastar-patch-elements\ndata: selector #a\ndata: mode remove\n\n",
         "remove needs no elements");

@@ -426,6 +426,11 @@ static void test_meaning(void) {
     ok(is_slice(text, p.h.host_name, "b.org") &&
             sse__eq(sse__head_value(&p.h, text, SSE__FIELD_HOST, 0), SSE__LIT("b.org:81")),
         "... also by its name, and where the field is asked for");
+    text = "GET http://b.org/ HTTP/1.1\r\nA: c\r\nHost: a\r\n\r\n";
+    parse_every_way(&p, text, strlen(text));
+    ok(sse__eq(sse__head_value(&p.h, text, SSE__FIELD_HOST, 0), SSE__LIT("b.org")) &&
+            sse__eq(sse__head_find(&p.h, text, SSE__LIT("a"), 0), SSE__LIT("c")),
+        "... which need not be the first one");
     text = "GET /? HTTP/1.0\r\n\r\n";
     parse_every_way(&p, text, strlen(text));
     ok(p.h.query.at > 0 && p.h.query.len == 0 && p.h.minor == 0 && !p.h.keep_alive &&

@@ -139,6 +139,12 @@ static void test_finding(void) {
     is_int(add("GET", "/p/{f}/y", false), SSE_OK, "... and one");
     is_str(look("/p/1-2/y"), "/p/{f}/y f=1-2", "nothing is left of patterns that lead nowhere");
     is_str(look("/p/1.2/y"), "/p/{f}/y f=1.2", "... or do not match to their end");
+    is_int(add("GET", "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}/{j}/{k}/{l}/{m}/{n}/{o}/{p}", false),
+        SSE_OK, "sixteen params");
+    is_str(look("/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16"),
+        "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}/{j}/{k}/{l}/{m}/{n}/{o}/{p} a=1 b=2 c=3 d=4 e=5 f=6 "
+        "g=7 h=8 i=9 j=10 k=11 l=12 m=13 n=14 o=15 p=16",
+        "... each by its name");
     is_int(add("*", "", true), SSE_OK, "a mount of the root");
     is_str(look("/bob/home"), "/{user}/{page} user=bob page=home", "... goes behind all");
     is_str(look("/nothing/at/all/here"), "mount  (nothing/at/all/here)", "takes all that is left");
