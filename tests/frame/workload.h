@@ -129,8 +129,10 @@ static void workload_lines(struct workload_state *s, sse_buf *out) {
 static void workload_table(struct workload_state *s, sse_buf *out, int first) {
     int i;
     for (i = 0; first && i < TABLE * 4; i++) s->value[i / 4][i % 4] = (int)random_below(100000);
-    for (i = 0; i < 10; i++)
-        s->value[random_below(TABLE)][random_below(4)] = (int)random_below(100000);
+    for (i = 0; i < 10; i++) { /* one after the other: compilers order the calls of one statement */
+        const uint32_t row = random_below(TABLE), column = random_below(4);
+        s->value[row][column] = (int)random_below(100000);
+    }
     sse_puts(out, "event: datastar-patch-elements\ndata: elements <table id=\"dash\"><tbody>\n");
     for (i = 0; i < TABLE; i++)
         sse_printf(out,
@@ -143,10 +145,12 @@ static void workload_table(struct workload_state *s, sse_buf *out, int first) {
 }
 
 static void workload_signals(sse_buf *out, int i) { /* a topic: small and alike */
+    const int      degrees = 18 + (int)random_below(5), tenths = (int)random_below(10);
+    const uint32_t user = random_below(10);
     sse_printf(out,
         "event: datastar-patch-signals\n"
         "data: signals {\"count\":%d,\"temp\":%d.%d,\"user\":\"%s\"}\n\n",
-        i, 18 + (int)random_below(5), (int)random_below(10), workload_names[random_below(10)]);
+        i, degrees, tenths, workload_names[user]);
 }
 
 static struct workload workload_new(const char *name, int count, uint64_t seed) {

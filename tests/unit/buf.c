@@ -115,7 +115,7 @@ static void errors(void) {
 }
 
 static void arenas(void) {
-    sse__arena a = {0};
+    sse__arena a = {0}, before;
     char      *p[500], *text;
     size_t     i, k, wrong = 0;
     calls = 0;
@@ -144,6 +144,23 @@ static void arenas(void) {
     is_int(live, 1, "just one of them");
     sse__arena_free(&a);
     ok(live == 0 && !a.blocks && !a.used, "freed, it is {0} again");
+    text = sse__arena_text(&a, SSE__LIT("kept"));
+    before = a;
+    for (i = 0; i < 20; i++) sse__arena_get(&a, 500);
+    sse__arena_rewind(&a, before);
+    ok(live == 1 && sse__arena_get(&a, 8) == text + 8 && !strcmp(text, "kept"),
+        "rewound, it gives what it had given again, and what is older stays");
+    before = a;
+    (void)sse__arena_get(&a, 100);
+    sse__arena_rewind(&a, before);
+    ok(live == 1 && a.used == before.used, "... also inside of a block");
+    sse__arena_free(&a);
+    for (i = 0; i < 2; i++) {
+        (void)sse__arena_get(&a, 16384 + i);
+        sse__arena_reset(&a);
+        is_int(live, i ? 0 : 1, i ? "one byte more is given back" : "a block of 16 KiB is kept");
+        sse__arena_free(&a);
+    }
     sse__arena_reset(&a);
     sse__arena_free(&a);
     is_int(live, 0, "resetting and freeing nothing does nothing");

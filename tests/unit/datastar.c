@@ -70,6 +70,10 @@ static void test_elements(void) {
     o.only_if_missing = o.keep_script = true;
     wrote(sse_patch_elements(&out, "x", &o), "event: datastar-patch-elements\ndata: elements x\n\n",
         "defaults and the options of others are not written");
+    o.ns = "mathml";
+    wrote(sse_patch_elements(&out, "x", &o),
+        "event: datastar-patch-elements\ndata: namespace mathml\ndata: elements x\n\n",
+        "the third namespace");
     wrote(sse_remove_elements(&out, "#a"),
         "event: datastar-patch-elements\ndata: selector #a\ndata: mode remove\n\n",
         "remove needs no elements");
@@ -383,10 +387,12 @@ static void test_lacks_id(void) { /* the first element, as far as it is well-for
     static const char *const fine[] = {"<p id=a>", "<p id=\"a\">", "<p id='a'>", "<P ID=a>",
         "<p class=b id=a>", "<p class=\"b\" id=a>", "<p class='b'id=a>", "<p a id=b>",
         "<p id = \"a\">", "<p\nid\n=\na>", "<p/id=a>", "<p title='>' id=a>", "<p title=\">\" id=a>",
-        "<!-- x --><p id=a>", "<!-- a > b --><p id=a>", "<!-----><p id=a>", "<!x><p id=a>",
-        "<html>", "<head>", "<body>", "<body class=a>", "<HTML>", "", " ", "\t\r\n\f", "<!-- x -->",
-        "<!---->", "<p", "<p ", "<p id", "<p id=", "<p class=\"a>", "<p class=a", "<!-- x", "<!x",
-        "<!-", "<!", "<!-->", "x<p id=a>", "<p class='a", "<p class =", "<p a=b\"c id=d>"};
+        "<!-- x --><p id=a>", "<!-- a > b --><p id=a>", "<!-----><p id=a>",
+        "<!-- -> <p> --><p id=a>", "<!-- - > <p> --><p id=a>", "<!-- --<p> --><p id=a>",
+        "<!x><p id=a>", "<html>", "<head>", "<body>", "<body class=a>", "<HTML>", "", " ",
+        "\t\r\n\f", "<!-- x -->", "<!---->", "<p", "<p ", "<p id", "<p id=", "<p class=\"a>",
+        "<p class=a", "<!-- x", "<!x", "<!-", "<!", "<!-->", "x<p id=a>", "<p class='a",
+        "<p class =", "<p a=b\"c id=d>"};
     size_t                   i;
     for (i = 0; i < SSE__COUNT(lacking); i++) {
         char *exact = (char *)malloc(strlen(lacking[i]) + 1); /* of its size, for the sanitizer */

@@ -107,6 +107,23 @@ static void test_refused(void) {
         e = none(), e.id = breaks[i], e.data = "x";
         refuses(&e, SSE_E_FIELD, "a line break in id");
     }
+    for (i = 1; i < 256; i++) { /* EV3 */
+        const bool blank = i == ' ' || i == '\t', control = (i < ' ' && !blank) || i == 0x7F;
+        char       id[4], want[20];
+        snprintf(id, sizeof id, "a%cb", (int)i),
+            snprintf(want, sizeof want, "id: a%cb\n\n", (int)i);
+        e = none(), e.id = id;
+        if (control) refuses(&e, SSE_E_FIELD, "a control character inside of an id");
+        else writes(&e, want, "any other byte inside of an id");
+        id[1] = 'a', id[2] = (char)i;
+        snprintf(want, sizeof want, "id: %s\n\n", id);
+        if (control || blank) refuses(&e, SSE_E_FIELD, "a control character or blank at its end");
+        else writes(&e, want, "any other byte at its end");
+        id[0] = (char)i, id[2] = 'a';
+        snprintf(want, sizeof want, "id: %s\n\n", id);
+        if (control || blank) refuses(&e, SSE_E_FIELD, "a control character or blank in front");
+        else writes(&e, want, "any other byte in front");
+    }
     e = none();
     refuses(&e, SSE_E_ARG, "nothing in it");
     e.key = "k", e.event = "", e.ephemeral = true;

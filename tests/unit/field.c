@@ -51,6 +51,12 @@ static void test_lists(void) {
         "a comma in quotes separates nothing");
     ok(sse__list_next(&rest, &e) && strcmp(shown(e), "d;e=\"f,g\"") == 0, "nor in a parameter");
     ok(!sse__list_next(&rest, &e) && !sse__list_next(&rest, &e), "and ends");
+    rest = SSE__LIT("\"a\"\\,b");
+    ok(sse__list_next(&rest, &e) && strcmp(shown(e), "\"a\"\\") == 0,
+        "a backslash outside of quotes hides no comma");
+    rest = SSE__LIT("\"a,\\");
+    ok(sse__list_next(&rest, &e) && e.len == 4 && !rest.ptr,
+        "one at the end of an unclosed string hides nothing"); /* FD1 */
     ok(sse__list_has(SSE__LIT("gzip, Chunked"), SSE__LIT("chunked")) &&
             !sse__list_has(SSE__LIT("xchunked, chunkedx"), SSE__LIT("chunked")) &&
             !sse__list_has(sse__str(NULL, 0), SSE__LIT("a")),
@@ -256,6 +262,18 @@ static void test_dates(void) {
         {"Sun Nov 6 08:49:37 1994", -1},
         {"Sun,  6 Nov 1994 08:49:37 GMT", -1},
     };
+    static const struct { /* years of two digits, by what year it is */
+        const char *text;
+        int         now, year;
+    } centuries[] = {
+        {"Monday, 01-Jan-00 00:00:00 GMT", 2050, 2100},
+        {"Monday, 01-Jan-01 00:00:00 GMT", 2050, 2001},
+        {"Monday, 01-Jan-99 00:00:00 GMT", 2050, 2099},
+        {"Monday, 01-Jan-99 00:00:00 GMT", 2049, 2099},
+        {"Monday, 01-Jan-00 00:00:00 GMT", 2049, 2000},
+        {"Monday, 01-Jan-49 00:00:00 GMT", 1999, 2049},
+        {"Monday, 01-Jan-50 00:00:00 GMT", 1999, 1950},
+    };
     static const char days[] = "SunMonTueWedThuFriSat",
                       months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     char      got[64], want[64];
@@ -267,6 +285,13 @@ static void test_dates(void) {
         back = -1;
         sse__date_parse(sse__text(cases[i].text), 1732000000, &back);
         is_int(back, cases[i].time, cases[i].text);
+    }
+    for (i = 0; i < SSE__COUNT(centuries); i++) {
+        const sse__date now = {centuries[i].now, 7, 1, 0, 0, 0, 0},
+                        then = {centuries[i].year, 1, 1, 0, 0, 0, 0};
+        ok(sse__date_parse(sse__text(centuries[i].text), sse__date_days(&now) * 86400, &back) &&
+                back == sse__date_days(&then) * 86400,
+            "%.14s in %d is of %d", centuries[i].text, centuries[i].now, centuries[i].year);
     }
     /* years 1 to 9999 */
     for (t = -62135596800; t <= 253402300799; t += 86400 * 7 + 12347, count++) {
@@ -370,6 +395,13 @@ static void test_origins(void) {
         {"1http://a", "a", 0, 0},
         {"http://a http://b", "a", 0, 0},
         {"NULL", "a", 0, 0},
+        {"z1.-://a:80", "a", 1, 1},
+        {"Z://a", "a", 1, 1},
+        {"A://a", "a", 1, 1},
+        {"~a://a", "a", 0, 0},
+        {"_a://a", "a", 0, 0},
+        {"-a://a", "a", 0, 0},
+        {"http:", "a", 0, 0},
     };
     size_t i;
     for (i = 0; i < SSE__COUNT(cases); i++) {

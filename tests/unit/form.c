@@ -15,12 +15,24 @@ static const char *pairs(const char *text, int cookies) { /* "name=value|name=va
     return out;
 }
 
+static bool form_is(const char *s, size_t n, const char *word) { /* s where its memory ends */
+    char *exact = (char *)memcpy(malloc(n), s, n);
+    bool  is = sse__form_is(sse__str(exact, n), sse__text(word));
+    free(exact);
+    return is;
+}
+
 static void test_pairs(void) {
-    char out[40];
+    char    out[40];
+    sse_str rest, name, value;
     is_str(pairs("a=1&b=2", 0), "a=1|b=2", "pairs");
     is_str(pairs("a&b=&=c&&d=e=f&", 0), "a=|b=|=c|d=e=f",
         "without '=', value or name; the first '=' counts");
     is_str(pairs("", 0), "", "nothing");
+    rest = SSE__LIT("&a");
+    ok(sse__pair_next(&rest, '&', &name, &value) && value.ptr && !value.len,
+        "an empty value is not an absent one");
+    ok(!sse__pair_next(&rest, '&', &name, &value), "... and no pair follows it");
     is_str(pairs("a=%26%3D+&b;c=1", 0), "a=%26%3D+|b;c=1", "pieces are not decoded yet");
     ok(sse__form_decode(out, SSE__LIT("a%26%3d+%2B")) == 5 && strcmp(out, "a&= +") == 0,
         "decoding");
@@ -43,8 +55,13 @@ static void test_pairs(void) {
             !sse__form_is(SSE__LIT("page%"), SSE__LIT("page%")) &&
             !sse__form_is(SSE__LIT(""), SSE__LIT("page")),
         "and all of it");
+    ok(form_is("a%62", 4, "ab") && !form_is("a%62", 3, "ab") && !form_is("a%62", 2, "ab") &&
+            !form_is("a%62", 2, "a"),
+        "a percent at its end has no digits");
     is_str(pairs("a=1; b=2;c=\"3\" ;  d = 4", 1), "a=1|b=2|c=3|d=4", "cookies");
     is_str(pairs("a; =b; c d=e; f=\"; g=a=b==; h=", 1), "a=|f=\"|g=a=b==|h=", "odd cookies");
+    is_str(pairs("a=\"\"; b=\"; c=\"\"\"; d=\"1; e=1\"; f=\"\" ", 1),
+        "a=|b=\"|c=\"|d=\"1|e=1\"|f=", "quotes in pairs, around all of a value");
     is_str(pairs("", 1), "", "no cookies");
 }
 
@@ -86,7 +103,8 @@ static const char *run(const char *body, size_t len, size_t first, size_t step, 
     if (event == SSE__PART_DONE) end += sprintf(end, ".");
     if (event < 0) end += sprintf(end, "%d", event);
     another = sse__text("x");
-    if (sse__multipart_next(&m, &another) != event && event) end += sprintf(end, "(did not stay)");
+    if (event && (sse__multipart_next(&m, &another) != event || another.len))
+        end += sprintf(end, "(did not stay)");
     *end = '\0';
     free(memory);
     return o;

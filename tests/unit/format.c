@@ -223,6 +223,7 @@ static void literals(void) {
     is_str(ours("%lld %lld", LLONG_MIN, LLONG_MAX), "-9223372036854775808 9223372036854775807",
         "the ends of long long");
     is_str(ours("%hhx %hd", -1, 65537), "ff 1", "h and hh narrow their argument");
+    is_str(ours("[%-+-+-+-+-+ -0#-+5d]", 42), "[+42  ]", "a flag may be given many times");
     is_str(ours("[%20p]", NULL), theirs("[%20p]", NULL), "a NULL pointer in a column");
 }
 
@@ -242,6 +243,9 @@ static void refusals(void) {
     is_str(ours("%.*d", INT_MIN, 1), "1", "a negative precision of any size is none");
     is_str(ours("%.*s", INT_MAX, "x"), "x", "of a text it may be as large as it likes");
     is_int(strlen(ours("%9999d", 1)), 9999, "a width of 9999");
+    is_int(strlen(ours("%*d", 9999, 1)), 9999, "... as an argument");
+    is_int(strlen(ours("%*d", -9999, 1)), 9999, "... to the left");
+    is_str(ours("%*d", -10000, 1), sse_error_text(SSE_E_ARG), "10,000 are none to the left either");
     is_int(strlen(ours("%.9999f", 1.0)), 10001, "a precision of 9999");
     is_int(strlen(ours("%9999s", "x")), 9999, "a text in 9999 columns");
     is_int(strlen(ours("%-9999c", 'x')), 9999, "a character as well");

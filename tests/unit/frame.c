@@ -223,6 +223,47 @@ static void test_resume(void) {
     sse__encoder_free(p);
 }
 
+/* What compression is for: no event takes more bytes than it did when the encoder was tuned, by
+   tests/bench/frame.c. Who finds a better constant writes the smaller numbers here. */
+static void test_sizes(void) {
+    static const struct {
+        const char *name;
+        int         count;
+        size_t      keys[2], deltas[2]; /* of br and gzip */
+    } most[] = {
+        {"life", 3, {27907, 38612}, {5324, 0}},
+        {"chat", 20, {32128, 32163}, {1191, 1914}},
+        {"table", 6, {33282, 38206}, {406, 0}},
+        {"lines", 60, {8360, 8318}, {3273, 2574}},
+        {"signals", 60, {4571, 4800}, {1124, 931}},
+    };
+    unsigned row, e;
+    for (row = 0; row < SSE__COUNT(most); row++) {
+        struct workload w = workload_new(most[row].name, most[row].count, 1);
+        for (e = 0; e < 2; e++) {
+            const int     encoding = e ? SSE__GZIP : SSE__BR;
+            sse__encoder *p = sse__encoder_new(18);
+            sse__codec   *c = sse__codec_new(p, encoding, 18, 0);
+            sse_buf       keys = {NULL, 0, 0, 0}, deltas = {NULL, 0, 0, 0};
+            uint64_t      mark = 0;
+            int           i;
+            for (i = 0; i < w.count; i++) {
+                sse__frame_key(p, encoding, w.event[i], &keys);
+                (void)sse__codec_add(c, p, w.event[i]);
+                if (sse__codec_follow(c, &mark) == SSE__DELTA) sse__codec_delta(c, p, &deltas);
+            }
+            ok(keys.len <= most[row].keys[e] && deltas.len <= most[row].deltas[e],
+                "%d events of %s are %lu bytes of keys and %lu of deltas, %s", w.count, w.name,
+                (unsigned long)keys.len, (unsigned long)deltas.len, e ? "gzip" : "br");
+            sse_buf_free(&keys);
+            sse_buf_free(&deltas);
+            sse__codec_free(c);
+            sse__encoder_free(p);
+        }
+        workload_free(&w);
+    }
+}
+
 static void test_crc(void) {
     sse__encoder  *p = sse__encoder_new(16);
     char           bytes[3000];
@@ -360,6 +401,43 @@ static void test_marks(void) {
     sse__encoder_free(p);
 }
 
+/* Events at the limit of what a copy can reach, and of what is there. */
+static void test_history_limits(void) {
+    static char   big[1 << 17];
+    sse__encoder *p = sse__encoder_new(16);
+    sse__codec   *c = sse__codec_new(p, SSE__BR, 16, 4);
+    uint64_t      here = 0, late = 0;
+    const size_t  reach = (1 << 16) - 16;
+    memset(big, 'x', sizeof big);
+    (void)sse__codec_add(c, p, sse__text("data: one\n\n"));
+    (void)sse__codec_follow(c, &here);
+    (void)sse__codec_add(c, p, sse__str(big, reach));
+    is_int(sse__codec_follow(c, &here), SSE__DELTA,
+        "an event as long as a copy can reach has a delta");
+    (void)sse__codec_add(c, p, sse__str(big, reach + 1));
+    is_int(sse__codec_follow(c, &here), SSE__KEY, "a longer one has not");
+    (void)sse__codec_add(c, p, sse__text("data: two\n\n"));
+    is_int(sse__codec_follow(c, &here), SSE__DELTA,
+        "after it all are in sync, of a patient channel, too");
+    is_int(sse__codec_follow(c, &late), SSE__KEY, "who comes later waits");
+    is_int(late, 0, "... for a sync that is worth it");
+    sse__codec_free(c);
+    c = sse__codec_new(p, SSE__BR, 16, 0);
+    here = late = 0;
+    (void)sse__codec_add(c, p, sse__str(big, 1000));
+    (void)sse__codec_follow(c, &here);
+    (void)sse__codec_add(c, p, sse__str(big, 900));
+    (void)sse__codec_follow(c, &here);
+    (void)sse__codec_follow(c, &late);
+    allocations_left = 0;
+    is_int(sse__codec_add(c, p, sse__str(big, 900)), SSE_OK,
+        "without memory what nobody needs any more makes room");
+    is_int(sse__codec_follow(c, &here), SSE__DELTA, "and nothing is forgotten");
+    allocations_left = -1;
+    sse__codec_free(c);
+    sse__encoder_free(p);
+}
+
 /* The message of a delta found no memory, and the next subscriber asks for it again. */
 static void test_again(void) {
     static const int encodings[] = {SSE__BR, SSE__GZIP};
@@ -459,10 +537,12 @@ int main(void) {
     test_parse();
     test_ends();
     test_resume();
+    test_sizes();
     test_crc();
     test_fixed_bytes();
     test_one_tree();
     test_marks();
+    test_history_limits();
     test_again();
     test_memory();
     test_failing_allocations();

@@ -31,6 +31,7 @@ static void test_element(void) {
 
 static void test_oob(void) {
     static const char *const wrong[] = {"", "a b", "1a", "-a", "a>", "a\"", "\xC3\xA9", "a/"};
+    static const char *const right[] = {"a", "z", "A", "Z", "h1", "x-", "TR"};
     size_t                   i;
     sse_htmx_oob(&out, "status", "beforeend", "<b>&</b>", NULL);
     wrote("<div id=\"status\" hx-swap-oob=\"beforeend\"><b>&</b></div>", "an element out of band");
@@ -42,6 +43,13 @@ static void test_oob(void) {
     wrote("<my-box2 id=\"a\" hx-swap-oob=\"innerHTML\">1</my-box2>"
           "<div id=\"b\" hx-swap-oob=\"innerHTML\">2</div>",
         "innerHTML unless said; several in a row");
+    for (i = 0; i < SSE__COUNT(right); i++) {
+        char want[100];
+        snprintf(want, sizeof want, "<%s id=\"x\" hx-swap-oob=\"innerHTML\">1</%s>", right[i],
+            right[i]);
+        sse_htmx_oob(&out, "x", NULL, "1", right[i]);
+        wrote(want, "a wrapper by the name of any element");
+    }
     for (i = 0; i < SSE__COUNT(wrong); i++)
         sse_htmx_oob(&out, "a", NULL, "1", wrong[i]),
             failed("a wrapper that is no name of an element");
@@ -103,6 +111,9 @@ static void test_script_options(void) {
         {.max_retry_ms = 499},
         {.retry_ms = 2001, .max_retry_ms = 2000},
         {.nonce = ""},
+        {.nonce = "a\nb"},
+        {.nonce = "a\r"},
+        {.retry_ms = 501, .max_retry_ms = 500},
         {.which = SSE_SCRIPT_STATUS | SSE_SCRIPT_BARE, .nonce = "a"},
         {.which = SSE_SCRIPT_STATUS, .retry_ms = 1},
         {.which = SSE_SCRIPT_STATUS, .max_retry_ms = 500},
@@ -114,6 +125,10 @@ static void test_script_options(void) {
         {.retry_ms = 3000},
         {.retry_ms = 100, .max_retry_ms = 100, .max_retries = 7, .idle_ms = 60000},
         {.nonce = "a\"b"},
+        {.max_retry_ms = 500},
+        {.retry_ms = 2001},
+        {.retry_ms = 1999},
+        {.which = SSE_SCRIPT_RECONNECT | SSE_SCRIPT_STATUS, .retry_ms = 700},
     };
     sse_buf all = {0};
     size_t  i;
@@ -127,6 +142,10 @@ static void test_script_options(void) {
         "a long first wait is the longest, too");
     has(&right[2], "{ retry: 100, maxRetry: 100, maxRetries: 7, idle: 60000 }", "all settings");
     has(&right[3], "<script nonce=\"a&quot;b\">\n(() => {\n", "a nonce, made safe");
+    has(&right[4], "{ retry: 500, maxRetry: 500, ", "the longest wait is the first one");
+    has(&right[5], "{ retry: 2001, maxRetry: 2001, ", "a first wait of more than two seconds");
+    has(&right[7], "{ retry: 700, ", "settings of scripts that are named");
+    has(&right[6], "{ retry: 1999, maxRetry: 2000, ", "... and of less");
     for (i = 0; i < SSE__COUNT(wrong); i++)
         sse_scripts_with(&out, &wrong[i]), failed("options that mean nothing");
 }

@@ -402,6 +402,7 @@ static void test_meaning(void) {
     ok(is_slice(text, p.h.path, "/a%20b/") && is_slice(text, p.h.query, "q=1&r"), "path and query");
     ok(is_slice(text, p.h.host, "Example.com:80") && p.h.minor == 1 && p.h.keep_alive,
         "host, version, persistence");
+    ok(is_slice(text, p.h.host_name, "Example.com"), "the host's name, without the port");
     ok(!p.h.has_length && !p.h.chunked && !p.h.expect_continue, "no body");
     ok(sse__eq(sse__head_find(&p.h, text, SSE__LIT("x-thing"), 0), SSE__LIT("one\ttwo")) &&
             sse__eq(sse__head_find(&p.h, text, SSE__LIT("X-Thing"), 1), SSE__LIT("three")) &&
@@ -413,11 +414,23 @@ static void test_meaning(void) {
             !sse__head_value(&p.h, text, SSE__FIELD_ORIGIN, 1).ptr &&
             !sse__head_value(&p.h, text, SSE__FIELD_RANGE, 0).ptr,
         "fields by id");
+    p.fields[p.h.nfields] = p.fields[3]; /* of an earlier request */
+    ok(!sse__head_find(&p.h, text, SSE__LIT("origin"), 1).ptr &&
+            !sse__head_value(&p.h, text, SSE__FIELD_ORIGIN, 1).ptr,
+        "and none but those of this head");
     ok(sse__head_parse(&p.h, text, 3) == p.rc, "a head that is done stays so");
     text = "GET http://b.org:81?x HTTP/1.1\r\nHost: a\r\n\r\n";
     parse_every_way(&p, text, strlen(text));
     ok(is_slice(text, p.h.host, "b.org:81") && p.h.path.len == 0 && is_slice(text, p.h.query, "x"),
         "the authority of an absolute target wins over Host");
+    ok(is_slice(text, p.h.host_name, "b.org") &&
+            sse__eq(sse__head_value(&p.h, text, SSE__FIELD_HOST, 0), SSE__LIT("b.org:81")),
+        "... also by its name, and where the field is asked for");
+    text = "GET http://b.org/ HTTP/1.1\r\nA: c\r\nHost: a\r\n\r\n";
+    parse_every_way(&p, text, strlen(text));
+    ok(sse__eq(sse__head_value(&p.h, text, SSE__FIELD_HOST, 0), SSE__LIT("b.org")) &&
+            sse__eq(sse__head_find(&p.h, text, SSE__LIT("a"), 0), SSE__LIT("c")),
+        "... which need not be the first one");
     text = "GET /? HTTP/1.0\r\n\r\n";
     parse_every_way(&p, text, strlen(text));
     ok(p.h.query.at > 0 && p.h.query.len == 0 && p.h.minor == 0 && !p.h.keep_alive &&
@@ -513,6 +526,8 @@ static void test_limits(void) {
         "taken");
     sse__head_init(&h, fields, 1, 1000);
     is_int(sse__head_parse(&h, text, n), -431, "one field too many");
+    sse__head_init(&h, fields, 2, UINT32_MAX);
+    is_int(h.max_bytes, INT32_MAX, "no head is longer than what an int can say");
 }
 
 static uint32_t seed = 12345;
@@ -651,6 +666,16 @@ static void test_chunked(void) {
     is_int(used, 11, "what follows the body is not used");
 }
 
+/* What a body with n bytes of x between two texts comes to. */
+static int extra(sse__chunked *d, char *room, const char *before, size_t n, const char *after) {
+    size_t used, made;
+    int    rc;
+    sse__chunked_init(d, UINT64_MAX);
+    rc = sse__chunked_decode(d, strcpy(room, before), strlen(before), &used, &made);
+    while (rc == 0 && n--) rc = sse__chunked_decode(d, strcpy(room, "x"), 1, &used, &made);
+    return rc ? rc : sse__chunked_decode(d, strcpy(room, after), strlen(after), &used, &made);
+}
+
 static void test_chunked_bounds(void) {
     sse__chunked d;
     char         text[64];
@@ -667,6 +692,12 @@ static void test_chunked_bounds(void) {
     for (i = 0; rc == 0 && i < 20000; i++)
         rc = sse__chunked_decode(&d, (char *)memcpy(text, "a: b\r\n", 6), 6, &used, &made);
     is_int(rc, -431, "trailers are bounded");
+    for (i = 0; i < 2; i++) {
+        is_int(extra(&d, text, "1;", 16383 + i, "\r\na"), i ? -400 : 0,
+            "extensions of 16 KiB with the line's end, and one more");
+        is_int(extra(&d, text, "0\r\nabc:", 16378 + i, "\r\n\r\n"), i ? -431 : 1,
+            "trailers of 16 KiB, names and the ends of lines included, and one more");
+    }
     sse__chunked_init(&d, UINT64_MAX);
     memcpy(text, "ffffffffffffffff\r\na", 19);
     rc = sse__chunked_decode(&d, text, 19, &used, &made);
@@ -765,6 +796,8 @@ static void test_askers(void) {
         {"GET", "Accept: text/event-stream, text/html\r\n", SSE__ASKER_PLAIN},
         {"GET", "Accept: text/event-stream\r\nAccept: text/html\r\n", SSE__ASKER_PLAIN},
         {"GET", "Accept: text/event-stream;q=0.5, text/html\r\n", SSE__ASKER_PLAIN},
+        {"GET", "Accept: text/event-stream;q=0\r\n", SSE__ASKER_PLAIN},
+        {"GET", "Accept: text/event-stream;q=0.001\r\n", SSE__ASKER_EVENTSOURCE},
         {"GET", "Accept: text/event-streams\r\n", SSE__ASKER_PLAIN},
         {"GET", "Accept: */*\r\n", SSE__ASKER_PLAIN},
         {"GET", "Accept: \r\n", SSE__ASKER_PLAIN},

@@ -10,8 +10,12 @@ static void *test_malloc(size_t n);
 #include "../tap.h"
 
 static bool alloc_fails;
+static int  allocs_left = -1; /* the one after these fails; -1: none */
 
-static void *test_malloc(size_t n) { return alloc_fails ? NULL : malloc(n); }
+static void *test_malloc(size_t n) {
+    if (alloc_fails || (allocs_left >= 0 && allocs_left-- == 0)) return NULL;
+    return malloc(n);
+}
 
 static uint32_t seed = 20240607;
 
@@ -370,8 +374,16 @@ static void indexed(void) { /* JS4 */
         if (chain > longest) longest = chain;
     }
     ok(longest > 0 && longest < 20, "... after a few looks, %u at most", (unsigned)longest);
-    sse_buf_free(&many);
     sse__arena_free(&arena);
+    for (i = 0; i <= 3; i++) { /* of the index, its nodes and its heads */
+        allocs_left = (int)i;
+        x = sse__json_index_make(&arena, sse__str(many.ptr, many.len), key);
+        allocs_left = -1;
+        ok(!x == (i < 3), "%s allocation fails: %s", i < 3 ? "an" : "no",
+            i < 3 ? "there is no index" : "there is one");
+        sse__arena_free(&arena);
+    }
+    sse_buf_free(&many);
 }
 
 static void generated(void) {
@@ -525,6 +537,14 @@ static void by_hand(void) {
         "refused at byte 2: an escaped NUL byte");
     ok(sse__json_check(sse__text(NULL), &offset) == SSE_E_SYNTAX && offset == 0,
         "an absent text is refused");
+}
+
+static void words(void) {
+    char text[80];
+    is_str(sse__json_error_text(SSE_E_SYNTAX, 12, text), "the JSON is not well-formed at byte 12",
+        "a wrong byte in words");
+    is_str(sse__json_error_text(SSE_E_FULL, 7, text), "the JSON is deeper than 64 levels at byte 7",
+        "too deep in words");
 }
 
 static void depth(void) {
@@ -692,6 +712,7 @@ static void round_trip(void) { /* sse_json writes what this section reads */
 int main(void) {
     by_hand();
     depth();
+    words();
     paths();
     texts();
     round_trip();

@@ -1,5 +1,6 @@
 /* Paths to handlers. */
 #define _DEFAULT_SOURCE
+#include <stdlib.h>
 #include <string.h>
 static size_t compared; /* names */
 
@@ -7,7 +8,25 @@ static int counting_memcmp(const void *a, const void *b, size_t n) {
     compared++;
     return memcmp(a, b, n);
 }
-#define memcmp counting_memcmp
+static long allocs_left = -1; /* the one after these fails; -1: none */
+static long blocks;           /* that are allocated */
+
+static void *test_realloc(void *p, size_t n) {
+    void *q;
+    if (allocs_left >= 0 && allocs_left-- == 0) return NULL;
+    q = realloc(p, n);
+    blocks += q && !p;
+    return q;
+}
+
+static void test_free(void *p) {
+    blocks -= p != NULL;
+    free(p);
+}
+#define SSE_MALLOC(n)     test_realloc(NULL, n)
+#define SSE_REALLOC(p, n) test_realloc(p, n)
+#define SSE_FREE(p)       test_free(p)
+#define memcmp            counting_memcmp
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #undef memcmp
@@ -42,7 +61,8 @@ static const char *look(const char *path) { /* "route a=1 b=2", "mount (rest)" o
             n += (size_t)snprintf(text + n, sizeof text - n, " %s=%.*s", m.at->routes->names[i],
                 SSE_STR(m.params[i]));
     } else if (m.mount)
-        snprintf(text, sizeof text, "mount %s (%.*s)", m.mount->mounts->path, SSE_STR(m.rest));
+        snprintf(text, sizeof text, "mount %s (%.*s)%s", m.mount->mounts->path, SSE_STR(m.rest),
+            m.nparams ? " with params" : "");
     else snprintf(text, sizeof text, "none");
     return text;
 }
@@ -92,6 +112,7 @@ static void test_finding(void) {
     is_str(look("/file/a.tar.gz"), "/file/{name}.{kind} name=a kind=tar.gz", "a text between");
     is_str(look("/v2/x"), "/v{major}/x major=2", "a text before");
     is_str(look("/v/x"), "none", "a text before and nothing");
+    is_str(look("/w2/x"), "none", "... and another text");
     is_str(look("/static/a/b.css"), "mount /static (a/b.css)", "a mount takes the rest");
     is_str(look("/static"), "mount /static ()", "also nothing");
     is_str(look("/static/"), "mount /static ()", "... and a slash");
@@ -107,6 +128,23 @@ static void test_finding(void) {
     is_str(look("/static/deep"), "mount /static/deep ()", "... the deepest one");
     is_str(look("/statics/a.css"), "/{user}/{page} user=statics page=a.css",
         "... which take what is not below it");
+    is_int(add("GET", "/css/{name}.css", false), SSE_OK, "a text behind a param");
+    is_str(look("/css/a.css"), "/css/{name}.css name=a", "is not of it");
+    is_str(look("/css/a.css.css"), "/css/{name}.css name=a.css", "... which takes all before it");
+    is_str(look("/css/.css"), "/{user}/{page} user=css page=.css", "... and at least one byte");
+    is_str(look("/css/a.csx"), "/{user}/{page} user=css page=a.csx",
+        "... of which none may differ");
+    is_int(add("GET", "/p/{a}-{b}/x", false), SSE_OK, "two params");
+    is_int(add("GET", "/p/{c}.{d}-{e}/z", false), SSE_OK, "... three beside them");
+    is_int(add("GET", "/p/{f}/y", false), SSE_OK, "... and one");
+    is_str(look("/p/1-2/y"), "/p/{f}/y f=1-2", "nothing is left of patterns that lead nowhere");
+    is_str(look("/p/1.2/y"), "/p/{f}/y f=1.2", "... or do not match to their end");
+    is_int(add("GET", "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}/{j}/{k}/{l}/{m}/{n}/{o}/{p}", false),
+        SSE_OK, "sixteen params");
+    is_str(look("/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16"),
+        "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/{i}/{j}/{k}/{l}/{m}/{n}/{o}/{p} a=1 b=2 c=3 d=4 e=5 f=6 "
+        "g=7 h=8 i=9 j=10 k=11 l=12 m=13 n=14 o=15 p=16",
+        "... each by its name");
     is_int(add("*", "", true), SSE_OK, "a mount of the root");
     is_str(look("/bob/home"), "/{user}/{page} user=bob page=home", "... goes behind all");
     is_str(look("/nothing/at/all/here"), "mount  (nothing/at/all/here)", "takes all that is left");
@@ -132,11 +170,11 @@ static void test_words(void) { /* what is refused, and what is not */
         {"/a/x:a", NULL}, {"/a/:", NULL}, {"/a/.", "segment"}, {"/a/..", "segment"},
         {"/./a", "segment"}, {"/../a", "segment"}, {"/a/...", NULL}, {"/a/.x", NULL},
         {"/a/x.", NULL}, {"/a/..x/b", NULL}, {"/a/", NULL}, {"/%41", "decoded"}, {"/%4", NULL},
-        {"/%g1", NULL}, {"/%1g", NULL}, {"/%", NULL}, {"/a/*", "no pattern"}, {"/a?b", "query"},
-        {"/{a}{b}", "nothing between"}, {"/{a}x{b}", NULL}, {"/{ab}/{a}", NULL},
-        {"/{a}/{ab}", NULL}, {"/{a}/{b}/{a}", "one name"}, {"/a}", "without its {"},
-        {"/{a}}", "without its {"}, {"/{a", "without its }"}, {"/{", "without its }"},
-        {"/{}", "without a name"}, {"a", "begins with /"},
+        {"/%20", "decoded"}, {"/%02", "decoded"}, {"/%g1", NULL}, {"/%1g", NULL}, {"/%", NULL},
+        {"/a/*", "no pattern"}, {"/a?b", "query"}, {"/{a}{b}", "nothing between"},
+        {"/{a}x{b}", NULL}, {"/{ab}/{a}", NULL}, {"/{a}/{ab}", NULL}, {"/{a}/{b}/{a}", "one name"},
+        {"/a}", "without its {"}, {"/{a}}", "without its {"}, {"/{a", "without its }"},
+        {"/{", "without its }"}, {"/{}", "without a name"}, {"a", "begins with /"},
         {"/{1}/{2}/{3}/{4}/{5}/{6}/{7}/{8}/{9}/{10}/{11}/{12}/{13}/{14}/{15}/{16}", NULL},
         {"/{1}/{2}/{3}/{4}/{5}/{6}/{7}/{8}/{9}/{10}/{11}/{12}/{13}/{14}/{15}/{16}/{17}",
             "16 params"}};
@@ -148,6 +186,27 @@ static void test_words(void) { /* what is refused, and what is not */
     }
     ok(!sse__route_path_error("", true), "a mount at the root");
     ok(sse__route_path_error("/{a}", true) != NULL, "a mount has no params");
+}
+
+/* L2: names below a node are spread by the key of the app. */
+static void test_keys(void) {
+    const uint64_t         key[2] = {3, 4};
+    const sse__route      *taken;
+    sse__route_node        own;
+    const sse__route_node *at;
+    sse__route            *route = SSE__NEW(sse__route);
+    memset(&own, 0, sizeof own);
+    sse__map_seed(&own.literals, key);
+    route->path = sse__strdup(SSE__LIT("/a/{b}/c"));
+    route->method = sse__strdup(SSE__LIT("GET"));
+    is_int(sse__route_add(&own, route, false, &taken), SSE_OK, "a name, a pattern and a name");
+    at = SSE__CONTAINER(sse__map_any(&own.literals), sse__route_node, node);
+    ok(at->literals.key[0] == 3 && at->literals.key[1] == 4, "the key is passed on to a name");
+    at = at->patterns;
+    ok(at->literals.key[0] == 3 && at->literals.key[1] == 4, "... to a pattern");
+    at = SSE__CONTAINER(sse__map_any(&at->literals), sse__route_node, node);
+    ok(at->literals.key[0] == 3 && at->literals.key[1] == 4, "... and to what is below it");
+    sse__route_node_clear(&own);
 }
 
 static int nfreed;
@@ -173,6 +232,38 @@ static void test_freeing(void) { /* each route, also one that is refused, once *
     }
     sse__route_node_clear(&own);
     is_int(nfreed, 6, "and then all of them");
+}
+
+/* Each allocation of an addition fails in turn. */
+static void test_without_memory(void) {
+    static const char path[] =
+        "/a/{b}x{c}/a-segment-of-more-than-sixty-four-bytes-so-that-its-shape-has-to-grow";
+    const long before = blocks;
+    int        n, error = SSE_E_NOMEM, wrong = 0;
+    for (n = 0; error && n < 50; n++) {
+        const sse__route *taken;
+        sse__route_node   own;
+        sse__route_match  m;
+        sse__route       *route = SSE__NEW(sse__route);
+        memset(&own, 0, sizeof own);
+        route->path = sse__strdup(sse__text(path));
+        route->method = sse__strdup(SSE__LIT("GET"));
+        route->user = &nfreed;
+        route->free_user = count_freed;
+        nfreed = 0;
+        allocs_left = n;
+        error = sse__route_add(&own, route, false, &taken);
+        allocs_left = -1;
+        wrong += error ? error != SSE_E_NOMEM || nfreed != 1 || taken : nfreed != 0;
+        wrong += sse__route_find(&own,
+                     SSE__LIT("/a/1x2/a-segment-of-more-than-sixty-four-bytes-so-that-its-shape-"
+                              "has-to-grow"),
+                     &m) != !error;
+        sse__route_node_clear(&own);
+        wrong += blocks != before;
+    }
+    ok(n > 8 && !error && !wrong,
+        "%d allocations can fail: the route is freed, and nothing is lost", n - 1);
 }
 
 static void test_many(void) { /* RT1 */
@@ -205,8 +296,11 @@ int main(void) {
     test_finding();
     test_methods();
     test_words();
+    test_keys();
     test_freeing();
+    test_without_memory();
     test_many();
     sse__route_node_clear(&root);
+    is_int(blocks, 0, "and all is freed");
     return tap_done();
 }

@@ -1,7 +1,19 @@
-/* Lists, slots and maps. */
+/* Lists, slots and maps, also without memory. */
+#include <stddef.h>
+static void *test_malloc(size_t n);
+static void *test_realloc(void *p, size_t n);
+#define SSE_MALLOC(n)     test_malloc(n)
+#define SSE_REALLOC(p, n) test_realloc(p, n)
+#define SSE_FREE(p)       free(p)
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
+
+static bool alloc_fails;
+
+static void *test_malloc(size_t n) { return alloc_fails ? NULL : malloc(n); }
+
+static void *test_realloc(void *p, size_t n) { return alloc_fails ? NULL : realloc(p, n); }
 
 typedef struct item {
     sse__link link;
@@ -25,6 +37,7 @@ static void test_lists(void) {
     }
     is_int(of_link(list.next)->n, 1, "links keep the order they were added in");
     is_int(of_link(list.prev)->n, 3, "... to the end");
+    ok(list.prev->next == &list && list.next->prev == &list, "which both ends say");
     sse__list_remove(&items[1].link);
     ok(!items[1].link.next, "a removed link is in no list");
     sse__list_remove(&items[1].link);
@@ -53,7 +66,7 @@ static void test_slots(void) {
     for (i = 0, good = 0; i < 100; i++) good += sse__slots_get(&t, slot[i], gen[i]) == &slot[i];
     is_int(good, 100, "each is found by its slot and generation");
     sse__slots_remove(&t, slot[7]);
-    ok(!sse__slots_get(&t, slot[7], gen[7]), "not after it was removed");
+    ok(!sse__slots_get(&t, slot[7], gen[7]) && !t.at[slot[7]].item, "not after it was removed");
     ok(sse__slots_add(&t, &t, &s, &g) && s == slot[7] && g != gen[7],
         "its slot serves again, with another generation");
     ok(!sse__slots_get(&t, slot[7], gen[7]), "which the old handle does not name");
@@ -69,6 +82,18 @@ static void test_slots(void) {
     is_int(t.at[3].gen, 1, "generations wrap around past 0");
     ok(!sse__slots_get(&t, 4000000000u, 1), "a slot out of range is none");
     SSE_FREE(t.at);
+    memset(&t, 0, sizeof t);
+    for (i = 0, good = 0; i < 100; i++) { /* until it would have to grow once more */
+        alloc_fails = t.used > 0;
+        good += sse__slots_add(&t, &slot[i], &slot[i], &gen[i]);
+    }
+    ok(good == 8 && t.count == 8 && t.used == 8, "without memory what fits is added: %d", good);
+    sse__slots_remove(&t, slot[5]);
+    ok(sse__slots_add(&t, &t, &s, &g) && s == slot[5] && sse__slots_get(&t, s, g) == &t,
+        "... and a slot that was given back serves");
+    alloc_fails = false;
+    ok(sse__slots_add(&t, &t, &s, &g) && s == 8 && t.count == 9, "with memory it grows");
+    SSE_FREE(t.at);
 }
 
 /* SipHash: the vectors are those of the reference implementation: key 00 01 .. 0f, text 00 01 .. */
@@ -76,11 +101,20 @@ static void test_hash(void) {
     const uint64_t key[2] = {0x0706050403020100u, 0x0F0E0D0C0B0A0908u},
                    other[2] = {0x0706050403020100u, 0x0F0E0D0C0B0A0909u};
     const char text[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    char       low[64], high[64];
+    uint64_t   sum = 0;
+    size_t     n;
     ok(sse__sip_hash(key, sse__str(text, 0)) == 0xABAC0158050FC4DCu, "SipHash-1-3 of nothing");
     ok(sse__sip_hash(key, sse__str(text, 1)) == 0xC9F49BF37D57CA93u, "... of a byte");
     ok(sse__sip_hash(key, sse__str(text, 8)) == 0x369095118D299A8Eu, "... of a word");
     ok(sse__sip_hash(key, sse__str(text, 8)) != sse__sip_hash(other, sse__str(text, 8)),
         "... of another key");
+    for (n = 0; n < 64; n++) low[n] = (char)n, high[n] = (char)(0xC0 + n);
+    ok(sse__sip_hash(key, sse__str(low, 15)) == 0xD320D86D2A519956u, "... of a word and a part");
+    for (n = 0; n < 64; n++) sum = sum * 31 + sse__sip_hash(key, sse__str(low, n));
+    ok(sum == 0x71020056298AD661u, "... of each length up to 63");
+    for (n = 0, sum = 0; n < 64; n++) sum = sum * 31 + sse__sip_hash(key, sse__str(high, n));
+    ok(sum == 0x40BF08462820E196u, "... of bytes past ASCII");
 }
 
 static void test_maps(void) { /* L1: what is found is the item that was added */
@@ -105,8 +139,37 @@ static void test_maps(void) { /* L1: what is found is the item that was added */
     for (i = 0, good = 0; i < 2000; i++)
         good += (sse__map_find(&m, sse__text(items[i].name)) != NULL) == i % 2;
     is_int(good, 2000, "of those removed none is, of the others all are");
+    is_int(m.count, 1000, "and they are counted");
     for (i = 0; (node = sse__map_any(&m)) != NULL; i++) sse__map_remove(&m, node);
     is_int(i, 1000, "taking any one until none is left takes all");
+    sse__map_free(&m);
+    ok(!sse__map_find(&m, SSE__LIT("name 1")) && !sse__map_any(&m) && !m.count && !m.cap,
+        "a map that was freed is an empty one");
+    ok(sse__map_add(&m, &items[0].node, SSE__LIT("x")) && sse__map_find(&m, SSE__LIT("x")),
+        "and can be filled again");
+    sse__map_free(&m);
+}
+
+/* Only the first buckets have to be had: a map that cannot grow gets slower, and loses nothing. */
+static void test_maps_without_memory(void) {
+    static item items[20];
+    sse__map    m;
+    int         i, good = 0;
+    memset(&m, 0, sizeof m);
+    alloc_fails = true;
+    ok(!sse__map_add(&m, &items[0].node, SSE__LIT("x")) && !m.count && !sse__map_any(&m),
+        "without memory the first name is refused");
+    for (i = 0; i < 20; i++) {
+        alloc_fails = i > 0 && i < 15;
+        snprintf(items[i].name, sizeof items[i].name, "name %d", i);
+        good += sse__map_add(&m, &items[i].node, sse__text(items[i].name));
+        if (i == 7 || i == 8 || i == 14) is_int(m.cap, 8, "as many buckets as there are");
+    }
+    is_int(good, 20, "... no other is");
+    is_int(m.cap, 32, "it grows as soon as it can");
+    for (i = 0, good = 0; i < 20; i++)
+        good += sse__map_find(&m, sse__text(items[i].name)) == &items[i].node;
+    is_int(good, 20, "and all are found");
     sse__map_free(&m);
 }
 
@@ -145,6 +208,7 @@ int main(void) {
     test_slots();
     test_hash();
     test_maps();
+    test_maps_without_memory();
     test_chosen_names();
     return tap_done();
 }

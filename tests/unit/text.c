@@ -239,6 +239,7 @@ static void escapers(void) {
     is_str(escaped(sse__escape_url, "a b+c/\xC3\xA9?~"), "a%20b%2Bc%2F%C3%A9%3F~", "URL");
     is_str(escaped(sse__escape_js, "it's </script>\n"), "it\\x27s \\x3c\\x2fscript\\x3e\\x0a",
         "JS");
+    is_str(escaped(sse__escape_js, "a, b: c-._~"), "a, b: c-._~", "JS, what means nothing there");
     is_str(escaped(sse__escape_js, "\xE2\x80\xA8\xE2\x80\xA9\xE2\x80"), "\\u2028\\u2029\xE2\x80",
         "JS line ends");
 }
@@ -413,6 +414,11 @@ static void doubles(const char *where) {
     for (i = 0; i < SSE__COUNT(bad); i++)
         ok(fabs(sse_parse_double(bad[i], -7) + 7) <= 0, "not '%s' %s", bad[i], where);
     ok(fabs(sse_parse_double(NULL, -7) + 7) <= 0, "not NULL %s", where);
+    memset(text, '0', 57);
+    text[0] = '1', text[1] = '.', text[56] = '\0';
+    ok(fabs(sse_parse_double(text, -7) - 1) <= 0, "56 characters %s", where);
+    text[56] = '0', text[57] = '\0';
+    ok(fabs(sse_parse_double(text, -7) + 7) <= 0, "but not 57 %s", where);
     for (i = 0; i < 5000; i++) {
         sse_buf b = {0};
         double  v = ldexp((double)pick(1u << 30) + (double)pick(1u << 20) / (1 << 20),
