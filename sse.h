@@ -22286,7 +22286,8 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
 
 /*==========================================================================
   >>app   routes, hooks, guards, one request from head to log
-  Uses: >>changes >>publish >>file >>route         Tests: tests/wire/replies.test.mjs
+  Uses: >>changes >>publish >>file >>route
+  Tests: tests/unit/app.c tests/wire/replies.test.mjs
 
   head [on_head] --> its request, its route --> body, if any [on_request]
       --> Host, CORS, Origin --> hooks --> 404, 405, OPTIONS
