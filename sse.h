@@ -22950,7 +22950,7 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
         route.free_user = sse__dir_free;
         return sse_route(app, prefix, sse__dir_handler, d, &route);
     }
-    error = d->cache_control ? SSE_E_IO : SSE_E_NOMEM;
+    error = d->cache_control && errno != ENOMEM ? SSE_E_IO : SSE_E_NOMEM;
     sse__refuse(app, error, "static files at %s: directory %s: %s", at, dir ? dir : "",
                 error == SSE_E_IO ? sse__file_words(errno) : sse_error_text(error));
     sse__dir_free(d);

@@ -960,6 +960,14 @@ static void static_fails(void) { /* nor does a directory */
     error = -1;
     for (n = 1; error && n < 100; n++) {
         fail_at = n;
+        error = sse_static(app, "/tap.h", "tests/tap.h", NULL);
+        fail_at = 0;
+        ok(!error || error == SSE_E_NOMEM, "a file without allocation %ld: %d", n, error);
+    }
+    ok(!error && n > 4, "%ld allocations fail", n - 2);
+    error = -1;
+    for (n = 1; error && n < 100; n++) {
+        fail_at = n;
         error = sse_before(app, "/tests", nothing, NULL);
         fail_at = 0;
         ok(!error || error == SSE_E_NOMEM, "a hook without allocation %ld: %d", n, error);
