@@ -23153,7 +23153,8 @@ SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn,
 /*==========================================================================
   >>monitor   counters, a page that shows them live, metrics
   Uses: >>app >>topics >>stream >>format
-  Tests: tests/wire/monitor.test.mjs tests/browser/monitor.test.mjs tests/unit/known.c
+  Tests: tests/unit/monitor.c known.c
+  Tests: tests/wire/monitor.test.mjs tests/browser/monitor.test.mjs
 
   PREFIX                the page; monitor.css and monitor.js below it
   PREFIX/live           the state, each second: a live view for each search, order and

@@ -1011,5 +1011,6 @@ int main(void) {
     live_faults();
     live_fails();
     static_fails();
+    is_int(living, 0, "no memory is lost");
     return tap_done();
 }
