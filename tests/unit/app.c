@@ -334,7 +334,8 @@ static void frees(void) { /* what a route takes is given back once, whatever bec
         int         error;
     } rows[] = {{"GET", "/a", 0}, {"GET", "/a", SSE_E_STATE}, {"GET", "no slash", SSE_E_ARG},
         {"get", "/b", SSE_E_ARG}, {"G T", "/b", SSE_E_ARG}, {"GET", "/{b", SSE_E_ARG},
-        {"DELETe", "/b", SSE_E_ARG}, {"propfind", "/b", 0}, {"GET", NULL, SSE_E_ARG}};
+        {"DELETe", "/b", SSE_E_ARG}, {"gET", "/b", SSE_E_ARG}, {"PaTCH", "/b", SSE_E_ARG},
+        {"propfind", "/b", 0}, {"GET", NULL, SSE_E_ARG}};
     sse_route_options o;
     sse_app          *app = fresh(NULL);
     size_t            i;
@@ -500,7 +501,7 @@ static void unwanted(void) {
         c = send_from_new(app, request, strlen(request));
         for (n = 0; n < 3000 && !c->len; n++) turns(app, 1);
         snprintf(line, sizeof line, "HTTP/1.1 %d ", wants[i]);
-        ok(strncmp(c->got, line, strlen(line)) == 0, "%.20s: %.12s", heads[i], c->got);
+        ok(strncmp(c->got, line, strlen(line)) == 0, "%.10s: %.12s", heads[i], c->got);
     }
     dial_free(app);
 }
@@ -516,18 +517,68 @@ static int publishes(sse_req *req, sse_str chunk, int status, void *user) {
 
 static void reads_all(sse_req *req, void *user) { sse_body_read(req, publishes, user); }
 
+static void goes_on(sse_app *app, const char *bytes) { /* with the body of the latest request */
+    sse_puts(&r.conn->out, bytes);
+    is_int(sse_test_run(app, 0), 0, bytes);
+}
+
+static void publishes_none(sse_req *req, void *user) { /* which is a mistake, and says so */
+    sse_event none;
+    memset(&none, 0, sizeof none);
+    (void)sse_publish(sse_req_app(req), "t", &none);
+    answers(req, user);
+}
+
 static void readers(void) {
     sse_route_options later;
+    sse_test_reply    other;
+    char              want[20];
     sse_app          *app = fresh(NULL);
     memset(&later, 0, sizeof later);
+    memset(&other, 0, sizeof other);
     later.method = "POST";
     later.body_later = true;
     sse_route(app, "/reads", reads_all, NULL, &later);
+    sse_route(app, "/hears", reads, NULL, &later);
+    sse_get(app, "/mistake", publishes_none, (void *)"said");
     ask(app, "POST /reads", NULL, "hello", 204);
     ask(app, "POST /reads?wrong=1", NULL, "hello", 500);
     ask(app, "POST /reads?wrong=1", NULL, "", 500);
     ask(app, "POST /reads", NULL, "hello", 204);
     ask(app, "POST /reads?wrong=1&ends=1", NULL, "hello", 204);
+    ask(app, "POST /reads", "Content-Length: 6\n", "one", 0);
+    sse_test_request(app, "GET /mistake", NULL, NULL, &other);
+    is_str(other.body, "said", "a mistake of another request meanwhile");
+    goes_on(app, "two");
+    is_int(r.status, 204, "... is none of this one's");
+    ask(app, "POST /hears", "Content-Length: 6\n", "one", 0);
+    said[0] = '\0';
+    sse_test_close(&r);
+    snprintf(want, sizeof want, "%d ", SSE_E_CLOSED);
+    is_str(what_was_said(), want, "a reader is told that its client has left, once");
+    sse_test_close(&other);
+    done(app);
+}
+
+/* Without memory for it a request is refused as one that may come again. */
+static void scarcely(void) {
+    sse_app *app = fresh(NULL);
+    long     n, refused = 0, wrong = 0;
+    int      error = -1;
+    sse_get(app, "/a/{id}/{name}", answers, (void *)"in");
+    for (n = 1; n < 200; n++) {
+        fail_at = n;
+        error = sse_test_request(app, "GET /a/7/b%20c?d=e", NULL, NULL, &r);
+        if (fail_at > 0) break;
+        fail_at = 0;
+        refused += !error && r.status == 503;
+        wrong += error ? error != SSE_E_NOMEM
+                       : r.status && r.status != 503 && r.status != 500 && r.status != 200;
+        sse_test_close(&r);
+    }
+    fail_at = 0;
+    ok(!error && r.status == 200, "with memory it is answered");
+    ok(refused > 0 && !wrong, "without it is a 503, %ld times", refused);
     done(app);
 }
 
@@ -654,14 +705,28 @@ static int takes(sse_req *req, sse_str chunk, int status, void *user) {
     return 0;
 }
 
+static void logs_without_on_log(void) { /* lines go to stderr */
+    char     got[200];
+    sse_app *app = sse_app_new(NULL);
+    int      to[2] = {-1, -1}, before = dup(2);
+    ssize_t  n;
+    sse_get(app, "/a", answers, (void *)"four");
+    is_int(sse_log_access(app), 0, "an access log");
+    ok(!pipe(to) && dup2(to[1], 2) == 2, "a pipe in place of stderr");
+    sse_test_request(app, "GET /a", NULL, NULL, &r);
+    dup2(before, 2);
+    close(to[1]);
+    n = read(to[0], got, sizeof got - 1);
+    got[n > 0 ? n : 0] = '\0';
+    ok(strstr(got, "\"GET /a HTTP/1.1\" 200 4\n") != NULL, "has its line: %.80s", got);
+    close(to[0]);
+    close(before);
+    done(app);
+}
+
 static void defers_and_reads(sse_req *req, void *user) {
     sse_body_read(req, takes, NULL);
     defers(req, user);
-}
-
-static void goes_on(sse_app *app, const char *bytes) { /* with the body of the latest request */
-    sse_puts(&r.conn->out, bytes);
-    is_int(sse_test_run(app, 0), 0, bytes);
 }
 
 /* Who forgets a deferred request is told so when a minute is over, and once. */
@@ -859,7 +924,7 @@ static void copies(void) {
     ask(app, "GET /v/1?page=7", "Accept: text/event-stream\n", NULL, 200);
     ok(strstr(r.body, "<p id=p>7</p>") && strstr(r.body, "data: selector #here\n") &&
             strstr(r.body, "data: mode append\n"),
-        "... is rendered and patched as was said: %s", r.body);
+        "... is rendered and patched as was said");
     filter.who = "ann";
     is_int(sse_streams_count(app, &filter), 1, "... whose it is");
     filter.who = NULL;
@@ -875,7 +940,7 @@ static void copies(void) {
     is_int((int)stats.renders, 2, "... but then");
     is_int(sse_touch(app, "/v/{id}"), 0, "... found by its path");
     ask(app, "GET /w/1", "Accept: text/event-stream\n", NULL, 200);
-    ok(strstr(r.body, "event: news\n") != NULL, "... the other has its event: %s", r.body);
+    ok(strstr(r.body, "event: news\n") != NULL, "... the other has its event");
     done(app);
 }
 
@@ -999,8 +1064,10 @@ int main(void) {
     bodies();
     unwanted();
     readers();
+    scarcely();
     counts();
     logs();
+    logs_without_on_log();
     forgotten();
     files();
     reused();

@@ -2,6 +2,7 @@
    latencies, rates, samples; searches, orders and pages; notes of what was cut, was slow, was
    logged; and who may see it. The clocks of this test stand still unless it moves them. */
 #define _DEFAULT_SOURCE
+#include "scarce.h"
 #include <time.h>
 static unsigned long long clock_us = 5000000000ULL; /* real ones, for latencies */
 
@@ -34,7 +35,7 @@ static sse_app *watched(const sse_app_options *options) {
     memset(&o, 0, sizeof o);
     if (options) o = *options;
     o.on_log = on_log;
-    clock_us = (clock_us / 1000 + 1) * 1000;
+    clock_us = (clock_us / 1000000 + 1) * 1000000;
     made = sse_app_new(&o);
     is_int(sse_monitor(made, "/m", NULL, NULL), 0, "an app with a monitor");
     sse_test_run(made, 0);
@@ -233,8 +234,10 @@ static void latencies(void) {
     sse_live(app, "/view", takes, &o);
     sse_get(app, "/s", open_stream, NULL);
     sse_post(app, "/publish", publishes, NULL);
-    is_told("", "latency.publish",
-        "{\"count\":0,\"mean_us\":0,\"p50_us\":0,\"p99_us\":0,\"worst_us\":0}");
+    is_told("", "latency",
+        "{\"publish\":{\"count\":0,\"mean_us\":0,\"p50_us\":0,\"p99_us\":0,\"worst_us\":0},"
+        "\"commit\":{\"count\":0,\"mean_us\":0,\"p50_us\":0,\"p99_us\":0,\"worst_us\":0},"
+        "\"render\":{\"count\":0,\"mean_us\":0,\"p50_us\":0,\"p99_us\":0,\"worst_us\":0}}");
     sse_test_request(app, "GET /view", "Accept: text/event-stream\n", NULL, &view);
     sse_test_request(app, "GET /s?topic=t", NULL, NULL, &stream);
     is_told("", "latency.render",
@@ -253,6 +256,18 @@ static void latencies(void) {
     is_told("", "latency.publish.count", "105");
     is_told("", "latency.commit.count", "0");
     is_told("", "latency.render.count", "1");
+    app->net->told++; /* a change that is not on the disk yet */
+    app->observer->told_event(app, NULL, clock_us, app->net->told - 1);
+    app->observer->told_event(app, NULL, clock_us, app->net->told);
+    sse__monitor_sent(app);
+    is_int((int)app->monitor->took[SSE__TOOK_PUBLISH].count, 106, "... which it waits for");
+    is_told("", "latency.publish.count", "107");
+    sse_test_request(app, "GET /m/metrics", NULL, NULL, &r);
+    is_int(times_in(r.body, "# TYPE sse_publish_seconds histogram\n"), 1, "for Prometheus");
+    is_int(times_in(r.body, "# HELP sse_publish_seconds From publishing "), 1, "... in words");
+    is_str(metric("sse_publish_seconds_count"), "107", "... the same");
+    is_str(metric("sse_render_seconds_count"), "1", "... of renders");
+    is_str(metric("sse_render_seconds_sum"), "0.000700", "... in seconds");
     sse_test_close(&view);
     sse_test_close(&stream);
     done();
@@ -318,7 +333,7 @@ static void buckets(void) {
         "name_bucket{le=\"0.1\"} 11\nname_bucket{le=\"0.25\"} 11\nname_bucket{le=\"0.5\"} 11\n"
         "name_bucket{le=\"1\"} 11\nname_bucket{le=\"2.5\"} 11\nname_bucket{le=\"5\"} 11\n"
         "name_bucket{le=\"10\"} 11\nname_bucket{le=\"+Inf\"} 13\n"
-        "name_sum 25.000507\nname_count 13\n";
+        "name_sum 25.000007\nname_count 13\n";
     sse__histogram h;
     sse_buf        b = {NULL, 0, 0, SSE_OK};
     memset(&h, 0, sizeof h);
@@ -330,11 +345,12 @@ static void buckets(void) {
     sse__histogram_add(&h, 2007, 1);
     is_int((int)sse__histogram_within(&h, 909), 250, "what is below the worst fills its bucket");
     is_int((int)sse__histogram_within(&h, 910), 2007, "... the worst is in the last");
-    h.sum_us -= 2000; /* 1507 */
     sse__histogram_add(&h, 12000000, 1);
     sse__histogram_add(&h, 12999000, 1);
     is_int((int)sse__histogram_within(&h, 900), 11499500, "over all bounds, too");
     is_int((int)sse__histogram_within(&h, 1000), 12999000, "... to the worst");
+    is_int((int)h.sum_us, 25002507, "... in sum");
+    h.sum_us = 25000007;
     sse__histogram_put(&h, "name", "help", &b);
     is_str(sse_buf_text(&b), want, "... for Prometheus");
     sse_buf_free(&b);
@@ -400,6 +416,7 @@ static void samples(void) { /* one a second, whoever watches; anew behind a paus
     sse_get(app, "/s", open_stream, NULL);
     sse_test_request(app, "GET /m/live", NULL, NULL, &live);
     is_str(sample("streams"), "[]", "nothing was sampled before");
+    is_int(times_in(live.body, "\"requests\":[],\"cpu_us\":[]},\"latency\":{"), 1, "... of all");
     sse_test_run(app, 499);
     sse_test_request(app, "GET /m/live?q=x", NULL, NULL, &other);
     sse_test_run(app, 501);
@@ -492,7 +509,7 @@ static void a_row(void) { /* all that is said of a stream */
     say(app, "t", "12345");
     sse_test_run(app, 4000);
     say(app, "t", "12345");
-    sse_test_run(app, 9000);
+    sse_test_run(app, 9999);
     snprintf(want, sizeof want,
         "{\"id\":\"%lu-%lu\",\"label\":null,\"who\":\"ann\",\"peer\":\"127.0.0.1\","
         "\"path\":\"/s/{x}\",\"age_s\":13,\"idle_s\":9,\"follows\":[\"t\"],\"follows_all\":1,"
@@ -553,6 +570,11 @@ static void states(void) { /* what a stream waits for; the worst comes first */
     are_now("\"full\"", "1", "0");
     c->progressed = false;
     are_now("\"stuck\"", "1", "1");
+    stream->stuck_since -= 4999;
+    is_now("streams.rows.0.stuck_s", "4");
+    sse_test_request(app, "GET /m/metrics", NULL, NULL, &r);
+    is_str(metric("sse_streams_stuck"), "1", "... for Prometheus, too");
+    is_str(metric("sse_waiting_bytes"), want, "... with what waits");
     c->writable = true;
     stream->stuck_since = 0;
     sse_test_run(app, 0);
@@ -714,6 +736,7 @@ static void lines(void) { /* of the log: equal ones are one, as far as there is 
     is_int(nlisted, SSE__LINES, "the latest");
     is_told("", "log.0.line", "\"line 18\"");
     is_told("", "log.15.line", "\"line 3\"");
+    is_str(each(told("", "log"), "times"), "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", "each once");
     done();
 }
 
@@ -779,7 +802,7 @@ static void cuts(void) { /* of streams that were cut: whose, when, why, and what
     sse_stream_send_json(newest, NULL, "\"123456\"");
     i = (int)sse_stream_pending(newest);
     sse__stream_cut(sse__stream_get(newest), SSE_BY_QUEUE);
-    sse_test_run(app, 9000);
+    sse_test_run(app, 9999);
     snprintf(request, sizeof request, "%d", i);
     ok(i > 20, "%d bytes wait", i);
     is_told("", "cuts.0.waiting_bytes", request);
@@ -1019,5 +1042,6 @@ int main(void) {
     guarded();
     guarded_elsewhere();
     many_who_watch();
+    is_int(living, 0, "no memory is lost");
     return tap_done();
 }
