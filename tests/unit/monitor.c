@@ -256,16 +256,21 @@ static void latencies(void) {
     is_told("", "latency.publish.count", "105");
     is_told("", "latency.commit.count", "0");
     is_told("", "latency.render.count", "1");
+    app->observer->told_view(app, clock_us); /* fewer are noted apart: each is one of its kind */
+    for (i = 0; i < SSE__LEAVING + 1; i++) app->observer->told_event(app, NULL, clock_us, 0);
+    sse__monitor_sent(app);
+    is_int((int)app->monitor->took[SSE__TOOK_COMMIT].count, 1, "a view among many events");
+    is_told("", "latency.publish.count", "170");
     app->net->told++; /* a change that is not on the disk yet */
     app->observer->told_event(app, NULL, clock_us, app->net->told - 1);
     app->observer->told_event(app, NULL, clock_us, app->net->told);
     sse__monitor_sent(app);
-    is_int((int)app->monitor->took[SSE__TOOK_PUBLISH].count, 106, "... which it waits for");
-    is_told("", "latency.publish.count", "107");
+    is_int((int)app->monitor->took[SSE__TOOK_PUBLISH].count, 171, "... which it waits for");
+    is_told("", "latency.publish.count", "172");
     sse_test_request(app, "GET /m/metrics", NULL, NULL, &r);
     is_int(times_in(r.body, "# TYPE sse_publish_seconds histogram\n"), 1, "for Prometheus");
     is_int(times_in(r.body, "# HELP sse_publish_seconds From publishing "), 1, "... in words");
-    is_str(metric("sse_publish_seconds_count"), "107", "... the same");
+    is_str(metric("sse_publish_seconds_count"), "172", "... the same");
     is_str(metric("sse_render_seconds_count"), "1", "... of renders");
     is_str(metric("sse_render_seconds_sum"), "0.000700", "... in seconds");
     sse_test_close(&view);
@@ -841,6 +846,7 @@ static void page_and_files(void) {
         "process_resident_memory_bytes"};
     static const char *const none[] = {"streams_closed_stop", "start_time_seconds",
         "process_cpu_seconds"};
+    sse_buf                  script = {NULL, 0, 0, SSE_OK};
     char                     key[80];
     const char              *middle;
     size_t                   i;
@@ -880,6 +886,9 @@ static void page_and_files(void) {
     sse_test_request(app, "GET /m/monitor.js", NULL, NULL, &r);
     is_str(sse_test_header(&r, "Content-Type"), "text/javascript; charset=utf-8", "its script");
     ok(strstr(r.body, "EventSource") && !strstr(r.body, "<script"), "... is one");
+    sse__page_script(&script);
+    ok(strstr(r.body, sse_buf_text(&script)) != NULL, "... and its own, whole");
+    sse_buf_free(&script);
     sse_test_request(app, "GET /m/metrics.json", NULL, NULL, &r);
     is_str(sse_test_header(&r, "Cache-Control"), "no-store", "its JSON is not kept");
     is_str(sse_test_header(&r, "Content-Type"), "application/json", "... and said to be that");
