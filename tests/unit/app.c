@@ -292,6 +292,8 @@ static void routes(void) { /* by method, and what is said where there is none */
     sse_get(app, "/heads", notes, (void *)"GET");
     o.method = "*";
     sse_route(app, "/all", answers, (void *)"any", &o);
+    o.method = "HEADS";
+    sse_route(app, "/heads", answers, (void *)"body", &o);
     o.method = "purge";
     is_int(sse_route(app, "/a", answers, (void *)"purged", &o), 0,
         "a method of one's own is as it is written");
@@ -300,6 +302,8 @@ static void routes(void) { /* by method, and what is said where there is none */
     is_str(what_was_said(), "HEAD ", "HEAD has its own route");
     ask(app, "GET /heads", NULL, NULL, 204);
     is_str(what_was_said(), "GET ", "... not that of GET");
+    ask(app, "HEADS /heads", NULL, NULL, 200);
+    is_str(r.body, "body", "... or of another whose name begins so");
     ask(app, "HEAD /a", NULL, NULL, 200);
     is_str(field("Content-Length"), "3", "... or without one that of GET");
     ask(app, "purge /a", NULL, "", 200);
@@ -324,6 +328,17 @@ static void routes(void) { /* by method, and what is said where there is none */
     is_str(r.body, "mount GET ", "... and the mount itself");
     done(app);
 }
+
+#ifndef SSE_NO_CLIENT
+static void client_goes(void) { /* with the app, and what was made of it */
+    sse_app *app = fresh(NULL);
+    is_int(sse_datastar(app, "/built-in.js", NULL), 0, "the Datastar client");
+    is_int(sse_datastar(app, "/file.js", "/nowhere/at/all"), 0, "... another, or a file");
+    ask(app, "GET /built-in.js", NULL, NULL, 200);
+    ask(app, "GET /file.js", NULL, NULL, 200);
+    done(app);
+}
+#endif
 
 static int  freed;
 static void count_freed(void *user) { freed += user == &freed; }
@@ -424,8 +439,8 @@ static void heads(void) { /* what is refused before a byte of a body is taken */
 }
 
 static int hears(sse_req *req, sse_str chunk, int status, void *user) {
-    (void)req, (void)chunk, (void)user;
-    say_so("%d ", status);
+    (void)req, (void)user;
+    say_so("%d:%zu ", status, chunk.len);
     return 0;
 }
 
@@ -476,6 +491,38 @@ static void bodies(void) {
     dial_free(app);
 }
 
+static void fails(sse_req *req, void *user) { (void)user, (void)sse_fail(req, 409, "no"); }
+
+static sse_req *paused;
+
+static void pauses(sse_req *req, void *user) {
+    reads(req, user);
+    paused = req;
+    (void)sse_body_pause(req, true);
+}
+
+/* A body that a handler wants, but not yet, is asked for when it does. */
+static void unwanted_yet(void) {
+    static const char head[] = "POST /pauses HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"
+                               "Expect: 100-continue\r\n\r\n";
+    sse_route_options later;
+    sse_app          *app = dial_app(NULL);
+    client           *c;
+    int               n;
+    memset(&later, 0, sizeof later);
+    later.method = "POST";
+    later.body_later = true;
+    sse_route(app, "/pauses", pauses, NULL, &later);
+    c = send_from_new(app, head, sizeof head - 1);
+    for (n = 0; n < 3000 && !paused; n++) turns(app, 1);
+    turns(app, 20);
+    is_int((int)c->len, 0, "while a handler pauses its client is not asked for the body");
+    is_int(sse_body_pause(paused, false), 0, "then it is");
+    for (n = 0; n < 3000 && !c->len; n++) turns(app, 1);
+    is_str(c->got, "HTTP/1.1 100 Continue\r\n\r\n", "... asked");
+    dial_free(app);
+}
+
 /* Who may not, or finds nothing, is not asked to send its body. */
 static void unwanted(void) {
     static const char *const heads[] = {
@@ -485,11 +532,19 @@ static void unwanted(void) {
         "POST /files/a HTTP/1.1\r\nHost: localhost\r\n",
         "POST /app HTTP/1.1\r\nHost: localhost\r\n",
         "POST /hooked HTTP/1.1\r\nHost: localhost\r\n",
+        "POST /reads HTTP/1.1\r\nHost: localhost\r\n",
+        "POST /fails HTTP/1.1\r\nHost: localhost\r\n",
     };
-    static const int wants[] = {404, 421, 403, 405, 100, 100};
-    sse_app         *app = dial_app(NULL);
-    size_t           i;
-    int              n;
+    static const int  wants[] = {404, 421, 403, 405, 100, 100, 100, 409};
+    sse_route_options later;
+    sse_app          *app = dial_app(NULL);
+    size_t            i;
+    int               n;
+    memset(&later, 0, sizeof later);
+    later.method = "POST";
+    later.body_later = true;
+    sse_route(app, "/reads", reads, NULL, &later);
+    sse_route(app, "/fails", fails, NULL, &later);
     sse_post(app, "/app", length, NULL);
     sse_static(app, "/files", "tests", NULL);
     sse_before(app, "/hooked", length, NULL);
@@ -551,12 +606,67 @@ static void readers(void) {
     is_str(other.body, "said", "a mistake of another request meanwhile");
     goes_on(app, "two");
     is_int(r.status, 204, "... is none of this one's");
-    ask(app, "POST /hears", "Content-Length: 6\n", "one", 0);
     said[0] = '\0';
+    ask(app, "POST /hears", NULL, "", 204);
+    is_str(what_was_said(), "0:0 ", "a body of no bytes is read as well");
+    ask(app, "POST /hears", "Content-Length: 6\n", "one", 0);
+    is_str(what_was_said(), "1:3 ", "half of a body");
     sse_test_close(&r);
-    snprintf(want, sizeof want, "%d ", SSE_E_CLOSED);
+    snprintf(want, sizeof want, "%d:0 ", SSE_E_CLOSED);
     is_str(what_was_said(), want, "a reader is told that its client has left, once");
     sse_test_close(&other);
+    done(app);
+}
+
+/* A head lies still where it is read, however far its body has moved it. */
+static void tells_of_itself(sse_req *req, void *user) {
+    (void)user;
+    sse_printf(sse_out(req), "%s %s %s %s %zu", sse_method(req), sse_path(req), sse_query(req, "a"),
+        sse_header(req, "x-b"), sse_body(req).len);
+}
+
+static void moved(void) {
+    enum { MANY = 300000 };
+    char    *body = (char *)malloc(MANY + 1);
+    sse_app *app = fresh(NULL);
+    sse_post(app, "/moved", tells_of_itself, NULL);
+    memset(body, 'x', MANY);
+    body[MANY] = '\0';
+    ask(app, "POST /moved?a=1", "X-B: two\n", body, 200);
+    is_str(r.body, "POST /moved 1 two 300000", "a request with a long body");
+    done(app);
+    free(body);
+}
+
+static int opens_at_end(sse_req *req, sse_str chunk, int status, void *user) {
+    (void)chunk;
+    if (status) return 0;
+    fail_at = *(long *)user;
+    (void)sse_stream_open(req, NULL);
+    *(long *)user = fail_at;
+    fail_at = 0;
+    return 0;
+}
+
+static void reads_then_opens(sse_req *req, void *user) { sse_body_read(req, opens_at_end, user); }
+
+/* A reader opens a stream, for which there may be no memory. */
+static void opens_scarcely(void) {
+    sse_route_options later;
+    sse_app          *app = fresh(NULL);
+    long              n, at = 0;
+    memset(&later, 0, sizeof later);
+    later.method = "POST";
+    later.body_later = true;
+    sse_route(app, "/opens", reads_then_opens, &at, &later);
+    for (n = 1; n < 50 && at <= 0; n++) {
+        at = n;
+        is_int(sse_test_request(app, "POST /opens", "Accept: text/event-stream\n", "body", &r), 0,
+            "a reader that opens a stream");
+        ok(r.open ? r.status == 200 : at <= 0, "... without allocation %ld", n);
+        sse_test_close(&r);
+    }
+    ok(at > 0 && n > 2, "%ld allocations fail", n - 2);
     done(app);
 }
 
@@ -1063,6 +1173,9 @@ int main(void) {
     heads();
     bodies();
     unwanted();
+    unwanted_yet();
+    moved();
+    opens_scarcely();
     readers();
     scarcely();
     counts();
@@ -1078,6 +1191,9 @@ int main(void) {
     live_faults();
     live_fails();
     static_fails();
+#ifndef SSE_NO_CLIENT
+    client_goes();
+#endif
     is_int(living, 0, "no memory is lost");
     return tap_done();
 }

@@ -342,6 +342,9 @@ static void buckets(void) {
     sse__histogram h;
     sse_buf        b = {NULL, 0, 0, SSE_OK};
     memset(&h, 0, sizeof h);
+    sse__histogram_add(&h, 50, 3);
+    is_int((int)sse__histogram_within(&h, 1), 16, "the first bucket begins with 0");
+    memset(&h, 0, sizeof h);
     sse__histogram_add(&h, 150, 10);
     is_int((int)sse__histogram_within(&h, 1), 105, "in a bucket they are spread evenly");
     is_int((int)sse__histogram_within(&h, 500), 125, "... to the half");
@@ -397,18 +400,22 @@ static void rates(void) {
 
 static sse_test_reply live;
 
-static const char *sample(const char *name) { /* the list, in the latest state of live */
+static const char *latest(const char *path) { /* what the latest state of live has there */
     static char text[2000];
     const char *at = live.body, *next;
-    char        path[40];
     sse_str     state, got = SSE__LIT("none");
     while ((next = strstr(at, "data: {")) != NULL) at = next + 6;
     state = sse__text(at);
     state.len = strcspn(at, "\r\n");
-    snprintf(path, sizeof path, "samples.%s", name);
     (void)sse_json_get(state, path, &got);
     snprintf(text, sizeof text, "%.*s", SSE_STR(got));
     return text;
+}
+
+static const char *sample(const char *name) {
+    char path[40];
+    snprintf(path, sizeof path, "samples.%s", name);
+    return latest(path);
 }
 
 static void samples(void) { /* one a second, whoever watches; anew behind a pause */
@@ -467,7 +474,11 @@ static void rounded(void) { /* what a second and a half saw, in one */
     f.stats.events = 5;
     sse__monitor_sample(&m, &f, 12000);
     is_int((int)m.samples[1][4], 2, "one in half a second is two");
+    f.stats.events = 8005;
+    f.cpu_us = 700;
     sse__monitor_sample(&m, &f, 15000);
+    is_int((int)m.samples[2][4], 2667, "8000 in three seconds");
+    is_int((int)m.samples[2][9], 233, "... of all");
     is_int((int)m.count, 3, "three seconds are no pause");
     sse__monitor_sample(&m, &f, 18001);
     is_int((int)m.count, 0, "more are");
@@ -635,6 +646,14 @@ static void found(void) { /* by whose it is, label, path, peer, and what it foll
     for (i = 0; i < 3; i++) sse_test_request(app, asks[i], NULL, NULL, &streams[i]);
     for (i = 0; i < SSE__COUNT(rows); i++)
         is_int(number(rows[i].query, "streams.found"), rows[i].n, rows[i].query);
+    sse_test_request(app, "GET /m/live?q=room&sort=-who&topics=-name&page=1&rows=1", NULL, NULL,
+        &live);
+    is_str(latest("streams.found"), "2", "who watches is shown what the query is for");
+    is_str(latest("streams.from"), "1", "... of the page");
+    is_str(latest("streams.rows.0.label"), "\"tab\"", "... in that order");
+    is_str(latest("topics.rows.0.name"), "\"room.2\"", "... of topics, too");
+    is_str(latest("topics.rows.1"), "", "... so many");
+    sse_test_close(&live);
     is_told("?q=room", "topics.found", "2");
     is_told("?q=room.2", "topics.rows.0.name", "\"room.2\"");
     is_told("?q=room&rows=1", "topics.open", "2");

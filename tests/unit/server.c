@@ -1118,6 +1118,13 @@ static void watchdog(void) {
     app = app_new();
     turns(app, 2);
     ok(!app->server->watchdog_ms && !app->server->watchdog.fn, "nobody to tell: no timer for it");
+    sse_app_free(app);
+    setenv("NOTIFY_SOCKET", "/nowhere/at/all", 1);
+    setenv("WATCHDOG_USEC", "30000000", 1);
+    app = app_new();
+    turns(app, 2);
+    is_int(app->server->watchdog_ms, 15000, "half a minute: told every 15 s");
+    unsetenv("NOTIFY_SOCKET");
     unsetenv("WATCHDOG_USEC");
     sse_app_free(app);
 }
