@@ -331,11 +331,25 @@ static void routes(void) { /* by method, and what is said where there is none */
 
 #ifndef SSE_NO_CLIENT
 static void client_goes(void) { /* with the app, and what was made of it */
-    sse_app *app = fresh(NULL);
+    char      empty[] = "/tmp/sse-app-XXXXXX";
+    const int fd = mkstemp(empty);
+    sse_app  *app = fresh(NULL);
+    int       open;
     is_int(sse_datastar(app, "/built-in.js", NULL), 0, "the Datastar client");
     is_int(sse_datastar(app, "/file.js", "/nowhere/at/all"), 0, "... another, or a file");
     ask(app, "GET /built-in.js", NULL, NULL, 200);
     ask(app, "GET /file.js", NULL, NULL, 200);
+    sse_test_close(&r);
+    open = descriptors();
+    is_int(sse_datastar(app, "/empty.js", "/dev/null"), 0, "... in place of what is no file");
+    is_int(sse_datastar(app, "/real.js", "tests/tap.h"), 0, "... or of one that is there");
+    is_int(sse_datastar(app, "/none.js", empty), 0, "... or empty");
+    ask(app, "GET /empty.js", NULL, NULL, 200);
+    ask(app, "GET /none.js", NULL, NULL, 200);
+    sse_test_close(&r);
+    is_int(descriptors(), open, "no descriptor is left");
+    close(fd);
+    unlink(empty);
     done(app);
 }
 #endif

@@ -365,6 +365,29 @@ static void last_replies(void) { /* a connection is not kept behind the reply th
     sse_app_free(app);
 }
 
+/* Connections that wait for a request, a first or another, end with a stop, at once. */
+static void idle_ends(void) {
+    sse_app_options o;
+    sse_app        *app;
+    int             fds[2], i;
+    memset(&o, 0, sizeof o);
+    o.keepalive_ms = SSE_OFF;
+    app = sse_app_new(&o);
+    sse_get(app, "/", hello, (void *)"hello");
+    sse_listen(app, any_port(600000));
+    fds[0] = dial(sse_port(app), NULL);
+    fds[1] = dial(sse_port(app), "/");
+    for (i = 0; i < 3000 && (app->net->count < 2 || !readable(fds[1], 0)); i++) sse_poll(app, 10);
+    is_int((int)app->net->count, 2, "two connections, of which one was answered");
+    turns(app, 3);
+    sse_stop(app);
+    for (i = 0; i < 50 && sse_poll(app, 10) > 0; i++) {
+    }
+    is_int(sse_poll(app, 0), 0, "a stop does not wait for them");
+    for (i = 0; i < 2; i++) close(fds[i]);
+    sse_app_free(app);
+}
+
 /* Neither a grace period that was cut nor one that nobody needed is one of the next run. */
 static void graces_of_runs(void) {
     int cut;
@@ -1484,6 +1507,7 @@ int main(void) {
     grace_times();
     last_replies();
     graces_of_runs();
+    idle_ends();
     serves_elsewhere();
     mistaken();
     next_turns();
