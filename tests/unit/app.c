@@ -1068,6 +1068,29 @@ static void copies(void) {
     done(app);
 }
 
+static void intervals(void) { /* however often a view is touched */
+    sse_live_options o;
+    sse_stats        stats;
+    sse_app         *app = fresh(NULL);
+    memset(&o, 0, sizeof o);
+    o.min_interval_ms = 2000;
+    sse_live(app, "/v", shows, &o);
+    ask(app, "GET /v", "Accept: text/event-stream\n", NULL, 200);
+    sse_test_run(app, 2000);
+    sse_touch(app, "/v");
+    sse_test_run(app, 0);
+    sse_stats_get(app, &stats);
+    is_int((int)stats.renders, 2, "a view that is touched is rendered");
+    sse_touch(app, "/v");
+    sse_test_run(app, 1999);
+    sse_stats_get(app, &stats);
+    is_int((int)stats.renders, 2, "... not again within .min_interval_ms");
+    sse_test_run(app, 1);
+    sse_stats_get(app, &stats);
+    is_int((int)stats.renders, 3, "... but then");
+    done(app);
+}
+
 static int no_step(sse_stream s, void *user) { return (void)s, (void)user, SSE_END; }
 
 static void live_faults(void) { /* what no view can be, each said by its name */
@@ -1202,6 +1225,7 @@ int main(void) {
     databases();
 #endif
     copies();
+    intervals();
     live_faults();
     live_fails();
     static_fails();
