@@ -1,4 +1,4 @@
-/* monitor.c: what the monitor says of an app, number by number: metrics for Prometheus, and as JSON;
+/* monitor.c: what the monitor says of an app, number by number: metrics for Prometheus and as JSON;
    latencies, rates, samples; searches, orders and pages; notes of what was cut, was slow, was
    logged; and who may see it. The clocks of this test stand still unless it moves them. */
 #define _DEFAULT_SOURCE
