@@ -180,7 +180,8 @@ static void plain(sse_req *req, void *user) { (void)user, sse_puts(sse_out(req),
 
 static void unconcerned(void) {
     static const char say_it[] = "GET /say/text HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    sse_db           *db = sse_db_open("kept.db", NULL);
+    sse_db_options    patience = {600000, 0, false};
+    sse_db           *db = sse_db_open("kept.db", &patience);
     sse_app          *app = dial_app(NULL);
     sse_topic_options o;
     client           *says, *c;
