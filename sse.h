@@ -22293,7 +22293,8 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
 
 /*==========================================================================
   >>app   routes, hooks, guards, one request from head to log
-  Uses: >>changes >>publish >>file >>route         Tests: tests/wire/replies.test.mjs
+  Uses: >>changes >>publish >>file >>route
+  Tests: tests/unit/app.c tests/wire/replies.test.mjs
 
   head [on_head] --> its request, its route --> body, if any [on_request]
       --> Host, CORS, Origin --> hooks --> 404, 405, OPTIONS
@@ -22956,7 +22957,7 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
         route.free_user = sse__dir_free;
         return sse_route(app, prefix, sse__dir_handler, d, &route);
     }
-    error = d->cache_control ? SSE_E_IO : SSE_E_NOMEM;
+    error = d->cache_control && errno != ENOMEM ? SSE_E_IO : SSE_E_NOMEM;
     sse__refuse(app, error, "static files at %s: directory %s: %s", at, dir ? dir : "",
                 error == SSE_E_IO ? sse__file_words(errno) : sse_error_text(error));
     sse__dir_free(d);
@@ -23159,7 +23160,8 @@ SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn,
 /*==========================================================================
   >>monitor   counters, a page that shows them live, metrics
   Uses: >>app >>topics >>stream >>format
-  Tests: tests/wire/monitor.test.mjs tests/browser/monitor.test.mjs tests/unit/known.c
+  Tests: tests/unit/monitor.c known.c
+  Tests: tests/wire/monitor.test.mjs tests/browser/monitor.test.mjs
 
   PREFIX                the page; monitor.css and monitor.js below it
   PREFIX/live           the state, each second: a live view for each search, order and

@@ -175,6 +175,39 @@ static void acknowledged(void) {
     sse_db_close(db);
 }
 
+/* Who publishes waits for the disk; who did not, does not. */
+static void plain(sse_req *req, void *user) { (void)user, sse_puts(sse_out(req), "plain"); }
+
+static void unconcerned(void) {
+    static const char say_it[] = "GET /say/text HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    sse_db_options    patience = {600000, 0, false};
+    sse_db           *db = sse_db_open("kept.db", &patience);
+    sse_app          *app = dial_app(NULL);
+    sse_topic_options o;
+    client           *says, *c;
+    int               i;
+    memset(&o, 0, sizeof o);
+    o.history = 10000;
+    o.db = db;
+    sse_topic(app, "kept.*", &o);
+    sse_get(app, "/say/{how}", answer, NULL);
+    sse_get(app, "/plain", plain, NULL);
+    dial(app, "/say/text", NULL);
+    locker = sse_db_open("kept.db", NULL);
+    sse_db_exec(locker, "BEGIN IMMEDIATE");
+    says = send_from_new(app, say_it, sizeof say_it - 1);
+    turns(app, 20);
+    c = dial(app, "/plain", NULL);
+    is_int(times(c, "plain"), 1, "a request that published nothing is answered at once");
+    is_int((int)says->len, 0, "... while one that did waits for the disk");
+    sse_db_exec(locker, "ROLLBACK");
+    for (i = 0; i < 30000 && !says->len; i++) turns(app, 1);
+    is_int(times(says, "said"), 1, "... and has its answer then");
+    sse_db_close(locker);
+    dial_free(app);
+    sse_db_close(db);
+}
+
 /* ---- a peer that reads again ---- */
 
 static int nopened;
@@ -256,6 +289,7 @@ int main(void) {
     char dir[] = "/tmp/sse-kept-XXXXXX";
     must(mkdtemp(dir) && chdir(dir) == 0, "a directory");
     acknowledged();
+    unconcerned();
     reads_again();
     must(unlink("kept.db") == 0 && chdir("/") == 0 && rmdir(dir) == 0,
         "the directory is empty again");

@@ -9,6 +9,7 @@
 #include "dial.h"
 
 static sse_app *app;
+#include "told.h"
 
 static sse_stream_stats stats_of(sse_stream s) {
     sse_stream_stats stats;
@@ -366,8 +367,6 @@ static void notes(void) {
 
 /* ---- what its page is told ---- */
 
-static sse_test_reply page;
-
 static sse_app *watched(int max) { /* an app of so many topics and views, with a monitor */
     sse_app_options o;
     sse_app        *made;
@@ -377,38 +376,6 @@ static sse_app *watched(int max) { /* an app of so many topics and views, with a
     made = sse_app_new(&o);
     is_int(sse_monitor(made, "/m", NULL, NULL), 0, "an app with a monitor");
     return made;
-}
-
-/* What metrics.json?query has at that path. */
-static sse_str told(const char *query, const char *path) {
-    char    request[100];
-    sse_str value = SSE__LIT("");
-    snprintf(request, sizeof request, "GET /m/metrics.json%s", query);
-    if (sse_test_request(app, request, NULL, NULL, &page) || page.status != 200 ||
-        sse_json_get(sse__str(page.body, page.body_len), path, &value))
-        ok(false, "%s: %s", request, path);
-    return value;
-}
-
-static int number(const char *query, const char *path) {
-    const sse_str value = told(query, path);
-    return value.len ? (int)strtol(value.ptr, NULL, 10) : -1;
-}
-
-/* The members of that name of the objects in a list, a blank between them; "": all of it. */
-static int         nlisted; /* how many they were */
-static const char *each(sse_str list, const char *name) {
-    static char all[2000];
-    char        path[40];
-    sse_str     value;
-    size_t      n = 0;
-    for (nlisted = 0, all[0] = '\0'; n < sizeof all; nlisted++) {
-        snprintf(path, sizeof path, *name ? "%d.%s" : "%d", nlisted, name);
-        if (sse_json_get(list, path, &value)) break;
-        n +=
-            (size_t)snprintf(all + n, sizeof all - n, "%s%.*s", nlisted ? " " : "", SSE_STR(value));
-    }
-    return all;
 }
 
 static void follows(sse_req *req, void *user) { /* ?topics= and ?views=, that many */
@@ -660,12 +627,12 @@ static void without_memory(void) {
 /* What is noted, the latest first. */
 static void lists(void) {
     static const char old[] = "GET /m/metrics.json HTTP/1.0\r\n\r\n";
-    client           *c;
     sse_app_options   o;
+    client           *c;
     char              name[40];
     unsigned          i;
     memset(&o, 0, sizeof o);
-    o.slow_ms = SSE_OFF; /* no callback is slow by itself */
+    o.slow_ms = SSE_OFF; /* only what is told here */
     app = dial_app(&o);
     sse_monitor(app, "/m", NULL, NULL);
     is_str(each(told("", "cuts"), ""), "", "nothing was cut");

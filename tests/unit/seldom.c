@@ -876,7 +876,7 @@ static void no_requests(void) {
     sse_app  *app = app_new();
     size_t    i;
     long      n;
-    int       error = -1, open;
+    int       error = -1, part = 0, open;
     for (i = 0; i < SSE__COUNT(rows); i++)
         is_int(sse_test_request(app, rows[i].request, rows[i].headers, NULL, &r), SSE_E_ARG,
             rows[i].headers ? rows[i].headers : rows[i].request);
@@ -900,10 +900,18 @@ static void no_requests(void) {
         fail_at = n;
         error = sse_test_request(app, "GET /signals", NULL, NULL, &r);
         if (!error && r.status != 200) error = -1; /* a refusal of the app's */
+        part += !error && (strcmp(r.body, "none") || !sse_test_header(&r, "Content-Length"));
         fail_at = 0;
         sse_test_close(&r);
     }
     ok(!error && n > 4, "%ld allocations fail", n - 2);
+    is_int(part, 0, "... and of no reply a part is taken for all");
+    sse_app_free(app);
+    app = app_new();
+    fail_at = 1;
+    is_int(sse_test_run(app, 0), SSE_E_NOMEM, "nor does a test begin without memory");
+    fail_at = 0;
+    is_int(sse_test_run(app, 0), 0, "... but then");
     sse_app_free(app);
     is_int(descriptors(), before, "no descriptor is left");
     is_int(living, 0, "no memory is");

@@ -283,6 +283,193 @@ static void again(void) {
     sse_app_free(app);
 }
 
+/* ---- the time that a stop leaves ---- */
+
+static int steps_left;
+
+static void stop_soon(sse_app *app, void *user) {
+    (void)user;
+    sse_stop(app);
+}
+
+static int goes_on(sse_stream s, void *user) { /* as long as it may */
+    sse_event event;
+    (void)user;
+    memset(&event, 0, sizeof event);
+    event.data = sse_stopping(s.app) ? "stopping" : "step";
+    sse_stream_send(s, &event);
+    return steps_left-- > 0 ? 100 : SSE_END;
+}
+
+static void opens_steps(sse_req *req, void *user) {
+    sse_stream_options o;
+    sse_event          last;
+    memset(&o, 0, sizeof o);
+    memset(&last, 0, sizeof last);
+    last.data = "farewell";
+    o.last = &last;
+    o.step = goes_on;
+    o.on_close = on_close;
+    (void)user;
+    (void)sse_stream_open(req, &o);
+}
+
+static void grace_times(void) { /* what is open is cut when its time is over, and not before */
+    static const int rows[][2] = {{0, 5000}, {700, 700}, {1, 1}, {SSE_OFF, 0}};
+    size_t           i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_app       *app = app_new();
+        sse_test_reply late, stream;
+        memset(&late, 0, sizeof late);
+        memset(&stream, 0, sizeof stream);
+        steps_left = 1000;
+        sse_get(app, "/steps", opens_steps, NULL);
+        is_int(sse_listen(app, any_port(rows[i][0])), 0, "an app with a time to stop in");
+        sse_test_request(app, "GET /later", NULL, NULL, &late);
+        sse_test_request(app, "GET /steps", NULL, NULL, &stream);
+        ok(stream.open && strstr(stream.body, "step") && !strstr(stream.body, "stopping"),
+            "a stream goes on");
+        sse_stop(app);
+        if (rows[i][1]) is_int(sse_test_run(app, rows[i][1] - 1), 0, "the app stops");
+        if (rows[i][1]) ok(late.open && stream.open, "... within %d ms", rows[i][1]);
+        if (rows[i][1]) ok(strstr(stream.body, "stopping") != NULL, "... as its steps are told");
+        is_str(called(), "i", "... and nothing is over");
+        is_int(sse_test_run(app, rows[i][1] ? 1 : 0), 0, "... then it is");
+        ok(!late.open && !late.status, "a reply that did not come is cut");
+        ok(!stream.open && strstr(stream.body, "data: farewell\n") != NULL,
+            "a stream that would go on has its last event: %d", rows[i][1]);
+        is_str(called(), "icx", "on_close, on_exit");
+        is_int(closed_by_stop, 1, "... as it stopped");
+        is_int(sse_poll(app, 0), 0, "it is over");
+        is_int(sse_test_run(app, 0), SSE_E_STATE, "... for tests, too");
+        answer(app, NULL);
+        sse_test_close(&late);
+        sse_test_close(&stream);
+        sse_app_free(app);
+    }
+}
+
+static void last_replies(void) { /* a connection is not kept behind the reply that was in flight */
+    sse_app       *app = app_new();
+    sse_test_reply r;
+    memset(&r, 0, sizeof r);
+    sse_listen(app, any_port(60000));
+    sse_test_request(app, "GET /later", NULL, NULL, &r);
+    sse_after(app, 1000, answer, NULL);
+    sse_stop(app);
+    is_int(sse_test_run(app, 1000), 0, "a reply comes while the app stops");
+    is_str(r.body, "late answer", "... whole");
+    is_str(sse_test_header(&r, "Connection"), "close", "... and the last");
+    is_str(called(), "iax", "... with which all is over");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+/* Connections that wait for a request, a first or another, end with a stop, at once. */
+static void idle_ends(void) {
+    sse_app_options o;
+    sse_app        *app;
+    int             fds[2], i;
+    memset(&o, 0, sizeof o);
+    o.keepalive_ms = SSE_OFF;
+    app = sse_app_new(&o);
+    sse_get(app, "/", hello, (void *)"hello");
+    sse_listen(app, any_port(600000));
+    fds[0] = dial(sse_port(app), NULL);
+    fds[1] = dial(sse_port(app), "/");
+    for (i = 0; i < 3000 && (app->net->count < 2 || !readable(fds[1], 0)); i++) sse_poll(app, 10);
+    is_int((int)app->net->count, 2, "two connections, of which one was answered");
+    turns(app, 3);
+    sse_stop(app);
+    for (i = 0; i < 50 && sse_poll(app, 10) > 0; i++) {
+    }
+    is_int(sse_poll(app, 0), 0, "a stop does not wait for them");
+    for (i = 0; i < 2; i++) close(fds[i]);
+    sse_app_free(app);
+}
+
+/* Neither a grace period that was cut nor one that nobody needed is one of the next run. */
+static void graces_of_runs(void) {
+    int cut;
+    for (cut = 0; cut < 2; cut++) {
+        sse_app       *app = app_new();
+        sse_test_reply r;
+        memset(&r, 0, sizeof r);
+        sse_listen(app, any_port(5000));
+        sse_test_request(app, cut ? "GET /later" : "GET /", NULL, NULL, &r);
+        sse_stop(app);
+        is_int(sse_test_run(app, 6000), 0, "an app stops");
+        is_int(sse_poll(app, 0), 0, cut ? "... when its time is over" : "... at once");
+        if (cut) answer(app, NULL);
+        is_int(sse_listen(app, any_port(60000)), 0, "it serves again");
+        is_int(sse_test_request(app, "GET /later", NULL, NULL, &r), 0, "a request");
+        is_int(sse_test_run(app, 20000), 0, "... waits");
+        sse_stop(app);
+        is_int(sse_test_run(app, 59999), 0, "it stops again");
+        ok(r.open, "... with all of its time");
+        answer(app, NULL);
+        sse_test_run(app, 0);
+        is_str(r.body, "late answer", "... for a reply");
+        sse_test_close(&r);
+        sse_app_free(app);
+    }
+}
+
+static void serves_elsewhere(void) { /* again, at an address of another kind */
+    sse_serve_options o;
+    char              path[64];
+    sse_app          *app = app_new();
+    is_int(sse_port(app), 0, "no port before it listens");
+    is_int(sse_port(NULL), 0, "... or without an app");
+    sse_listen(app, any_port(0));
+    ok(sse_port(app) > 0, "then there is");
+    sse_stop(app);
+    ok(sse_stopping(app), "a stop");
+    turns(app, 5);
+    memset(&o, 0, sizeof o);
+    snprintf(path, sizeof path, "unix:/tmp/sse-again-%d", (int)getpid());
+    o.host = path;
+    is_int(sse_listen(app, &o), 0, "it serves again, at a unix socket");
+    is_int(sse_port(app), 0, "... which has no port");
+    ok(!sse_stopping(app), "... and does not stop");
+    is_int(sse_poll(app, 0), 1, "... but runs");
+    is_str(called(), "ixi", "... anew");
+    sse_app_free(app);
+}
+
+static void mistaken(void) { /* one made while setting up stays; a wrong address may be mended */
+    sse_serve_options o;
+    sse_app          *app = app_new();
+    memset(&o, 0, sizeof o);
+    o.port = 70000;
+    is_int(sse_listen(app, &o), SSE_E_ARG, "no such port");
+    is_int(sse_listen(app, any_port(0)), 0, "another");
+    sse_app_free(app);
+    app = app_new();
+    (void)sse_get(app, "/", hello, NULL);
+    is_int(sse_listen(app, any_port(0)), SSE_E_STATE, "a route that was there");
+    is_int(sse_listen(app, any_port(0)), SSE_E_STATE, "... stays a mistake");
+    is_int(sse_poll(app, 0), SSE_E_STATE, "... with which no loop turns");
+    is_int(sse_serve(app, any_port(0)), SSE_E_STATE, "... and nothing is served");
+    is_str(called(), "", "... so nothing began");
+    sse_app_free(app);
+}
+
+static void next_turns(void) { /* how long a loop of the program's own may wait */
+    sse_app *app = app_new();
+    int      ms;
+    turns(app, 1);
+    if (sse_fd(app) >= 0) is_int(sse_next_ms(app), -1, "as long as it likes");
+    sse_after(app, 50000, answer, NULL);
+    ms = sse_next_ms(app);
+    ok(sse_fd(app) < 0 || (ms > 1000 && ms <= 50000), "until the next timer (%d ms)", ms);
+    sse_after(app, 0, stop_soon, NULL);
+    is_int(sse_next_ms(app), 0, "not at all: one is due");
+    turns(app, 3);
+    is_int(sse_poll(app, 0), 0, "which stops the app");
+    sse_app_free(app);
+}
+
 /* ---- no callback turns the loop that it runs in ---- */
 
 static void turn_in(sse_app *app, char where) {
@@ -530,6 +717,30 @@ static void starts_while_stopped(void) {
     SSE__FLAG_SET(starter_over);
     pthread_join(thread, &started);
     if (started) sse_stop_background((sse_server *)started, 0);
+    sse_app_free(app);
+}
+
+static void *runs_it(void *user) {
+    sse_app *app = (sse_app *)user;
+    int      turned = sse_listen(app, any_port(0));
+    if (!turned) turned = sse_poll(app, 0);
+    sse_stop(app);
+    while (turned > 0 && sse_poll(app, 0) > 0) {
+    }
+    return turned == 1 ? user : NULL;
+}
+
+static void other_hands(void) { /* a loop that is over is nobody's: the next thread may have it */
+    sse_app *app = app_new();
+    int      i;
+    for (i = 0; i < 3; i++) {
+        pthread_t thread;
+        void     *ran = NULL;
+        if (i != 1) ran = runs_it(app);
+        else if (!pthread_create(&thread, NULL, runs_it, app)) pthread_join(thread, &ran);
+        ok(ran == app, i == 1 ? "another thread runs it" : "this thread runs an app");
+    }
+    is_str(called(), "ixixix", "... each of them once");
     sse_app_free(app);
 }
 
@@ -930,6 +1141,13 @@ static void watchdog(void) {
     app = app_new();
     turns(app, 2);
     ok(!app->server->watchdog_ms && !app->server->watchdog.fn, "nobody to tell: no timer for it");
+    sse_app_free(app);
+    setenv("NOTIFY_SOCKET", "/nowhere/at/all", 1);
+    setenv("WATCHDOG_USEC", "30000000", 1);
+    app = app_new();
+    turns(app, 2);
+    is_int(app->server->watchdog_ms, 15000, "half a minute: told every 15 s");
+    unsetenv("NOTIFY_SOCKET");
     unsetenv("WATCHDOG_USEC");
     sse_app_free(app);
 }
@@ -1118,6 +1336,100 @@ static void signals(void) {
     sse_app_free(app);
 }
 
+/* A second signal waits for nothing. Either may be either. */
+static void signals_twice(void) {
+    static const int numbers[] = {SIGINT, SIGTERM};
+    int              first, second, i;
+    for (first = 0; first < 2; first++)
+        for (second = 0; second < 2; second++) {
+            struct sigaction now;
+            sse_app         *app = app_new();
+            int              late;
+            for (i = 0; i < 2; i++) signal(numbers[i], SIG_DFL);
+            is_int(sse_stop_on_signals(app), 0, "an app that signals stop");
+            sse_listen(app, any_port(600000));
+            late = dial(sse_port(app), "/later");
+            for (i = 0; i < 3000 && !app->net->counts.requests; i++) sse_poll(app, 10);
+            raise(numbers[first]);
+            for (i = 0; i < 3; i++)
+                is_int(sse_poll(app, 0), 1, "a signal: what is open is waited for");
+            raise(numbers[second]);
+            is_int(sse_poll(app, 0), 0, "a second one: it is over");
+            is_str(called(), "ix", "... as ever");
+            for (i = 0; i < 2; i++) {
+                sigaction(numbers[i], NULL, &now);
+                ok(now.sa_handler == SIG_DFL, "... and signals are as they were");
+            }
+            answer(app, NULL);
+            close(late);
+            sse_app_free(app);
+        }
+}
+
+static void signals_keep_errno(void) { /* of whatever was interrupted */
+    sse_app *app = app_new();
+    int      i;
+    sse_stop_on_signals(app);
+    for (i = 0; i < 70000; i++) sse_stop(app); /* more than its pipe takes */
+    errno = ENOTTY;
+    raise(SIGTERM);
+    is_int(errno, ENOTTY, "errno is what it was before a signal");
+    sse_app_free(app);
+    sse_app_free(app_new());
+}
+
+/* ---- databases of another process ---- */
+
+#ifndef SSE_NO_SQLITE
+static void on_commit(sse_app *app, sse_db *db, void *user) { (void)app, (void)db, (void)user; }
+
+static void databases_elsewhere(void) { /* each use of one is refused by its name */
+    static const char *const whose[] = {"live view", "topic", "topic", "function of sse_on_commit"};
+    int                      i;
+    for (i = 0; i < 4; i++) {
+        sse_db           *db = sse_db_open(":memory:", NULL);
+        const pid_t       here = db->process;
+        sse_app          *app = app_new();
+        sse_live_options  live;
+        sse_topic_options kept;
+        struct sigaction  now;
+        const char       *why;
+        char              want[200];
+        memset(&live, 0, sizeof live);
+        memset(&kept, 0, sizeof kept);
+        signal(SIGTERM, SIG_DFL);
+        sse_db_migrate(db, "CREATE TABLE t(id INTEGER PRIMARY KEY, x)");
+        live.db = kept.db = db;
+        kept.history = 10;
+        if (i == 0) is_int(sse_live(app, "/v", render_none, &live), 0, "a view");
+        if (i == 1) is_int(sse_topic(app, "t", &kept), 0, "a history");
+        if (i == 2)
+            is_int(sse_topic_from_table(app, "t", db, "SELECT id, x FROM t WHERE id > ?"), 0,
+                "rows");
+        if (i == 3) is_int(sse_on_commit(app, db, NULL, on_commit, NULL), 0, "a function");
+        db->process = 1; /* as if this were a child of who opened it */
+        is_int(sse_listen(app, any_port(0)), SSE_E_STATE, "... and the app does not listen");
+        (void)sse_app_error(app, &why);
+        snprintf(want, sizeof want,
+            "a %s uses a database that was opened before this process was forked: call sse_db_open "
+            "after fork() or daemon()",
+            whose[i]);
+        is_str(why, want, "... in words");
+        db->process = here;
+        is_int(sse_listen(app, any_port(0)), 0, "its own it may use");
+        db->process = 1; /* a child of this one */
+        is_int(sse_serve(app, NULL), SSE_E_STATE, "... but a child does not serve");
+        sigaction(SIGTERM, NULL, &now);
+        ok(now.sa_handler == SIG_DFL, "... and takes no signals");
+        is_int(sse_poll(app, 0), SSE_E_STATE, "... nor does its loop turn");
+        is_str(called(), "", "... and nothing begins");
+        db->process = here;
+        sse_app_free(app);
+        sse_db_close(db);
+    }
+}
+#endif
+
 /* ---- who may connect to a unix socket ---- */
 
 static void unix_modes(void) {
@@ -1192,6 +1504,13 @@ int main(void) {
     grace();
     states();
     again();
+    grace_times();
+    last_replies();
+    graces_of_runs();
+    idle_ends();
+    serves_elsewhere();
+    mistaken();
+    next_turns();
     in_callbacks();
     foreign_loop();
     own_loop();
@@ -1201,6 +1520,7 @@ int main(void) {
     other_threads();
     twice();
     starts_while_stopped();
+    other_hands();
     monitored_late();
     flood();
     signals_of_threads();
@@ -1212,7 +1532,12 @@ int main(void) {
     watchdog();
     activation();
     signals();
+    signals_twice();
+    signals_keep_errno();
     serving_within();
+#ifndef SSE_NO_SQLITE
+    databases_elsewhere();
+#endif
     unix_modes();
     return tap_done();
 }
