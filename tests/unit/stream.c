@@ -681,6 +681,79 @@ static void stops_late(void) {
     dial_free(app);
 }
 
+/* ---- a client that reads nothing ---- */
+
+static void pass(int ms) { /* the app's time, not the client's */
+    int i;
+    app->loop.still_ms += (uint64_t)ms;
+    for (i = 0; i < 3; i++) (void)sse_poll(app, 0);
+}
+
+static int next_look(void) { /* in milliseconds */
+    const sse__stream *stream = sse__stream_get(newest);
+    return (int)(stream->conn->alarm.due - app->loop.wheel.now);
+}
+
+static client *unread(const char *path) { /* more waits than its socket takes */
+    static char     large[1 << 20];
+    sse_app_options o;
+    client         *c;
+    int             i;
+    memset(&o, 0, sizeof o);
+    memset(large, 'x', sizeof large - 1);
+    o.max_queue_bytes = 64 << 20;
+    app = dial_app(&o);
+    app->loop.still_ms = sse__clock_ms();
+    sse_get(app, "/as", open_as, &step_last);
+    stepped = 0;
+    over = -1;
+    c = dial(app, path, NULL);
+    turns(app, 2);
+    for (i = 0; i < 30; i++) sse_stream_write(newest, large, sizeof large);
+    pass(0);
+    ok(sse_stream_pending(newest) > 0, "%s, to a client that does not read", path);
+    return c;
+}
+
+static void stuck(void) {
+    client *c;
+    int     i;
+    unread("/as?timeout=3000&ping=-1");
+    pass(3000);
+    is_int(over, -1, "that nothing is taken shows at the first look");
+    is_int(next_look(), 3000, "... the next one is when its time is over");
+    pass(2999);
+    is_int(over, -1, "... it has its time");
+    pass(1);
+    is_int(over, SSE_BY_TIMEOUT, "... and no more");
+    dial_free(app);
+    unread("/as?timeout=3000&ping=2000");
+    pass(2000);
+    is_int(next_look(), 2000, "no heartbeat is due while bytes wait");
+    pass(2000);
+    is_int(next_look(), 1000, "other looks do not put off its end");
+    pass(999);
+    is_int(over, -1, "... it has its time");
+    pass(1);
+    is_int(over, SSE_BY_TIMEOUT, "... and no more");
+    dial_free(app);
+    c = unread("/as?timeout=3000&ping=-1&step=1");
+    is_int(sse_stream_wake(newest), 0, "its step is woken");
+    pass(1);
+    is_int(stepped, 1, "... which waits for what was queued before");
+    for (i = 0; i < 20000 && stepped == 1; i++) {
+        c->len = 0;
+        turns(app, 1);
+    }
+    is_int(stepped, 2, "... until that has left");
+    is_int(over, -1, "... and the stream goes on");
+    dial_free(app);
+    unread("/as?life=1500&timeout=3000");
+    pass(1500);
+    is_int(over, SSE_BY_LIFETIME, "its lifetime ends all the same");
+    dial_free(app);
+}
+
 /* ---- how it is ended ---- */
 
 static void farewells(void) {
@@ -845,6 +918,7 @@ int main(void) {
     lifetimes();
     stops();
     stops_late();
+    stuck();
     farewells();
     refusals();
     found();
