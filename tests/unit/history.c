@@ -172,6 +172,93 @@ static void no_room(void) {
     sse_db_close(db);
 }
 
+static int warned, debugged; /* lines that events are not kept */
+
+static void on_level(int level, const char *text, void *user) {
+    (void)user;
+    warned += level == SSE_LOG_WARNING && strstr(text, "events are sent but not kept: ") != NULL;
+    debugged += level == SSE_LOG_DEBUG && strstr(text, "events are sent but not kept: ") != NULL;
+    kept += level == SSE_LOG_WARNING && strstr(text, "events are kept again") != NULL;
+}
+
+/* A database that takes nothing is tried once a second; what was published meanwhile is written
+   then, whatever else comes. */
+static void tried_again(void) { /* K5 */
+    sse_app_options   o;
+    sse_topic_options t;
+    sse_db           *db = sse_db_open(":memory:", NULL);
+    sse_app          *app;
+    int               i;
+    memset(&o, 0, sizeof o);
+    memset(&t, 0, sizeof t);
+    o.on_log = on_level;
+    app = sse_app_new(&o);
+    t.history = 10;
+    t.db = db;
+    sse_topic(app, "t", &t);
+    warned = debugged = kept = 0;
+    sse_test_run(app, 0);
+    sse_db_exec(db, "CREATE TRIGGER full BEFORE INSERT ON sse_events"
+                    " BEGIN SELECT RAISE(ABORT, 'full'); END");
+    say(app, "t", "first");
+    sse_test_run(app, 0);
+    is_int(warned, 1, "that events are not kept is told");
+    for (i = 1; i < 4; i++) {
+        sse_test_run(app, 999);
+        is_int(debugged, i - 1, "it is not tried again yet");
+        sse_test_run(app, 1);
+        is_int(debugged, i, "... but a second later");
+    }
+    sse_db_exec(db, "DROP TRIGGER full");
+    sse_test_run(app, 500);
+    say(app, "t", "second");
+    sse_test_run(app, 499);
+    is_int(rows(db) + kept, 0, "an event does not bring that forward");
+    sse_test_run(app, 1);
+    is_int(rows(db), 2, "then all are written");
+    is_int(kept, 1, "... which is told");
+    is_int(warned, 1, "... as the other was, once");
+    say(app, "t", "third");
+    sse_test_run(app, 0);
+    is_int(rows(db), 3, "from then on it is written at once");
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* Numbers are reserved 10,000 at a time; a start begins above them, whatever was used. */
+static void reserves(void) { /* K1 */
+    sse_topic_options t;
+    sse_db           *db = sse_db_open(":memory:", NULL);
+    sse_app          *app;
+    long long         reserved = 0, starts = 0, first = 0;
+    int               start;
+    memset(&t, 0, sizeof t);
+    t.history = 10;
+    t.db = db;
+    for (start = 0; start < 3; start++) {
+        app = sse_app_new(NULL);
+        sse_topic(app, "t", &t);
+        say(app, "t", "first");
+        sse_test_run(app, 0);
+        sse_db_one(db, &first, "SELECT max(seq) FROM sse_events");
+        is_int(first, start * 10001 + 1, "the first number of a start");
+        sse_db_one(db, &reserved, "SELECT reserved FROM sse_sequence WHERE id = 1");
+        is_int(reserved, first + 10000, "... reserves what follows it");
+        say(app, "t", "second");
+        sse_test_run(app, 0);
+        sse_db_one(db, &reserved, "SELECT reserved FROM sse_sequence WHERE id = 1");
+        is_int(reserved, first + 10000, "... once");
+        is_int(sse_db_one(db, &reserved, "SELECT reserved FROM sse_starts WHERE epoch = %s",
+                   app->topics->sequence.epoch),
+            0, "... and by the start's own name");
+        is_int(reserved, first + 10000, "... which are its numbers");
+        sse_app_free(app);
+    }
+    sse_db_one(db, &starts, "SELECT count(*) FROM sse_starts");
+    is_int(starts, 3, "each start has one row");
+    sse_db_close(db);
+}
+
 int main(void) {
     char command[64];
     if (!mkdtemp(dir)) return 1;
@@ -183,6 +270,8 @@ int main(void) {
     full();
     replaced();
     no_room();
+    tried_again();
+    reserves();
     snprintf(command, sizeof command, "rm -rf %s", dir);
     if (system(command) != 0) return 1;
     return tap_done();
