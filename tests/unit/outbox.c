@@ -79,6 +79,7 @@ static void test_reading(void) {
     sse__outbox *o;
     uint64_t     id;
     read_so_far  r = {0, 100, 0, false};
+    int          i;
     is_int(sse__outbox_open(app, db, good, &o), SSE_OK, "an outbox");
     is_int((long long)o->last, 1000, "begins after the newest row");
     is_int(sse__outbox_read(o, 500, read_one, &r), SSE_OK, "reading from the middle");
@@ -86,6 +87,7 @@ static void test_reading(void) {
         "as many as are wanted, each as an event with its id");
     ok(sse__db_is_idle(db), "nothing stays open");
     ok(sse__outbox_before(o, 10, &id) == SSE_OK && id == 990, "the row before the ten newest");
+    ok(sse__outbox_before(o, 999, &id) == SSE_OK && id == 1, "the first one is before all others");
     ok(sse__outbox_before(o, 1000, &id) == SSE_OK && id == 0, "there is none before all");
     ok(sse__outbox_greet(o, 0) == 1000 && sse__outbox_greet(o, 5) == 995,
         "where a greeting begins");
@@ -93,6 +95,10 @@ static void test_reading(void) {
     ok(sse__outbox_has(o, 0) && sse__outbox_has(o, 8) && !sse__outbox_has(o, 7) &&
             !sse__outbox_has(o, 1001),
         "which ids can be gone on from");
+    for (i = 0; i < 3; i++) sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('not sent yet')");
+    ok(sse__outbox_greet(o, 1) == 1000 && sse__outbox_greet(o, 3) == 1000 &&
+            sse__outbox_greet(o, 4) == 999,
+        "a greeting has only rows that were sent");
     sse__outbox_free(o);
     is_int(sse__outbox_open(app, db, "SELECT id, body FROM outbox WHERE id > ? ORDER BY id DESC",
                &o),
@@ -174,32 +180,44 @@ static void test_numbers(void) {
 }
 
 static char logged[400], seen[200];
+static int  logged_level, lines;
 
 static void on_log(int level, const char *line, void *user) {
-    (void)level, (void)user;
+    (void)user;
     snprintf(logged, sizeof logged, "%s", line);
+    logged_level = level;
+    lines++;
 }
 
 static bool see(uint64_t id, sse__message *m, void *user) {
-    const size_t n = strlen(seen);
+    size_t        n = strlen(seen), i;
+    const sse_str text = m ? sse__message_bytes(m) : sse__str(NULL, 0);
     (void)user;
-    if (m) snprintf(seen + n, sizeof seen - n, "%.*s", SSE_STR(sse__message_bytes(m)));
-    else snprintf(seen + n, sizeof seen - n, "no %llu\n", (unsigned long long)id);
+    for (i = 0; i < text.len && n < sizeof seen - 1; i++) seen[n++] = text.ptr[i] ? text.ptr[i] : '@';
+    seen[n] = '\0'; /* a NUL is shown as @ */
+    if (!m) snprintf(seen + n, sizeof seen - n, "no %llu\n", (unsigned long long)id);
     return true;
 }
 
 static void test_rows(void) {
     static const struct {
         const char *select, *seen, *words; /* of the row after 0 */
-        int         error;
-    } rows[] = {{"1, ''", "id: 1\ndata: \n\n", "", 0}, {"1, NULL", "id: 1\ndata: \n\n", "", 0},
-        {"1, 'a', 'named'", "id: 1\nevent: named\ndata: a\n\n", "", 0},
+        int         error, level; /* level: of the log's line */
+    } rows[] = {{"1, ''", "id: 1\ndata: \n\n", "", 0, 0},
+        {"1, NULL", "id: 1\ndata: \n\n", "", 0, 0},
+        {"1, 'a', 'named'", "id: 1\nevent: named\ndata: a\n\n", "", 0, 0},
+        {"1, CAST(x'61006200' AS TEXT)", "id: 1\ndata: a@b@\n\n", "", 0, 0},
         {"1, CAST(x'ff' AS TEXT)", "no 1\n",
-            "row 1 of topic t is no event: it is not UTF-8, which .check_utf8 wants", 0},
+            "row 1 of topic t is no event: it is not UTF-8, which .check_utf8 wants", 0,
+            SSE_LOG_WARNING},
         {"1, 'a', 'two' || char(10) || 'lines'", "no 1\n",
-            "row 1 of topic t is no event: .event holds a line break", 0},
-        {"0, 'a'", "", "do not come in the order of their ids: 0 after 0", SSE_E_ARG},
-        {"-1, 'a'", "", "do not come in the order of their ids: -1 after 0", SSE_E_ARG}};
+            "row 1 of topic t is no event: .event holds a line break", 0, SSE_LOG_WARNING},
+        {"1, 'a' FROM outbox UNION ALL SELECT 1, 'a'", "id: 1\ndata: a\n\n",
+            "do not come in the order of their ids: 1 after 1", SSE_E_ARG, SSE_LOG_ERROR},
+        {"0, 'a'", "", "do not come in the order of their ids: 0 after 0", SSE_E_ARG,
+            SSE_LOG_ERROR},
+        {"-1, 'a'", "", "do not come in the order of their ids: -1 after 0", SSE_E_ARG,
+            SSE_LOG_ERROR}};
     sse_db         *db = new_db(1);
     sse_app_options options;
     size_t          i;
@@ -217,8 +235,141 @@ static void test_rows(void) {
         is_int(sse__outbox_read(o, 0, see, NULL), rows[i].error, "... is read");
         is_str(seen, rows[i].seen, "... as this event");
         ok(strstr(logged, rows[i].words) != NULL, "... and the log: %s", logged);
+        if (*logged) is_int(logged_level, rows[i].level, "... how grave that is");
         sse_app_free(app);
     }
+    sse_db_close(db);
+}
+
+/* ---- in a time that stands still ---- */
+
+static sse_test_reply feed;
+
+static void follow(sse_req *req, void *user) {
+    (void)user;
+    sse_subscribe(sse_stream_open(req, NULL), "t");
+}
+
+static sse_app *follows(sse_db *db) { /* an app with a table, and a client of it */
+    sse_app_options options;
+    sse_app        *app;
+    memset(&options, 0, sizeof options);
+    options.on_log = on_log;
+    app = sse_app_new(&options);
+    is_int(sse_topic_from_table(app, "t", db, good), 0, "a table");
+    sse_get(app, "/t", follow, NULL);
+    is_int(sse_test_request(app, "GET /t", NULL, NULL, &feed), 0, "a client");
+    return app;
+}
+
+static int came(const char *what) { /* how often, in its stream */
+    const char *at = feed.body;
+    int         n = 0;
+    while ((at = strstr(at, what)) != NULL) n++, at += strlen(what);
+    return n;
+}
+
+static sse_stats counts(sse_app *app) {
+    sse_stats now;
+    is_int(sse_stats_get(app, &now), 0, "counters");
+    return now;
+}
+
+/* More rows than one turn takes, in one commit. */
+static void test_many_rows(void) {
+    sse_db   *db = new_db(0);
+    sse_app  *app = follows(db);
+    int       n;
+    long long delivered = (long long)counts(app).delivered;
+    sse_db_exec(db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)"
+                    " INSERT INTO outbox (body) SELECT i FROM n");
+    sse_test_run(app, 0);
+    for (n = 1; n <= 600; n++) {
+        char row[40];
+        snprintf(row, sizeof row, "id: %d\ndata: %d\n\n", n, n);
+        if (came(row) != 1) break;
+    }
+    is_int(n, 601, "all rows of a large commit come, each once");
+    is_int((long long)counts(app).events, 600, "... are counted");
+    is_int((long long)counts(app).delivered - delivered, 600, "... and what was sent of them");
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* A table that cannot be read is tried again once a second. */
+static void test_again(void) {
+    static const char words[] = "the rows of topic t cannot be read: no such table: outbox";
+    sse_db           *db = new_db(2);
+    sse_app          *app = follows(db);
+    int               i;
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('missed')");
+    sse_db_exec(db, "ALTER TABLE outbox RENAME TO gone");
+    sse_test_run(app, 10); /* it is looked for */
+    for (i = lines = 0; i < 1500 && !lines; i++) sse_test_run(app, 1);
+    for (i = 1; i < 4; i++) {
+        is_int(lines, i, "it cannot be read");
+        ok(strncmp(logged, words, strlen(words)) == 0, "... why: %s", logged);
+        is_int(logged_level, SSE_LOG_WARNING, "... how grave that is");
+        sse_test_run(app, 999);
+        is_int(lines, i, "it is not tried again yet");
+        sse_test_run(app, 1);
+    }
+    sse_db_exec(db, "ALTER TABLE gone RENAME TO outbox");
+    lines = 0;
+    sse_test_run(app, 1000);
+    is_int(lines, 0, "it can be read again");
+    is_int(came("id: 3\ndata: missed\n\n"), 1, "... what came meanwhile comes");
+    ok(feed.open, "... and the stream stays");
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* A table that gives ids again: its clients are told of a gap, and get what there is. */
+static void test_anew(void) {
+    sse_db  *db = new_db(5);
+    sse_app *app = follows(db);
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('six')");
+    sse_test_run(app, 0);
+    is_int(came("id: 6\ndata: six\n\n"), 1, "a row comes");
+    sse_db_exec(db, "DELETE FROM outbox");
+    sse_test_run(app, 0);
+    is_int(came("event: gap"), 0, "that rows were deleted is no gap");
+    sse_db_exec(db, "DELETE FROM sqlite_sequence");
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('anew')");
+    logged[0] = '\0';
+    sse_test_run(app, 0);
+    is_int(came("event: gap"), 1, "that ids are given again is one");
+    is_str(logged,
+        "the table of topic t gives ids again that were sent, up to 6: all begin anew",
+        "... in words");
+    is_int(logged_level, SSE_LOG_WARNING, "... how grave that is");
+    is_int(came("id: 1\ndata: anew\n\n"), 1, "... and all that there is comes");
+    is_int((long long)counts(app).gaps, 1, "... counted for each stream");
+    is_int((long long)counts(app).events, 3, "... and as an event");
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('more')");
+    sse_test_run(app, 0);
+    is_int(came("id: 2\ndata: more\n\n") * 10 + came("event: gap"), 11, "what follows is new");
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* Nobody listens: what comes later is new to the next client, what came is not. */
+static void test_unread(void) {
+    sse_db  *db = new_db(0);
+    sse_app *app = follows(db);
+    sse_test_close(&feed);
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('unread')");
+    sse_test_run(app, 0);
+    is_int((long long)counts(app).events, 0, "a row that nobody is there for is no event");
+    sse_test_request(app, "GET /t", NULL, NULL, &feed);
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('read')");
+    sse_test_run(app, 0);
+    is_int(came("data: unread") * 10 + came("data: read"), 1, "who comes later gets later rows");
+    sse_test_close(&feed);
+    sse_app_free(app);
     sse_db_close(db);
 }
 
@@ -251,6 +402,10 @@ int main(void) {
     test_failing();
     test_numbers();
     test_rows();
+    test_many_rows();
+    test_again();
+    test_anew();
+    test_unread();
     for (n = 1; n < 500 && without_memory(n); n++) {
     }
     ok(n > 10 && n < 500, "each of %ld allocations may fail", n - 1);

@@ -207,6 +207,103 @@ static void test_streams(void) {
     told[0] = '\0';
 }
 
+/* ---- in a time that stands still ---- */
+
+static char whose[] = "room";
+
+static void on_join_of(sse_app *app, const char *topic, const char *who, void *user) {
+    (void)app;
+    ok(strcmp(topic, "room") == 0 && user == whose, "%s comes to the topic, told with its user", who);
+    tell('+', who);
+}
+
+static void on_leave_of(sse_app *app, const char *topic, const char *who, void *user) {
+    (void)app;
+    ok(strcmp(topic, "room") == 0 && user == whose, "%s leaves it, likewise", who);
+    tell('-', who);
+}
+
+static void enter_as(sse_req *req, void *user) { /* ?who= */
+    sse_stream_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.who = sse_query(req, "who");
+    sse_subscribe(sse_stream_open(req, &o), "room");
+}
+
+static bool first_only(const char *who, sse_stream s, void *user) {
+    (void)who, (void)s, (void)user;
+    return false;
+}
+
+static void is_told(sse_app *app, int ms, const char *want, const char *name) {
+    is_int(sse_test_run(app, ms), 0, name);
+    is_str(told, want, "... is told");
+    told[0] = '\0';
+}
+
+static sse_app *still_room(int leave_ms, bool joins, bool leaves) {
+    sse_app          *app = sse_app_new(NULL);
+    sse_topic_options o;
+    memset(&o, 0, sizeof o);
+    o.on_join = joins ? on_join_of : NULL;
+    o.on_leave = leaves ? on_leave_of : NULL;
+    o.leave_ms = leave_ms;
+    o.user = whose;
+    is_int(sse_topic(app, "room", &o), 0, "a topic");
+    sse_get(app, "/in", enter_as, NULL);
+    return app;
+}
+
+static void test_times(void) {
+    static const struct {
+        int leave_ms, real_ms;
+    } rows[] = {{0, 3000}, {500, 500}, {SSE_OFF, 0}};
+    sse_test_reply ann, bob;
+    size_t         i;
+    memset(&ann, 0, sizeof ann);
+    memset(&bob, 0, sizeof bob);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const int ms = rows[i].real_ms;
+        sse_app  *app = still_room(rows[i].leave_ms, true, true);
+        sse_test_request(app, "GET /in?who=bob", NULL, NULL, &bob);
+        sse_test_request(app, "GET /in?who=ann", NULL, NULL, &ann);
+        is_told(app, 0, "+bob +ann ", "two people");
+        is_int(sse_topic_who(app, "room", first_only, NULL), 1, "as many as fn wanted");
+        sse_test_close(&ann);
+        if (ms) {
+            is_str(who_is_here(app, NULL), "bob ann(away) ", "who reloads is still here");
+            is_int(sse_topic_who(app, "room", list_one, NULL), 2, "... and counts");
+            is_told(app, ms - 1, "", "the time for that is not over");
+            sse_test_request(app, "GET /in?who=ann", NULL, NULL, &ann);
+            is_str(who_is_here(app, NULL), "bob ann ", "she is back");
+            is_told(app, 100000, "", "which is no leave");
+            sse_test_close(&ann);
+            is_told(app, ms - 1, "", "she leaves, and has the whole time");
+            is_told(app, 1, "-ann ", "... and no more");
+        } else is_told(app, 0, "-ann ", "without a time for that she leaves at once");
+        is_str(who_is_here(app, NULL), "bob ", "one is here");
+        sse_test_close(&bob);
+        is_told(app, ms, "-bob ", "nobody is");
+        is_int(sse_topic_who(app, "room", list_one, NULL), 0, "... in the list either");
+        sse_app_free(app);
+    }
+}
+
+static void test_one_callback(void) {
+    sse_test_reply ann;
+    int            joins;
+    memset(&ann, 0, sizeof ann);
+    for (joins = 0; joins < 2; joins++) {
+        sse_app *app = still_room(1000, joins != 0, joins == 0);
+        sse_test_request(app, "GET /in?who=ann", NULL, NULL, &ann);
+        is_told(app, 0, joins ? "+ann " : "", "who comes, where one callback is not there");
+        sse_test_close(&ann);
+        is_told(app, 1000, joins ? "" : "-ann ", "who leaves");
+        sse_app_free(app);
+    }
+}
+
 static bool without_memory(long n) { /* false: fewer allocations than n */
     const sse_topic_options o = options_of(0);
     sse_app                *app = sse_app_new(NULL);
@@ -214,6 +311,7 @@ static bool without_memory(long n) { /* false: fewer allocations than n */
     fail_at = n;
     present = sse__presence_new(app, "t", &o, NULL, gone);
     if (present && sse__presence_join(present, "ann")) sse__presence_join(present, "bob");
+    else if (present) ok(false, "without allocation %ld nobody is there, nor the presence", n);
     failed = fail_at == 0;
     fail_at = 0;
     if (present) sse__presence_leave(present, "ann");
@@ -229,6 +327,8 @@ int main(void) {
     test_states();
     test_within();
     test_streams();
+    test_times();
+    test_one_callback();
     for (n = 1; n < 100 && without_memory(n); n++) {
     }
     ok(n > 4 && n < 100, "each of %ld allocations may fail", n - 1);

@@ -741,6 +741,9 @@ static void stuck(void) {
     is_int(sse_stream_wake(newest), 0, "its step is woken");
     pass(1);
     is_int(stepped, 1, "... which waits for what was queued before");
+    is_int(next_look(), 2999, "... and is no reason to look at it meanwhile");
+    pass(2999);
+    is_int(stepped, 1, "... whenever that is looked at");
     for (i = 0; i < 20000 && stepped == 1; i++) {
         c->len = 0;
         turns(app, 1);
@@ -751,6 +754,34 @@ static void stuck(void) {
     unread("/as?life=1500&timeout=3000");
     pass(1500);
     is_int(over, SSE_BY_LIFETIME, "its lifetime ends all the same");
+    dial_free(app);
+}
+
+/* What waits for the disk is not its client's fault. */
+static void held(void) {
+    sse__flight under_way;
+    client     *c;
+    app = dial_app(NULL);
+    app->loop.still_ms = sse__clock_ms();
+    sse_get(app, "/as", open_as, &step_last);
+    over = -1;
+    c = dial(app, "/as?timeout=3000&ping=-1", NULL);
+    turns(app, 2);
+    memset(&under_way, 0, sizeof under_way);
+    app->topics->sequence.flight = &under_way; /* as if a disk took its time */
+    sse__net_tell(app->net);
+    send_plainly("held");
+    pass(3000);
+    pass(3000);
+    pass(3000);
+    is_int(over, -1, "a stream whose bytes wait for the disk is not stuck");
+    turns(app, 2);
+    is_int(times(c, "data: held"), 0, "... while they do");
+    app->topics->sequence.flight = NULL;
+    sse__net_keep(app->net, app->net->told);
+    send_plainly("kept");
+    turns(app, 3);
+    is_int(times(c, "data: held\n") * 10 + times(c, "data: kept\n"), 11, "... then all leaves");
     dial_free(app);
 }
 
@@ -778,6 +809,7 @@ static void farewells(void) {
             rows[row].error, i % 2 ? "sse_stream_reconnect" : "sse_stream_end");
         sse_test_run(app, 0);
         is_str(reply.body, rows[row].body, "... the one last event that came");
+        is_int((int)reply.body_len, (int)strlen(rows[row].body), "... and nothing behind it");
         ok(!reply.open && reply.complete == !(i % 2) && over == SSE_BY_END, "... and the end");
         snprintf(want, sizeof want, "%s: .id ", i % 2 ? "sse_stream_reconnect" : "sse_stream_end");
         is_int(strncmp(said, want, strlen(want)) == 0, rows[row].error != 0,
@@ -884,6 +916,48 @@ static void counted(void) {
     sse_test_close(&replies[1]);
 }
 
+static int fails(sse_stream s, void *user) {
+    (void)s, (void)user;
+    return SSE_E_IO;
+}
+
+static void open_failing(sse_req *req, void *user) {
+    sse_stream_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.step = fails;
+    o.label = "failing";
+    o.on_close = note_over;
+    newest = sse_stream_open(req, &o);
+}
+
+/* The monitor shows the streams that were cut, and no others. */
+static void noted(void) {
+    still_app();
+    is_int(sse_monitor(app, "/m", NULL, NULL), 0, "an app with a monitor");
+    sse_get(app, "/fails", open_failing, NULL);
+    ask("GET /as?life=1000");
+    sse_test_run(app, 1000);
+    is_int(over, SSE_BY_LIFETIME, "a stream whose time is over");
+    ask("GET /as");
+    sse_stream_end(newest, NULL);
+    sse_test_run(app, 0);
+    is_int(over, SSE_BY_END, "one that the program ended");
+    ask("GET /as");
+    sse_test_close(&reply);
+    is_int(over, SSE_BY_PEER, "one whose peer left");
+    ask("GET /m/metrics.json");
+    ok(strstr(reply.body, "\"cuts\":[]") != NULL, "none of them was cut");
+    ask("GET /fails");
+    is_int(over, SSE_BY_ERROR, "one whose step failed");
+    ok(!reply.open && !reply.complete, "... which is no whole end");
+    ask("GET /m/metrics.json");
+    is_int(occurs("\"reason\":"), 1, "... was");
+    ok(strstr(reply.body, "\"reason\":\"error\"") && strstr(reply.body, "\"failing\""),
+        "... which is shown");
+    end_of_app();
+}
+
 #ifndef SSE_NO_COMPRESSION
 /* With a history of its own what a stream was sent makes what follows it small. */
 static void own_histories(void) {
@@ -909,8 +983,31 @@ static void own_histories(void) {
         end_of_app();
     }
 }
+
+/* Only what the program ends has the end of its compression: S5 */
+static void compressed_ends(void) {
+    static const char *const encodings[] = {"Accept-Encoding: gzip\n", "Accept-Encoding: br\n"};
+    size_t                   i, before;
+    int                      whole;
+    for (i = 0; i < 2 * SSE__COUNT(encodings); i++) {
+        whole = i % 2 == 0;
+        still_app();
+        is_int(sse_test_request(app, "GET /as?life=1000&ping=-1", encodings[i / 2], NULL, &reply), 0,
+            encodings[i / 2]);
+        send_plainly("x");
+        sse_test_run(app, 999);
+        before = reply.body_len;
+        ok(reply.open && before > 0, "it is open");
+        if (whole) sse_stream_end(newest, NULL);
+        sse_test_run(app, 1);
+        ok(!reply.open && (whole ? reply.body_len > before : reply.body_len == before),
+            whole ? "... its end is said" : "... its end is not said");
+        end_of_app();
+    }
+}
 #else
 static void own_histories(void) {} /* it is one of compression */
+static void compressed_ends(void) {}
 #endif
 
 int main(void) {
@@ -919,11 +1016,14 @@ int main(void) {
     stops();
     stops_late();
     stuck();
+    held();
     farewells();
     refusals();
     found();
     counted();
+    noted();
     own_histories();
+    compressed_ends();
     each_call();
     seldom();
     opening_late();

@@ -312,6 +312,33 @@ static void test_one_frame(void) { /* CH1 */
     dial_free(app);
 }
 
+#ifndef SSE_NO_COMPRESSION
+/* What compresses a topic is there while somebody takes it so. */
+static void test_codecs(void) {
+    sse_app           *app = dial_app(NULL);
+    sse_topic_options  o;
+    client            *c;
+    const sse__channel *channel;
+    int                i;
+    memset(&o, 0, sizeof o);
+    opening = join_all;
+    sse_topic(app, "all", &o);
+    c = dial(app, "/s", "Accept: text/event-stream\r\nAccept-Encoding: gzip\r\n");
+    dial(app, "/s", "Accept: text/event-stream\r\nAccept-Encoding: br\r\n");
+    say(app, "all", "x");
+    channel = &sse__topic_find(app->topics, SSE__LIT("all"))->channel;
+    ok(channel->codecs[SSE__GZIP] && channel->codecs[SSE__BR], "a topic in two encodings");
+    hang_up(c);
+    for (i = 0; i < 1000 && channel->count > 1; i++) turns(app, 1);
+    ok(!channel->codecs[SSE__GZIP] && channel->codecs[SSE__BR], "one has left: it has the other");
+    say(app, "all", "y");
+    ok(!channel->codecs[SSE__GZIP], "... nothing is compressed for nobody");
+    dial_free(app);
+}
+#else
+static void test_codecs(void) {}
+#endif
+
 /* ---- what is kept, to the event, the byte and the millisecond ---- */
 
 static int kept_in(sse_app *app, const char *topic) {
@@ -475,6 +502,7 @@ static void test_pings_without_memory(void) {
 
 int main(void) {
     test_one_frame();
+    test_codecs();
     long    n, m;
     sse_db *db;
     test_patterns();
