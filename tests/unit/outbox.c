@@ -356,6 +356,59 @@ static void test_anew(void) {
     sse_db_close(db);
 }
 
+/* Rows that are deleted, the newest too, are no gap; nor are ids that were never given again. */
+static void test_deleted(void) {
+    sse_db  *db = new_db(5);
+    sse_app *app = follows(db);
+    int      id;
+    for (id = 5; id > 0; id--) {
+        sse_db_exec(db, "DELETE FROM outbox WHERE id = %d", id);
+        sse_test_run(app, 0);
+    }
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('six')");
+    sse_test_run(app, 0);
+    is_int(came("event: gap") * 10 + came("id: 6\ndata: six\n\n"), 1,
+        "all rows are deleted, one by one: what comes then is no surprise");
+    is_int((long long)counts(app).gaps, 0, "... nor counted as a gap");
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* Who comes back gets what it missed in pages: of 256 KiB, of half a queue, or of one row. */
+static void test_pages(void) {
+    static const struct {
+        size_t   max_queue;
+        unsigned least, most; /* bytes that wait at once */
+    } rows[] = {{0, 200000, 262144}, {8 << 20, 200000, 262144}, {100000, 50000, 50100},
+        {240000, 100000, 120000}};
+    static char body[50001];
+    size_t      i;
+    int         n;
+    memset(body, 'x', sizeof body - 1);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_db         *db = new_db(1);
+        sse_app_options options;
+        sse_app        *app;
+        memset(&options, 0, sizeof options);
+        options.max_queue_bytes = rows[i].max_queue;
+        app = sse_app_new(&options);
+        is_int(sse_topic_from_table(app, "t", db, good), 0, "a table");
+        sse_get(app, "/t", follow, NULL);
+        for (n = 0; n < 20; n++) sse_db_exec(db, "INSERT INTO outbox (body) VALUES (%s)", body);
+        sse_test_run(app, 0);
+        sse_test_request(app, "GET /t", "Last-Event-ID: 1\n", NULL, &feed);
+        sse_test_run(app, 0);
+        ok(feed.open && came(body) == 20, "all it missed comes");
+        ok(counts(app).queue_high >= rows[i].least && counts(app).queue_high <= rows[i].most,
+            "... at most %lu bytes at once, of a queue of %lu",
+            (unsigned long)counts(app).queue_high, (unsigned long)rows[i].max_queue);
+        sse_test_close(&feed);
+        sse_app_free(app);
+        sse_db_close(db);
+    }
+}
+
 /* Nobody listens: what comes later is new to the next client, what came is not. */
 static void test_unread(void) {
     sse_db  *db = new_db(0);
@@ -406,6 +459,8 @@ int main(void) {
     test_again();
     test_anew();
     test_unread();
+    test_deleted();
+    test_pages();
     for (n = 1; n < 500 && without_memory(n); n++) {
     }
     ok(n > 10 && n < 500, "each of %ld allocations may fail", n - 1);
