@@ -409,6 +409,71 @@ static void test_pages(void) {
     }
 }
 
+static int        over;  /* the reason of the stream that closed last; -1: none did */
+static long       fails; /* the allocation that fails once its handler has returned; 0: none */
+static sse_stream opened;
+
+static void note_over(sse_stream s, sse_reason reason, void *user) {
+    (void)s, (void)user;
+    over = (int)reason;
+}
+
+static void follow_noted(sse_req *req, void *user) {
+    sse_stream_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.on_close = note_over;
+    opened = sse_stream_open(req, &o);
+    sse_subscribe(opened, "t");
+    fail_at = fails;
+}
+
+/* What a client missed cannot be read: it is not told of a gap, but comes back. */
+static void test_unreadable(void) {
+    sse_db  *db = new_db(5);
+    sse_app *app = sse_app_new(NULL);
+    is_int(sse_topic_from_table(app, "t", db,
+               "SELECT id, CASE id WHEN 4 THEN abs(-9223372036854775807 - 1) ELSE body END"
+               " FROM outbox WHERE id > ? ORDER BY id"),
+        0, "a table with a row that cannot be read");
+    sse_get(app, "/t", follow_noted, NULL);
+    over = -1;
+    sse_test_request(app, "GET /t", "Last-Event-ID: 2\n", NULL, &feed);
+    is_int(over, SSE_BY_ERROR, "a stream that is to have it ends, by that reason");
+    ok(!feed.open && !feed.complete && came("event: gap") == 0, "... and its client comes back");
+    over = -1;
+    sse_test_request(app, "GET /t", "Last-Event-ID: 5\n", NULL, &feed);
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('six')");
+    sse_test_run(app, 0);
+    ok(feed.open && over == -1 && came("data: six") == 1, "one that had it goes on behind it");
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* Nor is anything left out where memory lacks for what it missed. */
+static void test_scarce(void) {
+    long n, left = 0;
+    int  error;
+    for (n = 1; n < 400 && !left; n++) {
+        sse_db  *db = new_db(9);
+        sse_app *app = sse_app_new(NULL);
+        sse_topic_from_table(app, "t", db, good);
+        sse_get(app, "/t", follow_noted, NULL);
+        over = -1;
+        fails = n;
+        error = sse_test_request(app, "GET /t", "Last-Event-ID: 2\n", NULL, &feed);
+        left = fail_at;
+        fail_at = fails = 0;
+        if (!error && (feed.open ? came("data: ") != 7 : over != SSE_BY_ERROR))
+            ok(false, "without allocation %ld: %d rows, closed %d", n, came("data: "), over);
+        sse_test_close(&feed);
+        sse_app_free(app);
+        sse_db_close(db);
+    }
+    ok(n > 5 && n < 400, "%ld allocations may fail for who comes back", n - 2);
+}
+
 /* Nobody listens: what comes later is new to the next client, what came is not. */
 static void test_unread(void) {
     sse_db  *db = new_db(0);
@@ -461,6 +526,8 @@ int main(void) {
     test_unread();
     test_deleted();
     test_pages();
+    test_unreadable();
+    test_scarce();
     for (n = 1; n < 500 && without_memory(n); n++) {
     }
     ok(n > 10 && n < 500, "each of %ld allocations may fail", n - 1);

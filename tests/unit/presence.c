@@ -304,6 +304,67 @@ static void test_one_callback(void) {
     }
 }
 
+/* ---- which stream of a person ---- */
+
+static sse_stream opened[3];
+static int        nopened, here_at_once;
+
+static void enter_or_not(sse_req *req, void *user) { /* ?in= and ?out= */
+    sse_stream_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.who = "ann";
+    opened[nopened++ % 3] = newest = sse_stream_open(req, &o);
+    if (sse_query(req, "in")) sse_subscribe(newest, "room");
+    else sse_subscribe(newest, "elsewhere");
+    if (sse_query(req, "out")) sse_unsubscribe(newest, "room");
+    here_at_once = sse_topic_who(sse_req_app(req), "room", list_one, NULL);
+}
+
+static bool note_stream(const char *who, sse_stream s, void *user) {
+    (void)who;
+    *(sse_stream *)user = s;
+    return true;
+}
+
+static bool is_found(sse_app *app, sse_stream want) {
+    sse_stream s;
+    memset(&s, 0, sizeof s);
+    return sse_topic_who(app, "room", note_stream, &s) == 1 && s.app == want.app &&
+           s.slot == want.slot && s.gen == want.gen;
+}
+
+static void test_which(void) {
+    static const sse_stream none = {NULL, 0, 0};
+    sse_app                *app = still_room(1000, true, true);
+    sse_test_reply          tabs[3];
+    memset(tabs, 0, sizeof tabs);
+    nopened = 0;
+    sse_get(app, "/or", enter_or_not, NULL);
+    sse_test_request(app, "GET /or", NULL, NULL, &tabs[0]);
+    is_int(here_at_once, 0, "a stream elsewhere is not here");
+    sse_test_request(app, "GET /or?in=1&out=1", NULL, NULL, &tabs[1]);
+    is_int(here_at_once, 0, "nor is one that came and went at once");
+    is_told(app, 0, "", "who was never here");
+    sse_test_close(&tabs[1]);
+    sse_test_request(app, "GET /or?in=1", NULL, NULL, &tabs[1]);
+    is_int(here_at_once, 1, "one that came is here at once");
+    is_told(app, 0, "+ann ", "who is");
+    ok(is_found(app, opened[2]), "by the stream that is in the room");
+    sse_test_request(app, "GET /or?in=1", NULL, NULL, &tabs[2]);
+    ok(is_found(app, opened[2]), "... the first one of two");
+    sse_stream_end(opened[2], NULL);
+    ok(is_found(app, opened[0]), "... the other, as soon as that ends");
+    sse_stream_end(opened[0], NULL);
+    ok(is_found(app, none), "... none, when she is leaving");
+    is_told(app, 0, "", "who may come back");
+    is_told(app, 1000, "-ann ", "who does not");
+    sse_test_close(&tabs[0]);
+    sse_test_close(&tabs[1]);
+    sse_test_close(&tabs[2]);
+    sse_app_free(app);
+}
+
 static bool without_memory(long n) { /* false: fewer allocations than n */
     const sse_topic_options o = options_of(0);
     sse_app                *app = sse_app_new(NULL);
@@ -329,6 +390,7 @@ int main(void) {
     test_streams();
     test_times();
     test_one_callback();
+    test_which();
     for (n = 1; n < 100 && without_memory(n); n++) {
     }
     ok(n > 4 && n < 100, "each of %ld allocations may fail", n - 1);

@@ -334,6 +334,15 @@ static void test_codecs(void) {
     say(app, "all", "y");
     ok(!channel->codecs[SSE__GZIP], "... nothing is compressed for nobody");
     dial_free(app);
+    app = dial_app(NULL);
+    opening = join_all;
+    o.overflow = SSE_DROP_OLDEST;
+    sse_topic(app, "all", &o);
+    dial(app, "/s", "Accept: text/event-stream\r\nAccept-Encoding: gzip\r\n");
+    say(app, "all", "x");
+    channel = &sse__topic_find(app->topics, SSE__LIT("all"))->channel;
+    ok(!channel->codecs[SSE__GZIP], "what a queue may lose is nothing that others refer to");
+    dial_free(app);
 }
 #else
 static void test_codecs(void) {}
