@@ -225,6 +225,30 @@ static void tried_again(void) { /* K5 */
     sse_db_close(db);
 }
 
+/* What a history loses goes from its store as well, which knows how far. */
+static void trims(void) { /* K2 */
+    sse_topic_options t;
+    sse_db           *db = sse_db_open(":memory:", NULL);
+    sse_app          *app = sse_app_new(NULL);
+    long long         n = 0;
+    int               i;
+    memset(&t, 0, sizeof t);
+    t.history = 3;
+    t.db = db;
+    sse_topic(app, "t", &t);
+    for (i = 1; i < 11; i++) {
+        say(app, "t", "x");
+        sse_test_run(app, 0);
+        is_int(rows(db), i < 3 ? i : 3, "no more rows than the history has events");
+        sse_db_one(db, &n, "SELECT lost FROM sse_topics WHERE topic = 't'");
+        is_int(n, i < 4 ? 0 : i - 3, "... and the number up to which it lost them");
+    }
+    sse_db_one(db, &n, "SELECT min(seq) FROM sse_events");
+    is_int(n, 8, "the newest are there");
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
 /* Numbers are reserved 10,000 at a time; a start begins above them, whatever was used. */
 static void reserves(void) { /* K1 */
     sse_topic_options t;
@@ -272,6 +296,7 @@ int main(void) {
     no_room();
     tried_again();
     reserves();
+    trims();
     snprintf(command, sizeof command, "rm -rf %s", dir);
     if (system(command) != 0) return 1;
     return tap_done();

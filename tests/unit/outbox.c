@@ -451,6 +451,36 @@ static void test_unreadable(void) {
     sse_db_close(db);
 }
 
+/* What a gap says: rows that are gone were there; an id that was never given is of somebody else. */
+static void test_gaps(void) {
+    static const struct {
+        const char *id, *says;
+        int         rows;
+    } rows[] = {{"2", NULL, 2}, {"5", NULL, 0}, {"3", "expired", 4}, {"6", "unknown", 4},
+        {"18446744073709551615", "unknown", 4}, {"x", "unknown", 4}, {"1418-2", "unknown", 4}};
+    sse_db     *db = new_db(5);
+    sse_app    *app = follows(db);
+    size_t      i;
+    const char *gap;
+    sse_test_close(&feed);
+    sse_db_exec(db, "DELETE FROM outbox WHERE id = 3");
+    sse_test_run(app, 0);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        char head[60];
+        snprintf(head, sizeof head, "Last-Event-ID: %s\n", rows[i].id);
+        sse_test_request(app, "GET /t", head, NULL, &feed);
+        gap = strstr(feed.body, "event: gap\n");
+        is_int(gap != NULL, rows[i].says != NULL, head);
+        ok(!rows[i].says || (gap && strstr(gap, rows[i].says)), "... says why: %s", feed.body);
+        is_int(came("\ndata: ") - (gap != NULL), rows[i].rows, "... rows that come");
+        sse_test_close(&feed);
+    }
+    is_int((long long)counts(app).resumes, 2, "those that came back in time");
+    is_int((long long)counts(app).gaps, SSE__COUNT(rows) - 2, "... and too late");
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
 /* Nor is anything left out where memory lacks for what it missed. */
 static void test_scarce(void) {
     long n, left = 0;
@@ -528,6 +558,7 @@ int main(void) {
     test_pages();
     test_unreadable();
     test_scarce();
+    test_gaps();
     for (n = 1; n < 500 && without_memory(n); n++) {
     }
     ok(n > 10 && n < 500, "each of %ld allocations may fail", n - 1);

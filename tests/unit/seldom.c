@@ -462,6 +462,7 @@ static void opens_scarcely(sse_req *req, void *user) { /* the allocation that fa
     o.first = o.last = &event;
     o.on_close = on_end;
     fail_at = *(long *)user;
+    (void)sse_set_header(req, "X-Long", "a field that a client is to have, or no stream at all");
     opened = sse_stream_open(req, &o);
     *(long *)user = fail_at;
     fail_at = 0;
@@ -479,6 +480,7 @@ static void opens_without_memory(void) {
         ends = 0;
         is_int(sse_test_request(app, "GET /opens", "Accept-Encoding: gzip\n", NULL, &r), 0,
             "a stream, without an allocation");
+        ok(!r.open || sse_test_header(&r, "X-Long"), "... has its whole head, or is none");
         ok(r.open ? !ends : ends == 1, "... allocation %ld: on_close says %d", n, ends);
         sse_stats_get(app, &stats);
         is_int((long long)stats.no_memory - lacked, !r.open, "... counted, once");

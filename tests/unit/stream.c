@@ -694,6 +694,8 @@ static int next_look(void) { /* in milliseconds */
     return (int)(stream->conn->alarm.due - app->loop.wheel.now);
 }
 
+static int app_timeout; /* send_timeout_ms of the app's options */
+
 static client *unread(const char *path) { /* more waits than its socket takes */
     static char     large[1 << 20];
     sse_app_options o;
@@ -702,6 +704,7 @@ static client *unread(const char *path) { /* more waits than its socket takes */
     memset(&o, 0, sizeof o);
     memset(large, 'x', sizeof large - 1);
     o.max_queue_bytes = 64 << 20;
+    o.send_timeout_ms = app_timeout;
     app = dial_app(&o);
     app->loop.still_ms = sse__clock_ms();
     sse_get(app, "/as", open_as, &step_last);
@@ -716,8 +719,9 @@ static client *unread(const char *path) { /* more waits than its socket takes */
 }
 
 static void stuck(void) {
-    client *c;
-    int     i;
+    client   *c;
+    int       i;
+    long long pending;
     unread("/as?timeout=3000&ping=-1");
     pass(3000);
     is_int(over, -1, "that nothing is taken shows at the first look");
@@ -728,9 +732,11 @@ static void stuck(void) {
     is_int(over, SSE_BY_TIMEOUT, "... and no more");
     dial_free(app);
     unread("/as?timeout=3000&ping=2000");
+    pending = sse_stream_pending(newest);
     pass(2000);
     is_int(next_look(), 2000, "no heartbeat is due while bytes wait");
     pass(2000);
+    is_int(sse_stream_pending(newest), pending, "... none is queued");
     is_int(next_look(), 1000, "other looks do not put off its end");
     pass(999);
     is_int(over, -1, "... it has its time");
@@ -755,19 +761,32 @@ static void stuck(void) {
     pass(1500);
     is_int(over, SSE_BY_LIFETIME, "its lifetime ends all the same");
     dial_free(app);
+    app_timeout = 3000;
+    unread("/as?ping=-1");
+    for (i = 0; i < 3; i++) pass(3000);
+    is_int(over, SSE_BY_TIMEOUT, "a stream has the time that the app's options say");
+    dial_free(app);
+    unread("/as?ping=-1&timeout=-1");
+    for (i = 0; i < 30; i++) pass(3000);
+    is_int(over, -1, "... unless it says that it has any");
+    dial_free(app);
+    app_timeout = 0;
 }
 
 /* What waits for the disk is not its client's fault. */
 static void held(void) {
     sse__flight under_way;
     client     *c;
+    char        large[1001];
     int         i;
     app = dial_app(NULL);
     app->loop.still_ms = sse__clock_ms();
     sse_get(app, "/as", open_as, &step_last);
     over = -1;
-    c = dial(app, "/as?timeout=3000&ping=-1", NULL);
+    c = dial(app, "/as?timeout=3000&ping=-1&queue=8000", NULL);
     turns(app, 2);
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
     memset(&under_way, 0, sizeof under_way);
     app->topics->sequence.flight = &under_way; /* as if a disk took its time */
     sse__net_tell(app->net);
@@ -776,11 +795,23 @@ static void held(void) {
     is_int(over, -1, "a stream whose bytes wait for the disk is not stuck");
     turns(app, 2);
     is_int(times(c, "data: held"), 0, "... while they do");
+    for (i = 0; i < 10; i++) send_plainly(large);
+    is_int(over, -1, "... as much as they may be: all streams share them");
     app->topics->sequence.flight = NULL;
     sse__net_keep(app->net, app->net->told);
+    turns(app, 3);
     send_plainly("kept");
     turns(app, 3);
     is_int(times(c, "data: held\n") * 10 + times(c, "data: kept\n"), 11, "... then all leaves");
+    app->topics->sequence.flight = &under_way;
+    sse__net_tell(app->net);
+    for (i = 0; i < 1000 && sse_stream_is_open(newest); i++) sse_stream_write(newest, "x", 1);
+    ok(i > 100 && i <= 1 + 8000 / (int)sizeof(sse__out), "but how many they may be is bounded: %d",
+        i);
+    turns(app, 1);
+    is_int(over, SSE_BY_QUEUE, "... which is the reason");
+    app->topics->sequence.flight = NULL;
+    sse__net_keep(app->net, app->net->told);
     dial_free(app);
 }
 
