@@ -225,6 +225,37 @@ static void tried_again(void) { /* K5 */
     sse_db_close(db);
 }
 
+#ifndef SSE_NO_THREADS
+/* Topics whose events are on their way to the disk make room for others when they are there. */
+static void under_way(void) { /* K5 */
+    sse_app_options   o;
+    sse_topic_options t;
+    sse_db           *db = sse_db_open(file, NULL);
+    sse_app          *app;
+    char              name[24];
+    int               i;
+    long long         before;
+    memset(&o, 0, sizeof o);
+    memset(&t, 0, sizeof t);
+    o.max_topics = 2;
+    app = dial_app(&o);
+    t.history = 10;
+    t.db = db;
+    is_int(sse_topic(app, "kept.*", &t), 0, "few topics");
+    before = rows(db);
+    for (i = 0; i < 9; i++) {
+        snprintf(name, sizeof name, "kept.%d", i);
+        say(app, name, "x");
+        if (i % 3 == 1) sse_poll(app, 0);
+    }
+    ok(app->topics->exact.count <= 3, "they make room for one another");
+    sse__sequence_sync(&app->topics->sequence);
+    is_int(rows(db) - before, 9, "... and all that was published is written");
+    dial_free(app);
+    sse_db_close(db);
+}
+#endif
+
 /* What a history loses goes from its store as well, which knows how far. */
 static void trims(void) { /* K2 */
     sse_topic_options t;
@@ -290,6 +321,7 @@ int main(void) {
     sleeps_begin();
 #ifndef SSE_NO_THREADS /* without, the loop waits for the lock */
     locked();
+    under_way();
 #endif
     full();
     replaced();

@@ -481,6 +481,43 @@ static void test_gaps(void) {
     sse_db_close(db);
 }
 
+static int latencies(sse_app *app) { /* how many events the monitor has measured */
+    sse_test_reply page;
+    sse_str        n = SSE__LIT("");
+    int            count;
+    memset(&page, 0, sizeof page);
+    sse_test_request(app, "GET /m/metrics.json", NULL, NULL, &page);
+    (void)sse_json_get(sse__str(page.body, page.body_len), "latency.publish.count", &n);
+    count = n.len ? (int)strtol(n.ptr, NULL, 10) : -1;
+    sse_test_close(&page);
+    return count;
+}
+
+static int heard; /* events, by the program */
+
+static void hear(sse_app *app, const char *topic, const sse_event *event, void *user) {
+    (void)app, (void)topic, (void)event, (void)user;
+    heard++;
+}
+
+/* The program and the monitor are told of rows as of what is published. */
+static void test_told(void) {
+    sse_db  *db = new_db(0);
+    sse_app *app = follows(db);
+    is_int(sse_monitor(app, "/m", NULL, NULL), 0, "a monitor");
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('one')");
+    sse_test_run(app, 0);
+    is_int(latencies(app), 1, "how long a row took to its client is measured");
+    sse_test_close(&feed);
+    is_int(sse_topic_listen(app, "t", hear, NULL), 0, "the program listens, alone");
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('two')");
+    sse_test_run(app, 0);
+    is_int(heard, 1, "... and hears of a row");
+    is_int(latencies(app), 1, "... which took to no client");
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
 /* Nor is anything left out where memory lacks for what it missed. */
 static void test_scarce(void) {
     long n, left = 0;
@@ -559,6 +596,7 @@ int main(void) {
     test_unreadable();
     test_scarce();
     test_gaps();
+    test_told();
     for (n = 1; n < 500 && without_memory(n); n++) {
     }
     ok(n > 10 && n < 500, "each of %ld allocations may fail", n - 1);

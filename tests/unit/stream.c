@@ -528,7 +528,7 @@ static void open_as(sse_req *req, void *user) { /* ?ping=1000&last=bye ... */
     o.retry_ms = number(req, "retry");
     o.retry_spread_ms = number(req, "spread");
     o.lifetime_ms = number(req, "life");
-    o.max_queue_bytes = (size_t)number(req, "queue");
+    o.max_queue_bytes = (size_t)sse_parse_int(sse_query(req, "queue"), 0);
     o.own_history = sse_query(req, "own") != NULL;
     o.drain = sse_query(req, "drain") != NULL;
     o.on_close = note_over;
@@ -848,6 +848,28 @@ static void farewells(void) {
     }
 }
 
+static void at_the_end(void) { /* of an app that nobody has stopped */
+    still_app();
+    ask("GET /as?last=bye");
+    sse_app_free(app);
+    is_int(over, SSE_BY_STOP, "an app that is freed stops its streams");
+    ok(!reply.complete, "... which is no whole end");
+    sse_test_close(&reply);
+}
+
+static void large_queues(void) { /* of 4 GiB, where a size can say that */
+    char request[60];
+    still_app();
+    snprintf(request, sizeof request, "GET /as?queue=%llu",
+        sizeof(size_t) > 4 ? 4294967296ull : 4294967295ull);
+    ask(request);
+    send_plainly("one");
+    send_plainly("two");
+    sse_test_run(app, 0);
+    is_str(reply.body, "data: one\n\ndata: two\n\n", "a queue may be as large as one likes");
+    end_of_app();
+}
+
 /* ---- what is refused, and in which words ---- */
 
 static void refusals(void) {
@@ -1048,6 +1070,8 @@ int main(void) {
     stuck();
     held();
     farewells();
+    at_the_end();
+    large_queues();
     refusals();
     found();
     counted();
