@@ -589,7 +589,7 @@ static void resumes_without_memory(void) {
 }
 
 /* What a handler says of its stream before it opens it. */
-/* ?name=X-A&value=b&status=202&type=text/csv&plain=1 */
+/* ?name=X-A&value=b&status=202&own=203&type=text/csv&plain=1 */
 static void own_fields(sse_req *req, void *user) {
     const int          status = (int)sse_parse_int(sse_query(req, "status"), 0);
     sse_stream_options o;
@@ -600,6 +600,7 @@ static void own_fields(sse_req *req, void *user) {
     first.data = "first";
     o.type = sse_query(req, "type");
     o.no_compression = sse_query(req, "plain") != NULL;
+    o.status = (int)sse_parse_int(sse_query(req, "own"), 0);
     if (sse_query(req, "name"))
         IS(sse_set_header(req, sse_query(req, "name"), sse_query(req, "value")), 0);
     if (status) IS(sse_set_status(req, status), 0);
@@ -632,6 +633,8 @@ static void fields_of_streams(void) {
             "data: first\n\n"},
         {"GET /own?name=Content-Encoding&value=identity", 200, "Vary", NULL, "data: first\n\n"},
         {"GET /own?status=202", 202, "Content-Type", "text/event-stream", NULL},
+        {"GET /own?own=203", 203, "Content-Type", "text/event-stream", NULL},
+        {"GET /own?status=202&own=203", 203, "Content-Type", "text/event-stream", NULL},
         {"HEAD /own", 200, "Content-Type", "text/event-stream", ""},
         {"HEAD /own?type=text/csv", 200, "Content-Type", "text/csv", ""},
         {"HEAD /own?status=202", 202, "X-Accel-Buffering", "no", ""},

@@ -897,6 +897,14 @@ static void refusals(void) {
         ok(!rows[i].why || strstr(why, rows[i].why), "... in words: %s", why);
         end_of_app();
     }
+    still_app();
+    ask("HEAD /as");
+    ok(over == SSE_BY_END && !sse_test_header(&reply, "Content-Length"),
+        "that only its head was asked for is an end");
+    ask("HEAD /as?status=199");
+    ok(reply.status == 500 && over == SSE_BY_ERROR && sse_test_header(&reply, "Content-Length"),
+        "one that is refused has the head of an error");
+    end_of_app();
 }
 
 /* ---- what is known and counted ---- */
@@ -966,6 +974,51 @@ static void counted(void) {
     is_int(now.closed[SSE_BY_END] * 10 + now.closed[SSE_BY_PEER], 11, "closed, by their reasons");
     sse_app_free(app);
     sse_test_close(&replies[1]);
+}
+
+/* What slow readers lose is counted; compressed or not, what may be lost is. */
+static void drops(void) {
+    static const char *const heads[] = {NULL, "Accept-Encoding: gzip\n", "Accept-Encoding: br\n"};
+    sse_topic_options        o;
+    sse_stream_stats         stats, before;
+    char                     text[401];
+    size_t                   i, k;
+    unsigned                 seed = 5;
+    long long                pending;
+    memset(&o, 0, sizeof o);
+    for (i = 0; i < SSE__COUNT(heads); i++) {
+        still_app();
+        o.overflow = SSE_DROP_OLDEST;
+        sse_topic(app, "t", &o);
+        is_int(sse_test_request(app, "GET /as?on=t&queue=4000", heads[i], NULL, &reply), 0,
+            heads[i] ? heads[i] : "plain");
+        sse_stream_stats_get(newest, &before);
+        for (k = 0; k < 40 * 400; k++) { /* nothing that could be made smaller by half */
+            seed = seed * 1103515245 + 12345;
+            text[k % 400] = (char)('!' + (seed >> 16) % 90);
+            text[400] = '\0';
+            if (k % 400 == 399) say(app, "t", text);
+        }
+        ok(counts().drops > 20 && counts().drops < 40, "... %lu of 40 events are dropped",
+            (unsigned long)counts().drops);
+        is_int(counts().delivered, 40, "... all were queued");
+        pending = sse_stream_pending(newest);
+        ok(pending > 2000 && pending <= 4000, "... what is left fits: %lld", pending);
+        sse_test_run(app, 0);
+        if (!heads[i]) is_int(occurs("data: "), 40 - (int)counts().drops, "... and comes");
+        is_int(sse_stream_stats_get(newest, &stats), 0, "what was sent");
+        is_int((long long)(stats.bytes - before.bytes), pending, "... is what was not dropped");
+        end_of_app();
+        still_app();
+        o.overflow = SSE_KEEP_NEWEST;
+        sse_topic(app, "t", &o);
+        is_int(sse_test_request(app, "GET /as?on=t", heads[i], NULL, &reply), 0, "... by key");
+        say(app, "t", text);
+        pending = sse_stream_pending(newest);
+        for (k = 0; k < 5; k++) say(app, "t", text);
+        is_int(sse_stream_pending(newest), pending, "... the newest takes the place of the others");
+        end_of_app();
+    }
 }
 
 static int fails(sse_stream s, void *user) {
@@ -1075,6 +1128,7 @@ int main(void) {
     refusals();
     found();
     counted();
+    drops();
     noted();
     own_histories();
     compressed_ends();

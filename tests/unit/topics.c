@@ -390,6 +390,9 @@ static void test_limits(void) {
     is_int(kept_in(app, "t"), 3, "as many events as there may be");
     say(app, "t", "12345");
     is_int(kept_in(app, "t"), 3, "... and no more");
+    for (i = 0; i < 10000; i++) say(app, "t", "12345");
+    one = sse__topic_find(app->topics, SSE__LIT("t"))->history->cap;
+    ok(one <= 32, "... in room for %lu, however many there were", (unsigned long)one);
     sse_app_free(app);
     app = keeps(0, 0, 1000);
     say(app, "t", "first");
