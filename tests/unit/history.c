@@ -176,7 +176,8 @@ static int warned, debugged; /* lines that events are not kept */
 
 static void on_level(int level, const char *text, void *user) {
     (void)user;
-    warned += level == SSE_LOG_WARNING && strstr(text, "events are sent but not kept: full") != NULL;
+    warned +=
+        level == SSE_LOG_WARNING && strstr(text, "events are sent but not kept: full") != NULL;
     debugged += level == SSE_LOG_DEBUG && strstr(text, "events are sent but not kept: ") != NULL;
     kept += level == SSE_LOG_WARNING && strstr(text, "events are kept again") != NULL;
 }

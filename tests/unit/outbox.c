@@ -193,7 +193,8 @@ static bool see(uint64_t id, sse__message *m, void *user) {
     size_t        n = strlen(seen), i;
     const sse_str text = m ? sse__message_bytes(m) : sse__str(NULL, 0);
     (void)user;
-    for (i = 0; i < text.len && n < sizeof seen - 1; i++) seen[n++] = text.ptr[i] ? text.ptr[i] : '@';
+    for (i = 0; i < text.len && n < sizeof seen - 1; i++)
+        seen[n++] = text.ptr[i] ? text.ptr[i] : '@';
     seen[n] = '\0'; /* a NUL is shown as @ */
     if (!m) snprintf(seen + n, sizeof seen - n, "no %llu\n", (unsigned long long)id);
     return true;
@@ -202,7 +203,7 @@ static bool see(uint64_t id, sse__message *m, void *user) {
 static void test_rows(void) {
     static const struct {
         const char *select, *seen, *words; /* of the row after 0 */
-        int         error, level; /* level: of the log's line */
+        int         error, level;          /* level: of the log's line */
     } rows[] = {{"1, ''", "id: 1\ndata: \n\n", "", 0, 0},
         {"1, NULL", "id: 1\ndata: \n\n", "", 0, 0},
         {"1, 'a', 'named'", "id: 1\nevent: named\ndata: a\n\n", "", 0, 0},
@@ -341,8 +342,7 @@ static void test_anew(void) {
     logged[0] = '\0';
     sse_test_run(app, 0);
     is_int(came("event: gap"), 1, "that ids are given again is one");
-    is_str(logged,
-        "the table of topic t gives ids again that were sent, up to 6: all begin anew",
+    is_str(logged, "the table of topic t gives ids again that were sent, up to 6: all begin anew",
         "... in words");
     is_int(logged_level, SSE_LOG_WARNING, "... how grave that is");
     is_int(came("id: 1\ndata: anew\n\n"), 1, "... and all that there is comes");

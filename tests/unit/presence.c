@@ -213,7 +213,8 @@ static char whose[] = "room";
 
 static void on_join_of(sse_app *app, const char *topic, const char *who, void *user) {
     (void)app;
-    ok(strcmp(topic, "room") == 0 && user == whose, "%s comes to the topic, told with its user", who);
+    ok(strcmp(topic, "room") == 0 && user == whose, "%s comes to the topic, told with its user",
+        who);
     tell('+', who);
 }
 

@@ -503,7 +503,7 @@ static void says_nothing(sse_stream s, sse_buf *out, void *user) {
     pinged++;
 }
 
-static int number(const sse_req *req, const char *name) {
+static int number(sse_req *req, const char *name) {
     return (int)sse_parse_int(sse_query(req, name), 0);
 }
 
@@ -1097,8 +1097,8 @@ static void compressed_ends(void) {
     for (i = 0; i < 2 * SSE__COUNT(encodings); i++) {
         whole = i % 2 == 0;
         still_app();
-        is_int(sse_test_request(app, "GET /as?life=1000&ping=-1", encodings[i / 2], NULL, &reply), 0,
-            encodings[i / 2]);
+        is_int(sse_test_request(app, "GET /as?life=1000&ping=-1", encodings[i / 2], NULL, &reply),
+            0, encodings[i / 2]);
         send_plainly("x");
         sse_test_run(app, 999);
         before = reply.body_len;

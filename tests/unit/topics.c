@@ -315,11 +315,11 @@ static void test_one_frame(void) { /* CH1 */
 #ifndef SSE_NO_COMPRESSION
 /* What compresses a topic is there while somebody takes it so. */
 static void test_codecs(void) {
-    sse_app           *app = dial_app(NULL);
-    sse_topic_options  o;
-    client            *c;
+    sse_app            *app = dial_app(NULL);
+    sse_topic_options   o;
+    client             *c;
     const sse__channel *channel;
-    int                i;
+    int                 i;
     memset(&o, 0, sizeof o);
     opening = join_all;
     sse_topic(app, "all", &o);
@@ -420,8 +420,8 @@ static const struct {
     const char *event, *id, *data, *back; /* back: its data, as it is read */
 } written[] = {{NULL, NULL, "plain", "plain"}, {"name", NULL, "one", "one"},
     {NULL, "own-7", "two", "two"}, {"name", "own-8", "a\nb\r\n\rc", "a\nb\n\nc"},
-    {NULL, NULL, "", ""}, {"only-a-name", NULL, NULL, ""}, {NULL, "own-9", NULL, NULL}, {NULL, NULL, "\n", "\n"},
-    {NULL, NULL, "id: x\ndata: y\nevent: z", "id: x\ndata: y\nevent: z"}};
+    {NULL, NULL, "", ""}, {"only-a-name", NULL, NULL, ""}, {NULL, "own-9", NULL, NULL},
+    {NULL, NULL, "\n", "\n"}, {NULL, NULL, "id: x\ndata: y\nevent: z", "id: x\ndata: y\nevent: z"}};
 
 static int at_back, wrong_back;
 
