@@ -451,7 +451,7 @@ static void test_unreadable(void) {
     sse_db_close(db);
 }
 
-/* What a gap says: rows that are gone were there; an id that was never given is of somebody else. */
+/* What a gap says: rows that are gone were there; an id that was never given is another one's. */
 static void test_gaps(void) {
     static const struct {
         const char *id, *says;
