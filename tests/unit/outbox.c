@@ -518,6 +518,39 @@ static void test_told(void) {
     sse_db_close(db);
 }
 
+static void follow_other(sse_req *req, void *user) {
+    (void)user;
+    sse_subscribe(sse_stream_open(req, NULL), "u");
+}
+
+/* Two tables that are written in one commit. */
+static void test_two(void) {
+    sse_db        *db = new_db(0);
+    sse_app       *app = follows(db);
+    sse_test_reply other;
+    memset(&other, 0, sizeof other);
+    sse_db_migrate(db, "CREATE TABLE second (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)");
+    is_int(sse_topic_from_table(app, "u", db,
+               "SELECT id, body FROM second WHERE id > ? ORDER BY id"),
+        0, "another table");
+    sse_get(app, "/u", follow_other, NULL);
+    sse_test_request(app, "GET /u", NULL, NULL, &other);
+    sse_db_exec(db, "BEGIN");
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('mine')");
+    sse_db_exec(db, "INSERT INTO second (body) VALUES ('other')");
+    sse_test_run(app, 0);
+    is_int(came("data: mine\n"), 0, "what is not committed does not come");
+    sse_db_exec(db, "COMMIT");
+    sse_test_run(app, 0);
+    is_int(came("data: mine\n"), 1, "then the row of one comes");
+    ok(strstr(other.body, "id: 1\ndata: other\n\n") != NULL, "... and that of the other: %s",
+        other.body);
+    sse_test_close(&feed);
+    sse_test_close(&other);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
 /* Nor is anything left out where memory lacks for what it missed. */
 static void test_scarce(void) {
     long n, left = 0;
@@ -596,6 +629,7 @@ int main(void) {
     test_unreadable();
     test_scarce();
     test_gaps();
+    test_two();
     test_told();
     for (n = 1; n < 500 && without_memory(n); n++) {
     }
