@@ -16013,6 +16013,14 @@ static void sse__stream_free(sse__stream *stream) {
 
 /* ---- sending ---------------------------------------------------------------------- */
 
+/* What was to be queued closed its connection, for want of memory, not by its peer. */
+static void sse__stream_lacks_memory(sse__stream *stream, const sse__conn *c) {
+    if (stream->phase != SSE__STREAM_CUT) return;
+    stream->reason = SSE_BY_ERROR;
+    c->net->counts.no_memory++;
+    sse__stream_tell_cut(stream, c);
+}
+
 /* Queues a message as it is; holds a reference to its bytes: S3. A slow reader is cut here: one
    whose queue is over max_queue_bytes, where nothing in it may be lost. (One that takes nothing for
    send_timeout_ms is cut by stream_tick.) */
@@ -16029,11 +16037,7 @@ static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
     error  = stream->framed ? sse__conn_push(c, m->block, m->framed_from, m->bare_to + 2)
                             : sse__conn_push(c, m->block, m->bare_from, m->bare_to);
     if (error) {
-        if (stream->phase == SSE__STREAM_CUT) { /* not by its peer */
-            stream->reason = SSE_BY_ERROR;
-            counts->no_memory++;
-            sse__stream_tell_cut(stream, c);
-        }
+        sse__stream_lacks_memory(stream, c);
         return error;
     }
     SSE_ASSERT(c->alarm.due == due); /* S3 */
@@ -16223,7 +16227,8 @@ SSE_API int sse_stream_write(sse_stream s, const void *bytes, size_t n) {
 /* Queues what b holds, which is compressed already or need not be; else the stream is cut. */
 static void sse__stream_queue_buf(sse__stream *stream, sse_buf *b) {
     sse__message *m = sse__message_new(b, NULL);
-    if (!m || sse__stream_queue(stream, m)) sse__stream_cut(stream, SSE_BY_ERROR);
+    if (!m) (void)sse__stream_deliver(stream, NULL, NULL);
+    else if (sse__stream_queue(stream, m)) sse__stream_cut(stream, SSE_BY_ERROR);
     sse__message_drop(m);
 }
 
@@ -16626,7 +16631,8 @@ static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_strea
     sse__put_reply_head(&b, req, req->status, o->type ? o->type : "text/event-stream", UINT64_MAX);
     sse__conn_queue_gathered(c);
     sse__conn_push_buf(c, &b);
-    if (stream->encoding != SSE__IDENTITY) {
+    sse__stream_lacks_memory(stream, c);
+    if (stream->encoding != SSE__IDENTITY && sse__stream_lives(stream)) {
         sse__message_begin(&b);
         sse__frame_head(stream->app->encoder, stream->encoding, &b);
         sse__stream_queue_buf(stream, &b);

@@ -172,6 +172,149 @@ static void no_room(void) {
     sse_db_close(db);
 }
 
+static int warned, debugged; /* lines that events are not kept */
+
+static void on_level(int level, const char *text, void *user) {
+    (void)user;
+    warned +=
+        level == SSE_LOG_WARNING && strstr(text, "events are sent but not kept: full") != NULL;
+    debugged += level == SSE_LOG_DEBUG && strstr(text, "events are sent but not kept: ") != NULL;
+    kept += level == SSE_LOG_WARNING && strstr(text, "events are kept again") != NULL;
+}
+
+/* A database that takes nothing is tried once a second; what was published meanwhile is written
+   then, whatever else comes. */
+static void tried_again(void) { /* K5 */
+    sse_app_options   o;
+    sse_topic_options t;
+    sse_db           *db = sse_db_open(":memory:", NULL);
+    sse_app          *app;
+    int               i;
+    memset(&o, 0, sizeof o);
+    memset(&t, 0, sizeof t);
+    o.on_log = on_level;
+    app = sse_app_new(&o);
+    t.history = 10;
+    t.db = db;
+    sse_topic(app, "t", &t);
+    warned = debugged = kept = 0;
+    sse_test_run(app, 0);
+    sse_db_exec(db, "CREATE TRIGGER full BEFORE INSERT ON sse_events"
+                    " BEGIN SELECT RAISE(ABORT, 'full'); END");
+    say(app, "t", "first");
+    sse_test_run(app, 0);
+    is_int(warned, 1, "that events are not kept is told");
+    for (i = 1; i < 4; i++) {
+        sse_test_run(app, 999);
+        is_int(debugged, i - 1, "it is not tried again yet");
+        sse_test_run(app, 1);
+        is_int(debugged, i, "... but a second later");
+    }
+    sse_db_exec(db, "DROP TRIGGER full");
+    sse_test_run(app, 500);
+    say(app, "t", "second");
+    sse_test_run(app, 499);
+    is_int(rows(db) + kept, 0, "an event does not bring that forward");
+    sse_test_run(app, 1);
+    is_int(rows(db), 2, "then all are written");
+    is_int(kept, 1, "... which is told");
+    is_int(warned, 1, "... as the other was, once");
+    say(app, "t", "third");
+    sse_test_run(app, 0);
+    is_int(rows(db), 3, "from then on it is written at once");
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+#ifndef SSE_NO_THREADS
+/* Topics whose events are on their way to the disk make room for others when they are there. */
+static void under_way(void) { /* K5 */
+    sse_app_options   o;
+    sse_topic_options t;
+    sse_db           *db = sse_db_open(file, NULL);
+    sse_app          *app;
+    char              name[24];
+    int               i;
+    long long         before;
+    memset(&o, 0, sizeof o);
+    memset(&t, 0, sizeof t);
+    o.max_topics = 2;
+    app = dial_app(&o);
+    t.history = 10;
+    t.db = db;
+    is_int(sse_topic(app, "kept.*", &t), 0, "few topics");
+    before = rows(db);
+    for (i = 0; i < 9; i++) {
+        snprintf(name, sizeof name, "kept.%d", i);
+        say(app, name, "x");
+        if (i % 3 == 1) sse_poll(app, 0);
+    }
+    ok(app->topics->exact.count <= 3, "they make room for one another");
+    sse__sequence_sync(&app->topics->sequence);
+    is_int(rows(db) - before, 9, "... and all that was published is written");
+    dial_free(app);
+    sse_db_close(db);
+}
+#endif
+
+/* What a history loses goes from its store as well, which knows how far. */
+static void trims(void) { /* K2 */
+    sse_topic_options t;
+    sse_db           *db = sse_db_open(":memory:", NULL);
+    sse_app          *app = sse_app_new(NULL);
+    long long         n = 0;
+    int               i;
+    memset(&t, 0, sizeof t);
+    t.history = 3;
+    t.db = db;
+    sse_topic(app, "t", &t);
+    for (i = 1; i < 11; i++) {
+        say(app, "t", "x");
+        sse_test_run(app, 0);
+        is_int(rows(db), i < 3 ? i : 3, "no more rows than the history has events");
+        sse_db_one(db, &n, "SELECT lost FROM sse_topics WHERE topic = 't'");
+        is_int(n, i < 4 ? 0 : i - 3, "... and the number up to which it lost them");
+    }
+    sse_db_one(db, &n, "SELECT min(seq) FROM sse_events");
+    is_int(n, 8, "the newest are there");
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* Numbers are reserved 10,000 at a time; a start begins above them, whatever was used. */
+static void reserves(void) { /* K1 */
+    sse_topic_options t;
+    sse_db           *db = sse_db_open(":memory:", NULL);
+    sse_app          *app;
+    long long         reserved = 0, starts = 0, first = 0;
+    int               start;
+    memset(&t, 0, sizeof t);
+    t.history = 10;
+    t.db = db;
+    for (start = 0; start < 3; start++) {
+        app = sse_app_new(NULL);
+        sse_topic(app, "t", &t);
+        say(app, "t", "first");
+        sse_test_run(app, 0);
+        sse_db_one(db, &first, "SELECT max(seq) FROM sse_events");
+        is_int(first, start * 10001 + 1, "the first number of a start");
+        sse_db_one(db, &reserved, "SELECT reserved FROM sse_sequence WHERE id = 1");
+        is_int(reserved, first + 10000, "... reserves what follows it");
+        say(app, "t", "second");
+        sse_test_run(app, 0);
+        sse_db_one(db, &reserved, "SELECT reserved FROM sse_sequence WHERE id = 1");
+        is_int(reserved, first + 10000, "... once");
+        is_int(sse_db_one(db, &reserved, "SELECT reserved FROM sse_starts WHERE epoch = %s",
+                   app->topics->sequence.epoch),
+            0, "... and by the start's own name");
+        is_int(reserved, first + 10000, "... which are its numbers");
+        sse_app_free(app);
+    }
+    sse_db_one(db, &starts, "SELECT count(*) FROM sse_starts");
+    is_int(starts, 3, "each start has one row");
+    sse_db_close(db);
+}
+
 int main(void) {
     char command[64];
     if (!mkdtemp(dir)) return 1;
@@ -179,10 +322,14 @@ int main(void) {
     sleeps_begin();
 #ifndef SSE_NO_THREADS /* without, the loop waits for the lock */
     locked();
+    under_way();
 #endif
     full();
     replaced();
     no_room();
+    tried_again();
+    reserves();
+    trims();
     snprintf(command, sizeof command, "rm -rf %s", dir);
     if (system(command) != 0) return 1;
     return tap_done();

@@ -230,6 +230,31 @@ static void leaves_room(sse_db *db) {
     dial_free(app);
 }
 
+/* Events that are larger than what a queue takes at once come back one by one. */
+static void larger_than_a_page(void) {
+    sse_app_options options;
+    sse_app        *app;
+    client         *c;
+    char            large[2001];
+    int             i;
+    memset(&options, 0, sizeof options);
+    options.max_queue_bytes = 1000;
+    app = dial_app(&options);
+    opening = subscribe;
+    exact = "a";
+    pattern = NULL;
+    topic(app, "a", 10, 0, NULL);
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    for (i = 0; i < 5; i++) say(app, "a", large);
+    snprintf(head, sizeof head, "Last-Event-ID: %s-0\r\n", app->topics->sequence.epoch);
+    c = dial(app, "/s", head);
+    for (i = 0; i < 200 && times(c, large) < 5; i++) turns(app, 1);
+    is_int(times(c, large), 5, "events larger than the queue come back");
+    ok(!nclosed && !c->over, "... on one stream");
+    dial_free(app);
+}
+
 static void evicted(void) {
     sse_app_options options;
     sse_app        *app;
@@ -516,6 +541,35 @@ static void restarted_twice(void) { /* O4 */
     sse_db_close(db);
 }
 
+/* A store whose machine went down: what a client had up to there may be all there is, or not. */
+static void went_down(void) { /* K2 */
+    sse_db  *db = sse_db_open(":memory:", NULL);
+    sse_app *app = start(db, NULL);
+    char     before[sizeof head];
+    int      i;
+    exact = "orders";
+    pattern = NULL;
+    first_visit(app, "orders", NULL);
+    snprintf(before, sizeof before, "%s", head);
+    dial_free(app);
+    sse_db_exec(db, "INSERT OR REPLACE INTO sse_sequence (id, reserved) VALUES (2, %lld)",
+        (long long)sse__boot());
+    app = start(db, NULL);
+    is_int(gaps_on_return(app), 0, "a server that was killed: no gap");
+    dial_free(app);
+    sse_db_exec(db, "INSERT OR REPLACE INTO sse_sequence (id, reserved) VALUES (2, 7)");
+    for (i = 0; i < 2; i++) {
+        app = start(db, NULL);
+        snprintf(head, sizeof head, "%s", before);
+        is_int(gaps_on_return(app), 1,
+            i ? "... also after another start" : "a machine that went down: a gap");
+        first_visit(app, "orders", NULL);
+        is_int(gaps_on_return(app), 0, "... for those that were there before, and no others");
+        dial_free(app);
+    }
+    sse_db_close(db);
+}
+
 /* A stream of topics that keep nothing, in a program that stores others. */
 static void unknown(void) {
     sse_db  *db = sse_db_open(":memory:", NULL);
@@ -791,6 +845,7 @@ int main(void) {
     sse_db_close(db);
     restarts();
     restarted_twice();
+    went_down();
     another_database();
     lost_numbers();
     place_by_another();
@@ -815,6 +870,7 @@ int main(void) {
     told_once(NULL, NULL, "*");
     unsubscribed();
     evicted();
+    larger_than_a_page();
     leaves_room(NULL);
     in_pages(true);
     in_pages(false);

@@ -79,6 +79,7 @@ static void test_reading(void) {
     sse__outbox *o;
     uint64_t     id;
     read_so_far  r = {0, 100, 0, false};
+    int          i;
     is_int(sse__outbox_open(app, db, good, &o), SSE_OK, "an outbox");
     is_int((long long)o->last, 1000, "begins after the newest row");
     is_int(sse__outbox_read(o, 500, read_one, &r), SSE_OK, "reading from the middle");
@@ -86,6 +87,7 @@ static void test_reading(void) {
         "as many as are wanted, each as an event with its id");
     ok(sse__db_is_idle(db), "nothing stays open");
     ok(sse__outbox_before(o, 10, &id) == SSE_OK && id == 990, "the row before the ten newest");
+    ok(sse__outbox_before(o, 999, &id) == SSE_OK && id == 1, "the first one is before all others");
     ok(sse__outbox_before(o, 1000, &id) == SSE_OK && id == 0, "there is none before all");
     ok(sse__outbox_greet(o, 0) == 1000 && sse__outbox_greet(o, 5) == 995,
         "where a greeting begins");
@@ -93,6 +95,10 @@ static void test_reading(void) {
     ok(sse__outbox_has(o, 0) && sse__outbox_has(o, 8) && !sse__outbox_has(o, 7) &&
             !sse__outbox_has(o, 1001),
         "which ids can be gone on from");
+    for (i = 0; i < 3; i++) sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('not sent yet')");
+    ok(sse__outbox_greet(o, 1) == 1000 && sse__outbox_greet(o, 3) == 1000 &&
+            sse__outbox_greet(o, 4) == 999,
+        "a greeting has only rows that were sent");
     sse__outbox_free(o);
     is_int(sse__outbox_open(app, db, "SELECT id, body FROM outbox WHERE id > ? ORDER BY id DESC",
                &o),
@@ -174,32 +180,45 @@ static void test_numbers(void) {
 }
 
 static char logged[400], seen[200];
+static int  logged_level, lines;
 
 static void on_log(int level, const char *line, void *user) {
-    (void)level, (void)user;
+    (void)user;
     snprintf(logged, sizeof logged, "%s", line);
+    logged_level = level;
+    lines++;
 }
 
 static bool see(uint64_t id, sse__message *m, void *user) {
-    const size_t n = strlen(seen);
+    size_t        n = strlen(seen), i;
+    const sse_str text = m ? sse__message_bytes(m) : sse__str(NULL, 0);
     (void)user;
-    if (m) snprintf(seen + n, sizeof seen - n, "%.*s", SSE_STR(sse__message_bytes(m)));
-    else snprintf(seen + n, sizeof seen - n, "no %llu\n", (unsigned long long)id);
+    for (i = 0; i < text.len && n < sizeof seen - 1; i++)
+        seen[n++] = text.ptr[i] ? text.ptr[i] : '@';
+    seen[n] = '\0'; /* a NUL is shown as @ */
+    if (!m) snprintf(seen + n, sizeof seen - n, "no %llu\n", (unsigned long long)id);
     return true;
 }
 
 static void test_rows(void) {
     static const struct {
         const char *select, *seen, *words; /* of the row after 0 */
-        int         error;
-    } rows[] = {{"1, ''", "id: 1\ndata: \n\n", "", 0}, {"1, NULL", "id: 1\ndata: \n\n", "", 0},
-        {"1, 'a', 'named'", "id: 1\nevent: named\ndata: a\n\n", "", 0},
+        int         error, level;          /* level: of the log's line */
+    } rows[] = {{"1, ''", "id: 1\ndata: \n\n", "", 0, 0},
+        {"1, NULL", "id: 1\ndata: \n\n", "", 0, 0},
+        {"1, 'a', 'named'", "id: 1\nevent: named\ndata: a\n\n", "", 0, 0},
+        {"1, CAST(x'61006200' AS TEXT)", "id: 1\ndata: a@b@\n\n", "", 0, 0},
         {"1, CAST(x'ff' AS TEXT)", "no 1\n",
-            "row 1 of topic t is no event: it is not UTF-8, which .check_utf8 wants", 0},
+            "row 1 of topic t is no event: it is not UTF-8, which .check_utf8 wants", 0,
+            SSE_LOG_WARNING},
         {"1, 'a', 'two' || char(10) || 'lines'", "no 1\n",
-            "row 1 of topic t is no event: .event holds a line break", 0},
-        {"0, 'a'", "", "do not come in the order of their ids: 0 after 0", SSE_E_ARG},
-        {"-1, 'a'", "", "do not come in the order of their ids: -1 after 0", SSE_E_ARG}};
+            "row 1 of topic t is no event: .event holds a line break", 0, SSE_LOG_WARNING},
+        {"1, 'a' FROM outbox UNION ALL SELECT 1, 'a'", "id: 1\ndata: a\n\n",
+            "do not come in the order of their ids: 1 after 1", SSE_E_ARG, SSE_LOG_ERROR},
+        {"0, 'a'", "", "do not come in the order of their ids: 0 after 0", SSE_E_ARG,
+            SSE_LOG_ERROR},
+        {"-1, 'a'", "", "do not come in the order of their ids: -1 after 0", SSE_E_ARG,
+            SSE_LOG_ERROR}};
     sse_db         *db = new_db(1);
     sse_app_options options;
     size_t          i;
@@ -217,8 +236,358 @@ static void test_rows(void) {
         is_int(sse__outbox_read(o, 0, see, NULL), rows[i].error, "... is read");
         is_str(seen, rows[i].seen, "... as this event");
         ok(strstr(logged, rows[i].words) != NULL, "... and the log: %s", logged);
+        if (*logged) is_int(logged_level, rows[i].level, "... how grave that is");
         sse_app_free(app);
     }
+    sse_db_close(db);
+}
+
+/* ---- in a time that stands still ---- */
+
+static sse_test_reply feed;
+
+static void follow(sse_req *req, void *user) {
+    (void)user;
+    sse_subscribe(sse_stream_open(req, NULL), "t");
+}
+
+static sse_app *follows(sse_db *db) { /* an app with a table, and a client of it */
+    sse_app_options options;
+    sse_app        *app;
+    memset(&options, 0, sizeof options);
+    options.on_log = on_log;
+    app = sse_app_new(&options);
+    is_int(sse_topic_from_table(app, "t", db, good), 0, "a table");
+    sse_get(app, "/t", follow, NULL);
+    is_int(sse_test_request(app, "GET /t", NULL, NULL, &feed), 0, "a client");
+    return app;
+}
+
+static int came(const char *what) { /* how often, in its stream */
+    const char *at = feed.body;
+    int         n = 0;
+    while ((at = strstr(at, what)) != NULL) n++, at += strlen(what);
+    return n;
+}
+
+static sse_stats counts(sse_app *app) {
+    sse_stats now;
+    is_int(sse_stats_get(app, &now), 0, "counters");
+    return now;
+}
+
+/* More rows than one turn takes, in one commit. */
+static void test_many_rows(void) {
+    sse_db   *db = new_db(0);
+    sse_app  *app = follows(db);
+    int       n;
+    long long delivered = (long long)counts(app).delivered;
+    sse_db_exec(db, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600)"
+                    " INSERT INTO outbox (body) SELECT i FROM n");
+    sse_test_run(app, 0);
+    for (n = 1; n <= 600; n++) {
+        char row[40];
+        snprintf(row, sizeof row, "id: %d\ndata: %d\n\n", n, n);
+        if (came(row) != 1) break;
+    }
+    is_int(n, 601, "all rows of a large commit come, each once");
+    is_int((long long)counts(app).events, 600, "... are counted");
+    is_int((long long)counts(app).delivered - delivered, 600, "... and what was sent of them");
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* A table that cannot be read is tried again once a second. */
+static void test_again(void) {
+    static const char words[] = "the rows of topic t cannot be read: no such table: outbox";
+    sse_db           *db = new_db(2);
+    sse_app          *app = follows(db);
+    int               i;
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('missed')");
+    sse_db_exec(db, "ALTER TABLE outbox RENAME TO gone");
+    sse_test_run(app, 10); /* it is looked for */
+    for (i = lines = 0; i < 1500 && !lines; i++) sse_test_run(app, 1);
+    for (i = 1; i < 4; i++) {
+        is_int(lines, i, "it cannot be read");
+        ok(strncmp(logged, words, strlen(words)) == 0, "... why: %s", logged);
+        is_int(logged_level, SSE_LOG_WARNING, "... how grave that is");
+        sse_test_run(app, 999);
+        is_int(lines, i, "it is not tried again yet");
+        sse_test_run(app, 1);
+    }
+    sse_db_exec(db, "ALTER TABLE gone RENAME TO outbox");
+    lines = 0;
+    sse_test_run(app, 1000);
+    is_int(lines, 0, "it can be read again");
+    is_int(came("id: 3\ndata: missed\n\n"), 1, "... what came meanwhile comes");
+    ok(feed.open, "... and the stream stays");
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* A table that gives ids again: its clients are told of a gap, and get what there is. */
+static void test_anew(void) {
+    sse_db  *db = new_db(5);
+    sse_app *app = follows(db);
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('six')");
+    sse_test_run(app, 0);
+    is_int(came("id: 6\ndata: six\n\n"), 1, "a row comes");
+    sse_db_exec(db, "DELETE FROM outbox");
+    sse_test_run(app, 0);
+    is_int(came("event: gap"), 0, "that rows were deleted is no gap");
+    sse_db_exec(db, "DELETE FROM sqlite_sequence");
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('anew')");
+    logged[0] = '\0';
+    sse_test_run(app, 0);
+    is_int(came("event: gap"), 1, "that ids are given again is one");
+    is_str(logged, "the table of topic t gives ids again that were sent, up to 6: all begin anew",
+        "... in words");
+    is_int(logged_level, SSE_LOG_WARNING, "... how grave that is");
+    is_int(came("id: 1\ndata: anew\n\n"), 1, "... and all that there is comes");
+    is_int((long long)counts(app).gaps, 1, "... counted for each stream");
+    is_int((long long)counts(app).events, 3, "... and as an event");
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('more')");
+    sse_test_run(app, 0);
+    is_int(came("id: 2\ndata: more\n\n") * 10 + came("event: gap"), 11, "what follows is new");
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* Rows that are deleted, the newest too, are no gap; nor are ids that were never given again. */
+static void test_deleted(void) {
+    sse_db  *db = new_db(5);
+    sse_app *app = follows(db);
+    int      id;
+    for (id = 5; id > 0; id--) {
+        sse_db_exec(db, "DELETE FROM outbox WHERE id = %d", id);
+        sse_test_run(app, 0);
+    }
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('six')");
+    sse_test_run(app, 0);
+    is_int(came("event: gap") * 10 + came("id: 6\ndata: six\n\n"), 1,
+        "all rows are deleted, one by one: what comes then is no surprise");
+    is_int((long long)counts(app).gaps, 0, "... nor counted as a gap");
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* Who comes back gets what it missed in pages: of 256 KiB, of half a queue, or of one row. */
+static void test_pages(void) {
+    static const struct {
+        size_t   max_queue;
+        unsigned least, most; /* bytes that wait at once */
+    } rows[] = {{0, 200000, 262144}, {8 << 20, 200000, 262144}, {100000, 50000, 50100},
+        {240000, 100000, 120000}};
+    static char body[50001];
+    size_t      i;
+    int         n;
+    memset(body, 'x', sizeof body - 1);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_db         *db = new_db(1);
+        sse_app_options options;
+        sse_app        *app;
+        memset(&options, 0, sizeof options);
+        options.max_queue_bytes = rows[i].max_queue;
+        app = sse_app_new(&options);
+        is_int(sse_topic_from_table(app, "t", db, good), 0, "a table");
+        sse_get(app, "/t", follow, NULL);
+        for (n = 0; n < 20; n++) sse_db_exec(db, "INSERT INTO outbox (body) VALUES (%s)", body);
+        sse_test_run(app, 0);
+        sse_test_request(app, "GET /t", "Last-Event-ID: 1\n", NULL, &feed);
+        sse_test_run(app, 0);
+        ok(feed.open && came(body) == 20, "all it missed comes");
+        ok(counts(app).queue_high >= rows[i].least && counts(app).queue_high <= rows[i].most,
+            "... at most %lu bytes at once, of a queue of %lu",
+            (unsigned long)counts(app).queue_high, (unsigned long)rows[i].max_queue);
+        sse_test_close(&feed);
+        sse_app_free(app);
+        sse_db_close(db);
+    }
+}
+
+static int        over;  /* the reason of the stream that closed last; -1: none did */
+static long       fails; /* the allocation that fails once its handler has returned; 0: none */
+static sse_stream opened;
+
+static void note_over(sse_stream s, sse_reason reason, void *user) {
+    (void)s, (void)user;
+    over = (int)reason;
+}
+
+static void follow_noted(sse_req *req, void *user) {
+    sse_stream_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.on_close = note_over;
+    opened = sse_stream_open(req, &o);
+    sse_subscribe(opened, "t");
+    fail_at = fails;
+}
+
+/* What a client missed cannot be read: it is not told of a gap, but comes back. */
+static void test_unreadable(void) {
+    sse_db  *db = new_db(5);
+    sse_app *app = sse_app_new(NULL);
+    is_int(sse_topic_from_table(app, "t", db,
+               "SELECT id, CASE id WHEN 4 THEN abs(-9223372036854775807 - 1) ELSE body END"
+               " FROM outbox WHERE id > ? ORDER BY id"),
+        0, "a table with a row that cannot be read");
+    sse_get(app, "/t", follow_noted, NULL);
+    over = -1;
+    sse_test_request(app, "GET /t", "Last-Event-ID: 2\n", NULL, &feed);
+    is_int(over, SSE_BY_ERROR, "a stream that is to have it ends, by that reason");
+    ok(!feed.open && !feed.complete && came("event: gap") == 0, "... and its client comes back");
+    over = -1;
+    sse_test_request(app, "GET /t", "Last-Event-ID: 5\n", NULL, &feed);
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('six')");
+    sse_test_run(app, 0);
+    ok(feed.open && over == -1 && came("data: six") == 1, "one that had it goes on behind it");
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* What a gap says: rows that are gone were there; an id that was never given is another one's. */
+static void test_gaps(void) {
+    static const struct {
+        const char *id, *says;
+        int         rows;
+    } rows[] = {{"2", NULL, 2}, {"5", NULL, 0}, {"3", "expired", 4}, {"6", "unknown", 4},
+        {"18446744073709551615", "unknown", 4}, {"x", "unknown", 4}, {"1418-2", "unknown", 4}};
+    sse_db     *db = new_db(5);
+    sse_app    *app = follows(db);
+    size_t      i;
+    const char *gap;
+    sse_test_close(&feed);
+    sse_db_exec(db, "DELETE FROM outbox WHERE id = 3");
+    sse_test_run(app, 0);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        char head[60];
+        snprintf(head, sizeof head, "Last-Event-ID: %s\n", rows[i].id);
+        sse_test_request(app, "GET /t", head, NULL, &feed);
+        gap = strstr(feed.body, "event: gap\n");
+        is_int(gap != NULL, rows[i].says != NULL, head);
+        ok(!rows[i].says || (gap && strstr(gap, rows[i].says)), "... says why: %s", feed.body);
+        is_int(came("\ndata: ") - (gap != NULL), rows[i].rows, "... rows that come");
+        sse_test_close(&feed);
+    }
+    is_int((long long)counts(app).resumes, 2, "those that came back in time");
+    is_int((long long)counts(app).gaps, SSE__COUNT(rows) - 2, "... and too late");
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+static int latencies(sse_app *app) { /* how many events the monitor has measured */
+    sse_test_reply page;
+    sse_str        n = SSE__LIT("");
+    int            count;
+    memset(&page, 0, sizeof page);
+    sse_test_request(app, "GET /m/metrics.json", NULL, NULL, &page);
+    (void)sse_json_get(sse__str(page.body, page.body_len), "latency.publish.count", &n);
+    count = n.len ? (int)strtol(n.ptr, NULL, 10) : -1;
+    sse_test_close(&page);
+    return count;
+}
+
+static int heard; /* events, by the program */
+
+static void hear(sse_app *app, const char *topic, const sse_event *event, void *user) {
+    (void)app, (void)topic, (void)event, (void)user;
+    heard++;
+}
+
+/* The program and the monitor are told of rows as of what is published. */
+static void test_told(void) {
+    sse_db  *db = new_db(0);
+    sse_app *app = follows(db);
+    is_int(sse_monitor(app, "/m", NULL, NULL), 0, "a monitor");
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('one')");
+    sse_test_run(app, 0);
+    is_int(latencies(app), 1, "how long a row took to its client is measured");
+    sse_test_close(&feed);
+    is_int(sse_topic_listen(app, "t", hear, NULL), 0, "the program listens, alone");
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('two')");
+    sse_test_run(app, 0);
+    is_int(heard, 1, "... and hears of a row");
+    is_int(latencies(app), 1, "... which took to no client");
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+static void follow_other(sse_req *req, void *user) {
+    (void)user;
+    sse_subscribe(sse_stream_open(req, NULL), "u");
+}
+
+/* Two tables that are written in one commit. */
+static void test_two(void) {
+    sse_db        *db = new_db(0);
+    sse_app       *app = follows(db);
+    sse_test_reply other;
+    memset(&other, 0, sizeof other);
+    sse_db_migrate(db, "CREATE TABLE second (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)");
+    is_int(sse_topic_from_table(app, "u", db,
+               "SELECT id, body FROM second WHERE id > ? ORDER BY id"),
+        0, "another table");
+    sse_get(app, "/u", follow_other, NULL);
+    sse_test_request(app, "GET /u", NULL, NULL, &other);
+    sse_db_exec(db, "BEGIN");
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('mine')");
+    sse_db_exec(db, "INSERT INTO second (body) VALUES ('other')");
+    sse_test_run(app, 0);
+    is_int(came("data: mine\n"), 0, "what is not committed does not come");
+    sse_db_exec(db, "COMMIT");
+    sse_test_run(app, 0);
+    is_int(came("data: mine\n"), 1, "then the row of one comes");
+    ok(strstr(other.body, "id: 1\ndata: other\n\n") != NULL, "... and that of the other: %s",
+        other.body);
+    sse_test_close(&feed);
+    sse_test_close(&other);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* Nor is anything left out where memory lacks for what it missed. */
+static void test_scarce(void) {
+    long n, left = 0;
+    int  error;
+    for (n = 1; n < 400 && !left; n++) {
+        sse_db  *db = new_db(9);
+        sse_app *app = sse_app_new(NULL);
+        sse_topic_from_table(app, "t", db, good);
+        sse_get(app, "/t", follow_noted, NULL);
+        over = -1;
+        fails = n;
+        error = sse_test_request(app, "GET /t", "Last-Event-ID: 2\n", NULL, &feed);
+        left = fail_at;
+        fail_at = fails = 0;
+        if (!error && (feed.open ? came("data: ") != 7 : over != SSE_BY_ERROR))
+            ok(false, "without allocation %ld: %d rows, closed %d", n, came("data: "), over);
+        sse_test_close(&feed);
+        sse_app_free(app);
+        sse_db_close(db);
+    }
+    ok(n > 5 && n < 400, "%ld allocations may fail for who comes back", n - 2);
+}
+
+/* Nobody listens: what comes later is new to the next client, what came is not. */
+static void test_unread(void) {
+    sse_db  *db = new_db(0);
+    sse_app *app = follows(db);
+    sse_test_close(&feed);
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('unread')");
+    sse_test_run(app, 0);
+    is_int((long long)counts(app).events, 0, "a row that nobody is there for is no event");
+    sse_test_request(app, "GET /t", NULL, NULL, &feed);
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('read')");
+    sse_test_run(app, 0);
+    is_int(came("data: unread") * 10 + came("data: read"), 1, "who comes later gets later rows");
+    sse_test_close(&feed);
+    sse_app_free(app);
     sse_db_close(db);
 }
 
@@ -251,6 +620,17 @@ int main(void) {
     test_failing();
     test_numbers();
     test_rows();
+    test_many_rows();
+    test_again();
+    test_anew();
+    test_unread();
+    test_deleted();
+    test_pages();
+    test_unreadable();
+    test_scarce();
+    test_gaps();
+    test_two();
+    test_told();
     for (n = 1; n < 500 && without_memory(n); n++) {
     }
     ok(n > 10 && n < 500, "each of %ld allocations may fail", n - 1);

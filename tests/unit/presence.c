@@ -207,6 +207,165 @@ static void test_streams(void) {
     told[0] = '\0';
 }
 
+/* ---- in a time that stands still ---- */
+
+static char whose[] = "room";
+
+static void on_join_of(sse_app *app, const char *topic, const char *who, void *user) {
+    (void)app;
+    ok(strcmp(topic, "room") == 0 && user == whose, "%s comes to the topic, told with its user",
+        who);
+    tell('+', who);
+}
+
+static void on_leave_of(sse_app *app, const char *topic, const char *who, void *user) {
+    (void)app;
+    ok(strcmp(topic, "room") == 0 && user == whose, "%s leaves it, likewise", who);
+    tell('-', who);
+}
+
+static void enter_as(sse_req *req, void *user) { /* ?who= */
+    sse_stream_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.who = sse_query(req, "who");
+    sse_subscribe(sse_stream_open(req, &o), "room");
+}
+
+static bool first_only(const char *who, sse_stream s, void *user) {
+    (void)who, (void)s, (void)user;
+    return false;
+}
+
+static void is_told(sse_app *app, int ms, const char *want, const char *name) {
+    is_int(sse_test_run(app, ms), 0, name);
+    is_str(told, want, "... is told");
+    told[0] = '\0';
+}
+
+static sse_app *still_room(int leave_ms, bool joins, bool leaves) {
+    sse_app          *app = sse_app_new(NULL);
+    sse_topic_options o;
+    memset(&o, 0, sizeof o);
+    o.on_join = joins ? on_join_of : NULL;
+    o.on_leave = leaves ? on_leave_of : NULL;
+    o.leave_ms = leave_ms;
+    o.user = whose;
+    is_int(sse_topic(app, "room", &o), 0, "a topic");
+    sse_get(app, "/in", enter_as, NULL);
+    return app;
+}
+
+static void test_times(void) {
+    static const struct {
+        int leave_ms, real_ms;
+    } rows[] = {{0, 3000}, {500, 500}, {SSE_OFF, 0}};
+    sse_test_reply ann, bob;
+    size_t         i;
+    memset(&ann, 0, sizeof ann);
+    memset(&bob, 0, sizeof bob);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const int ms = rows[i].real_ms;
+        sse_app  *app = still_room(rows[i].leave_ms, true, true);
+        sse_test_request(app, "GET /in?who=bob", NULL, NULL, &bob);
+        sse_test_request(app, "GET /in?who=ann", NULL, NULL, &ann);
+        is_told(app, 0, "+bob +ann ", "two people");
+        is_int(sse_topic_who(app, "room", first_only, NULL), 1, "as many as fn wanted");
+        sse_test_close(&ann);
+        if (ms) {
+            is_str(who_is_here(app, NULL), "bob ann(away) ", "who reloads is still here");
+            is_int(sse_topic_who(app, "room", list_one, NULL), 2, "... and counts");
+            is_told(app, ms - 1, "", "the time for that is not over");
+            sse_test_request(app, "GET /in?who=ann", NULL, NULL, &ann);
+            is_str(who_is_here(app, NULL), "bob ann ", "she is back");
+            is_told(app, 100000, "", "which is no leave");
+            sse_test_close(&ann);
+            is_told(app, ms - 1, "", "she leaves, and has the whole time");
+            is_told(app, 1, "-ann ", "... and no more");
+        } else is_told(app, 0, "-ann ", "without a time for that she leaves at once");
+        is_str(who_is_here(app, NULL), "bob ", "one is here");
+        sse_test_close(&bob);
+        is_told(app, ms, "-bob ", "nobody is");
+        is_int(sse_topic_who(app, "room", list_one, NULL), 0, "... in the list either");
+        sse_app_free(app);
+    }
+}
+
+static void test_one_callback(void) {
+    sse_test_reply ann;
+    int            joins;
+    memset(&ann, 0, sizeof ann);
+    for (joins = 0; joins < 2; joins++) {
+        sse_app *app = still_room(1000, joins != 0, joins == 0);
+        sse_test_request(app, "GET /in?who=ann", NULL, NULL, &ann);
+        is_told(app, 0, joins ? "+ann " : "", "who comes, where one callback is not there");
+        sse_test_close(&ann);
+        is_told(app, 1000, joins ? "" : "-ann ", "who leaves");
+        sse_app_free(app);
+    }
+}
+
+/* ---- which stream of a person ---- */
+
+static sse_stream opened[3];
+static int        nopened, here_at_once;
+
+static void enter_or_not(sse_req *req, void *user) { /* ?in= and ?out= */
+    sse_stream_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.who = "ann";
+    opened[nopened++ % 3] = newest = sse_stream_open(req, &o);
+    if (sse_query(req, "in")) sse_subscribe(newest, "room");
+    else sse_subscribe(newest, "elsewhere");
+    if (sse_query(req, "out")) sse_unsubscribe(newest, "room");
+    here_at_once = sse_topic_who(sse_req_app(req), "room", list_one, NULL);
+}
+
+static bool note_stream(const char *who, sse_stream s, void *user) {
+    (void)who;
+    *(sse_stream *)user = s;
+    return true;
+}
+
+static bool is_found(sse_app *app, sse_stream want) {
+    sse_stream s;
+    memset(&s, 0, sizeof s);
+    return sse_topic_who(app, "room", note_stream, &s) == 1 && s.app == want.app &&
+           s.slot == want.slot && s.gen == want.gen;
+}
+
+static void test_which(void) {
+    static const sse_stream none = {NULL, 0, 0};
+    sse_app                *app = still_room(1000, true, true);
+    sse_test_reply          tabs[3];
+    memset(tabs, 0, sizeof tabs);
+    nopened = 0;
+    sse_get(app, "/or", enter_or_not, NULL);
+    sse_test_request(app, "GET /or", NULL, NULL, &tabs[0]);
+    is_int(here_at_once, 0, "a stream elsewhere is not here");
+    sse_test_request(app, "GET /or?in=1&out=1", NULL, NULL, &tabs[1]);
+    is_int(here_at_once, 0, "nor is one that came and went at once");
+    is_told(app, 0, "", "who was never here");
+    sse_test_close(&tabs[1]);
+    sse_test_request(app, "GET /or?in=1", NULL, NULL, &tabs[1]);
+    is_int(here_at_once, 1, "one that came is here at once");
+    is_told(app, 0, "+ann ", "who is");
+    ok(is_found(app, opened[2]), "by the stream that is in the room");
+    sse_test_request(app, "GET /or?in=1", NULL, NULL, &tabs[2]);
+    ok(is_found(app, opened[2]), "... the first one of two");
+    sse_stream_end(opened[2], NULL);
+    ok(is_found(app, opened[0]), "... the other, as soon as that ends");
+    sse_stream_end(opened[0], NULL);
+    ok(is_found(app, none), "... none, when she is leaving");
+    is_told(app, 0, "", "who may come back");
+    is_told(app, 1000, "-ann ", "who does not");
+    sse_test_close(&tabs[0]);
+    sse_test_close(&tabs[1]);
+    sse_test_close(&tabs[2]);
+    sse_app_free(app);
+}
+
 static bool without_memory(long n) { /* false: fewer allocations than n */
     const sse_topic_options o = options_of(0);
     sse_app                *app = sse_app_new(NULL);
@@ -214,6 +373,7 @@ static bool without_memory(long n) { /* false: fewer allocations than n */
     fail_at = n;
     present = sse__presence_new(app, "t", &o, NULL, gone);
     if (present && sse__presence_join(present, "ann")) sse__presence_join(present, "bob");
+    else if (present) ok(false, "without allocation %ld nobody is there, nor the presence", n);
     failed = fail_at == 0;
     fail_at = 0;
     if (present) sse__presence_leave(present, "ann");
@@ -229,6 +389,9 @@ int main(void) {
     test_states();
     test_within();
     test_streams();
+    test_times();
+    test_one_callback();
+    test_which();
     for (n = 1; n < 100 && without_memory(n); n++) {
     }
     ok(n > 4 && n < 100, "each of %ld allocations may fail", n - 1);

@@ -451,6 +451,55 @@ static void uses(void) {
     sse_app_free(app);
 }
 
+static int ends; /* calls of on_close */
+
+static void on_end(sse_stream s, sse_reason reason, void *user) {
+    (void)s, (void)user;
+    ends += reason == SSE_BY_ERROR ? 1 : 100;
+}
+
+static void opens_scarcely(sse_req *req, void *user) { /* the allocation that fails is *user */
+    sse_stream_options o;
+    sse_event          event;
+    memset(&o, 0, sizeof o);
+    memset(&event, 0, sizeof event);
+    event.data = "whole";
+    o.label = "label";
+    o.who = "ann";
+    o.first = o.last = &event;
+    o.on_close = on_end;
+    fail_at = *(long *)user;
+    (void)sse_set_header(req, "X-Long", "a field that a client is to have, or no stream at all");
+    opened = sse_stream_open(req, &o);
+    *(long *)user = fail_at;
+    fail_at = 0;
+}
+
+/* A stream that memory lacks for ends as one that was opened: on_close is called, once. */
+static void opens_without_memory(void) {
+    long      n, at = 0;
+    long long lacked = 0;
+    sse_stats stats;
+    sse_app  *app = app_new();
+    sse_get(app, "/opens", opens_scarcely, &at);
+    for (n = 1; n < 60 && !at; n++) {
+        at = n;
+        ends = 0;
+        is_int(sse_test_request(app, "GET /opens", "Accept-Encoding: gzip\n", NULL, &r), 0,
+            "a stream, without an allocation");
+        ok(!r.open || sse_test_header(&r, "X-Long"), "... has its whole head, or is none");
+        ok(r.open ? !ends : ends == 1, "... allocation %ld: on_close says %d", n, ends);
+        sse_stats_get(app, &stats);
+        is_int((long long)stats.no_memory - lacked, !r.open, "... counted, once");
+        lacked = (long long)stats.no_memory;
+        is_int(stats.streams, r.open, "... what could not be opened leaves nothing");
+        sse_test_close(&r);
+    }
+    ok(at && n > 8, "... failed %ld times", n - 2);
+    is_int(app->streams->labels.count + app->streams->people.count, 0, "... no name stays");
+    sse_app_free(app);
+}
+
 /* An event that memory lacks for would be missing: the stream closes, and its client comes back. */
 static void sends_scarcely(sse_req *req, void *user) { /* the allocation that fails is *user */
     const int call = (int)sse_parse_int(sse_query(req, "call"), 0);
@@ -471,22 +520,34 @@ static void sends_scarcely(sse_req *req, void *user) { /* the allocation that fa
 }
 
 static void sends_without_memory(void) {
-    long     at, n;
-    int      call;
-    char     request[40];
-    sse_app *app = app_new();
+    long        at, n, cut = 0;
+    int         call;
+    char        request[40];
+    const char *noted;
+    sse_stats   stats;
+    sse_app    *app = app_new();
     sse_get(app, "/scarcely", sends_scarcely, &at);
+    IS(sse_monitor(app, "/m", NULL, NULL), 0);
     for (call = 0; call < 3; call++) {
         snprintf(request, sizeof request, "GET /scarcely?call=%d", call);
         for (n = 1, at = 0; n < 20 && !at; n++) {
             at = n;
             is_int(sse_test_request(app, request, NULL, NULL, &r), 0, request);
             is_int(r.open, at > 0, "... and so is its reply");
+            cut += !at;
             if (at) is_str(r.body, "data: whole\n\n", "... with all of it");
             sse_test_close(&r);
         }
         ok(at && n > 3, "... failed %ld times", n - 2);
     }
+    sse_stats_get(app, &stats);
+    is_int(stats.closed[SSE_BY_ERROR], cut, "each that was cut is counted");
+    is_int(stats.no_memory, cut, "... as is that there was no memory, once");
+    ask(app, "GET /m/metrics.json", NULL, NULL, 200, NULL);
+    for (at = 0, noted = r.body; (noted = strstr(noted, "\"reason\":\"error\"")) != NULL; noted++)
+        at++;
+    is_int(at, cut, "... and the monitor shows it");
+    sse_test_close(&r);
     sse_app_free(app);
 }
 
@@ -535,7 +596,8 @@ static void resumes_without_memory(void) {
 }
 
 /* What a handler says of its stream before it opens it. */
-static void own_fields(sse_req *req, void *user) { /* ?name=X-A&value=b&status=202&type=text/csv */
+/* ?name=X-A&value=b&status=202&own=203&type=text/csv&plain=1 */
+static void own_fields(sse_req *req, void *user) {
     const int          status = (int)sse_parse_int(sse_query(req, "status"), 0);
     sse_stream_options o;
     sse_event          first;
@@ -544,6 +606,8 @@ static void own_fields(sse_req *req, void *user) { /* ?name=X-A&value=b&status=2
     memset(&first, 0, sizeof first);
     first.data = "first";
     o.type = sse_query(req, "type");
+    o.no_compression = sse_query(req, "plain") != NULL;
+    o.status = (int)sse_parse_int(sse_query(req, "own"), 0);
     if (sse_query(req, "name"))
         IS(sse_set_header(req, sse_query(req, "name"), sse_query(req, "value")), 0);
     if (status) IS(sse_set_status(req, status), 0);
@@ -564,11 +628,20 @@ static void fields_of_streams(void) {
 #ifndef SSE_NO_COMPRESSION
         {"GET /own", 200, "Content-Encoding", "gzip", NULL},
         {"GET /own", 200, "Vary", "Accept-Encoding", NULL},
+        {"GET /own", 200, "Cache-Control", "no-cache, no-transform", NULL},
 #endif
+        {"GET /own?plain=1", 200, "Content-Encoding", NULL, "data: first\n\n"},
+        {"GET /own?plain=1", 200, "Vary", NULL, "data: first\n\n"},
+        {"GET /own?plain=1", 200, "Cache-Control", "no-cache", "data: first\n\n"},
+        {"GET /own?type=text/csv", 200, "Content-Encoding", NULL, ""},
+        {"GET /own?type=text/csv", 200, "Cache-Control", NULL, ""},
+        {"GET /own?type=text/csv", 200, "X-Accel-Buffering", NULL, ""},
         {"GET /own?name=Content-Encoding&value=identity", 200, "Content-Encoding", "identity",
             "data: first\n\n"},
         {"GET /own?name=Content-Encoding&value=identity", 200, "Vary", NULL, "data: first\n\n"},
         {"GET /own?status=202", 202, "Content-Type", "text/event-stream", NULL},
+        {"GET /own?own=203", 203, "Content-Type", "text/event-stream", NULL},
+        {"GET /own?status=202&own=203", 203, "Content-Type", "text/event-stream", NULL},
         {"HEAD /own", 200, "Content-Type", "text/event-stream", ""},
         {"HEAD /own?type=text/csv", 200, "Content-Type", "text/csv", ""},
         {"HEAD /own?status=202", 202, "X-Accel-Buffering", "no", ""},
@@ -1059,6 +1132,7 @@ int main(void) {
     no_requests();
     wrong_streams();
     uses();
+    opens_without_memory();
     resumes_without_memory();
     sends_without_memory();
     fields_of_streams();

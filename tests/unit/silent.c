@@ -162,7 +162,7 @@ static void test_fed_otherwise(void) {
         const char *path, *comes;
         int         over;
     } rows[] = {{"/feed?by=step", "data: a step\n", 0}, {"/feed?by=raw", "raw bytes", 0},
-        {"/feed?by=nothing", "retry: ", 1}};
+        {"/feed?by=nothing", "retry: 2000\n", 1}};
     sse_app *app = fresh();
     size_t   i;
     sse_get(app, "/feed", feed_otherwise, NULL);

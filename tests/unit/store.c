@@ -14,6 +14,7 @@ static int test_clock(clockid_t clock, struct timespec *t) {
     return rc;
 }
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -429,6 +430,102 @@ static void read_again(void) { /* K2 */
     sse_db_close(db);
 }
 
+/* A file beside the database that cannot be locked: a link to somewhere. */
+static void unlockable(void) { /* K4 */
+    sse_db     *db = impatient();
+    sse_app    *app = new_app();
+    struct stat s;
+    is_int(symlink("nowhere", owner), 0, "a link where the lock should be");
+    told = 0;
+    words = "cannot be locked (";
+    is_int(keep(app, db, 0), 0, "events are kept all the same");
+    is_int(told, 1, "... which is told");
+    say(app, "kept");
+    sse_app_free(app);
+    ok(lstat(owner, &s) == 0 && S_ISLNK(s.st_mode), "what is not ours stays");
+    words = NULL;
+    sse_db_close(db);
+}
+
+/* A file that can only be read is enough to lock it: another user's. */
+static void locked_read_only(void) { /* K4 */
+    sse_db  *a = impatient(), *b = impatient();
+    sse_app *first = new_app(), *second = new_app();
+    is_int(mkdir(owner, 0755), 0, "what cannot be written");
+    told = 0;
+    words = "cannot be locked";
+    is_int(keep(first, a, 0), 0, "... is locked");
+    is_int(told, 0, "... without complaint");
+    is_int(keep(second, b, 0), SSE_E_STATE, "... so that a second server may not");
+    sse_app_free(second);
+    sse_app_free(first);
+    is_int(rmdir(owner), 0, "... and not taken away");
+    words = NULL;
+    sse_db_close(a);
+    sse_db_close(b);
+}
+
+/* ---- a machine that went down ---- */
+
+static long long marked(sse_db *db) { /* the boot that a running server is in; 0: no mark */
+    long long boot = 0;
+    sse_db_one(db, &boot, "SELECT reserved FROM sse_sequence WHERE id = 2");
+    return boot;
+}
+
+/* A server whose last commits need not be on the disk yet leaves a mark while it runs. */
+static void marks(const char *synchronous, bool mark) { /* K2 */
+    sse_db  *db = impatient(), *other = impatient();
+    sse_app *app = new_app();
+    char     sql[60];
+    keep(app, db, 0);
+    snprintf(sql, sizeof sql, "PRAGMA synchronous = %s", synchronous);
+    ok(sse_db_exec(db, sql) >= 0, "%s", sql);
+    say(app, "one");
+    sse__sequence_sync(&app->topics->sequence);
+    ok(marked(other) == (mark ? (long long)sse__boot() : 0), "%s: a mark while it runs: %lld", sql,
+        marked(other));
+    sse_app_free(app);
+    is_int(marked(other), 0, "... and none when it has ended");
+    sse_db_close(db);
+    sse_db_close(other);
+}
+
+static void went_down(void) { /* K2 */
+    sse_db   *db = impatient();
+    sse_app  *app = new_app();
+    long long cut = 0, reserved = 0;
+    keep(app, db, 0);
+    say(app, "one");
+    sse_app_free(app);
+    words = "the machine went down under the server before this one";
+    sse_db_exec(db, "INSERT OR REPLACE INTO sse_sequence (id, reserved) VALUES (2, %lld)",
+        (long long)sse__boot());
+    app = new_app();
+    told = 0;
+    keep(app, db, 0);
+    is_int(told, 0, "a server that was killed on a machine that runs lost nothing");
+    sse_app_free(app);
+    sse_db_exec(db, "INSERT OR REPLACE INTO sse_sequence (id, reserved) VALUES (2, 7)");
+    app = new_app();
+    keep(app, db, 0);
+    is_int(told, 1, "one that ran when it went down may have");
+    sse_db_one(db, &cut, "SELECT reserved FROM sse_sequence WHERE id = 3");
+    sse_db_one(db, &reserved, "SELECT reserved FROM sse_sequence WHERE id = 1");
+    ok(cut > 0 && cut == reserved, "... up to all that it may have given: %lld", cut);
+    is_int(marked(db), 0, "... its mark is gone");
+    is_int(kept(app), 1, "... what is there is kept");
+    sse_app_free(app);
+    app = new_app();
+    keep(app, db, 0);
+    is_int(told, 1, "the next start has nothing to tell");
+    sse_db_one(db, &reserved, "SELECT reserved FROM sse_sequence WHERE id = 3");
+    is_int(reserved, cut, "... and knows how far that was");
+    sse_app_free(app);
+    words = NULL;
+    sse_db_close(db);
+}
+
 static void anew(void) {
     char command[300];
     snprintf(command, sizeof command, "rm -f %s/*", dir);
@@ -466,6 +563,18 @@ int main(void) {
     kept_at_the_end();
     anew();
     read_again();
+    anew();
+    unlockable();
+    anew();
+    locked_read_only();
+    anew();
+    marks("OFF", true);
+    anew();
+    marks("NORMAL", true);
+    anew();
+    marks("FULL", false);
+    anew();
+    went_down();
     anew();
     is_int(rmdir(dir), 0, "nothing stays");
     return tap_done();

@@ -482,7 +482,656 @@ static void promises(void) {
     dial_free(app);
 }
 
+/* ---- its options, in a time that stands still ---- */
+
+static sse_test_reply reply;
+static int            over, stepped, pinged; /* over: the reason of the latest that closed */
+
+static void note_over(sse_stream s, sse_reason reason, void *user) {
+    (void)s, (void)user;
+    over = (int)reason;
+}
+
+static int steps(sse_stream s, void *user) { /* *user: what it returns while the app stops */
+    (void)s;
+    stepped++;
+    return sse_stopping(app) ? *(int *)user : 3600000;
+}
+
+static void says_nothing(sse_stream s, sse_buf *out, void *user) {
+    (void)s, (void)out, (void)user;
+    pinged++;
+}
+
+static int number(sse_req *req, const char *name) {
+    return (int)sse_parse_int(sse_query(req, name), 0);
+}
+
+static void open_as(sse_req *req, void *user) { /* ?ping=1000&last=bye ... */
+    sse_stream_options o;
+    sse_event          last, first;
+    memset(&o, 0, sizeof o);
+    memset(&last, 0, sizeof last);
+    memset(&first, 0, sizeof first);
+    last.data = sse_query(req, "last");
+    last.id = sse_query(req, "last_id");
+    first.data = sse_query(req, "first");
+    first.id = sse_query(req, "first_id");
+    if (last.data) o.last = &last;
+    if (first.data) o.first = &first;
+    if (sse_query(req, "step")) o.step = steps;
+    if (sse_query(req, "silent")) o.on_ping = says_nothing;
+    o.type = sse_query(req, "type");
+    o.status = number(req, "status");
+    o.ping_ms = number(req, "ping");
+    o.send_timeout_ms = number(req, "timeout");
+    o.retry_ms = number(req, "retry");
+    o.retry_spread_ms = number(req, "spread");
+    o.lifetime_ms = number(req, "life");
+    o.max_queue_bytes = (size_t)sse_parse_int(sse_query(req, "queue"), 0);
+    o.own_history = sse_query(req, "own") != NULL;
+    o.drain = sse_query(req, "drain") != NULL;
+    o.on_close = note_over;
+    o.user = user;
+    newest = sse_stream_open(req, &o);
+    if (sse_query(req, "on")) sse_subscribe(newest, sse_query(req, "on"));
+}
+
+static int step_last; /* what steps() returns at last */
+
+static void still_app(void) {
+    sse_app_options o;
+    memset(&o, 0, sizeof o);
+    o.on_log = on_log;
+    app = sse_app_new(&o);
+    sse_get(app, "/as", open_as, &step_last);
+    listen_to_log();
+    over = -1;
+    stepped = pinged = 0;
+}
+
+static void ask(const char *request) {
+    is_int(sse_test_request(app, request, NULL, NULL, &reply), 0, request);
+}
+
+static void end_of_app(void) {
+    sse_app_free(app);
+    sse_test_close(&reply);
+}
+
+static int occurs(const char *what) { /* in what came */
+    const char *at = reply.body;
+    int         n = 0;
+    while ((at = strstr(at, what)) != NULL) n++, at += strlen(what);
+    return n;
+}
+
+static void send_plainly(const char *data) {
+    sse_event event;
+    memset(&event, 0, sizeof event);
+    event.data = data;
+    is_int(sse_stream_send(newest, &event), 0, data);
+}
+
+static void heartbeats(void) { /* S3 */
+    static const struct {
+        const char *request;
+        int         ms, beats, asked;
+    } rows[] = {{"GET /as?ping=1000", 999, 0, 0}, {"GET /as?ping=1000", 1000, 1, 0},
+        {"GET /as?ping=1000", 10000, 10, 0}, {"GET /as", 14999, 0, 0}, {"GET /as", 15000, 1, 0},
+        {"GET /as?ping=-1", 3600000, 0, 0}, {"GET /as?type=text/plain", 3600000, 0, 0},
+        {"GET /as?ping=1000&silent=1", 10999, 0, 10}};
+    size_t i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        still_app();
+        ask(rows[i].request);
+        is_int(sse_test_run(app, rows[i].ms), 0, "time passes");
+        is_int(occurs(":\n\n"), rows[i].beats, "... the heartbeats that came");
+        is_int((int)reply.body_len, 3 * rows[i].beats, "... and nothing else");
+        is_int(pinged, rows[i].asked, "... how often on_ping was called");
+        end_of_app();
+    }
+    still_app();
+    ask("GET /as?ping=1000");
+    sse_test_run(app, 600);
+    send_plainly("x");
+    sse_test_run(app, 999);
+    is_str(reply.body, "data: x\n\n", "an event puts off the heartbeat");
+    sse_test_run(app, 1);
+    is_int(occurs(":\n\n"), 1, "... for the whole interval");
+    end_of_app();
+}
+
+static void lifetimes(void) {
+    static const char *const requests[] = {"GET /as?life=5000&last=bye&ping=700",
+        "GET /as?life=5000&last=bye&step=1&ping=-1"};
+    size_t                   i;
+    for (i = 0; i < SSE__COUNT(requests); i++) {
+        still_app();
+        ask(requests[i]);
+        sse_test_run(app, 4999);
+        ok(reply.open && !occurs("bye"), "it lives");
+        sse_test_run(app, 1);
+        ok(!reply.open && !reply.complete && occurs("data: bye\n\n") == 1,
+            "... until its time is over, to the millisecond; then its client comes back");
+        is_int(over, SSE_BY_LIFETIME, "... that is the reason");
+        end_of_app();
+    }
+}
+
+static void stops(void) {
+    static const struct {
+        const char *request;
+        int         returns, open_ms, reason;
+        const char *body;
+    } rows[] = {{"GET /as?last=bye", 0, -1, SSE_BY_STOP, "data: bye\n\n"},
+        {"GET /as?last=bye&drain=1", 0, 4999, SSE_BY_STOP, "data: bye\n\n"},
+        {"GET /as?last=bye&step=1", 10, 4999, SSE_BY_STOP, "data: bye\n\n"},
+        {"GET /as?last=bye&step=1", SSE_END, -1, SSE_BY_END, "data: bye\n\n"},
+        {"GET /as?step=1", SSE_END, -1, SSE_BY_END, ""},
+        {"GET /as?step=1", SSE_RECONNECT, -1, SSE_BY_END, ""},
+        {"GET /as?step=1", SSE_E_IO, -1, SSE_BY_ERROR, ""}};
+    sse_serve_options serve;
+    size_t            i;
+    memset(&serve, 0, sizeof serve);
+    serve.port = SSE_ANY_PORT;
+    serve.grace_ms = 5000;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        still_app();
+        is_int(sse_listen(app, &serve), 0, "it listens, with a grace period");
+        step_last = rows[i].returns;
+        ask(rows[i].request);
+        sse_test_run(app, 1000);
+        is_int(stepped, strstr(rows[i].request, "step") != NULL, "a step sleeps for an hour");
+        sse_stop(app);
+        sse_test_run(app, rows[i].open_ms < 0 ? 0 : rows[i].open_ms);
+        is_int(reply.open, rows[i].open_ms >= 0, "... once the app stops it ends, or may finish");
+        if (reply.open) sse_test_run(app, 1);
+        ok(!reply.open, "... not later than grace_ms");
+        is_int(over, rows[i].reason, "... its reason");
+        is_int(reply.complete, rows[i].returns == SSE_END, "... only the program's end is whole");
+        is_str(reply.body, rows[i].body, "... what came last");
+        if (rows[i].returns == 10) is_int(stepped, 501, "... a step goes on meanwhile");
+        else if (rows[i].returns) is_int(stepped, 2, "... its step is called at once, once");
+        end_of_app();
+    }
+}
+
+/* A head that was not whole when the app stopped may open a stream yet: that is told to stop. */
+static void stops_late(void) {
+    static const char head[] = "GET /as?last=bye HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    client           *late;
+    sse_stream        drains;
+    int               i;
+    app = dial_app(NULL);
+    sse_get(app, "/as", open_as, &step_last);
+    dial(app, "/as?drain=1", NULL);
+    drains = newest;
+    late = send_from_new(app, head, 20);
+    turns(app, 5);
+    sse_stop(app);
+    turns(app, 5);
+    over = -1;
+    ok(send(late->fd, head + 20, sizeof head - 21, MSG_NOSIGNAL) > 0, "the rest of a head");
+    for (i = 0; i < 1000 && over < 0; i++) turns(app, 1);
+    is_int(over, SSE_BY_STOP, "its stream is told to stop as well");
+    is_int(times(late, "data: bye\n\n"), 1, "... and says so");
+    ok(sse_stream_is_open(drains), "... one that drains goes on");
+    sse_stream_end(drains, NULL);
+    dial_free(app);
+}
+
+/* ---- a client that reads nothing ---- */
+
+static void pass(int ms) { /* the app's time, not the client's */
+    int i;
+    app->loop.still_ms += (uint64_t)ms;
+    for (i = 0; i < 3; i++) (void)sse_poll(app, 0);
+}
+
+static int next_look(void) { /* in milliseconds */
+    const sse__stream *stream = sse__stream_get(newest);
+    return (int)(stream->conn->alarm.due - app->loop.wheel.now);
+}
+
+static int app_timeout; /* send_timeout_ms of the app's options */
+
+static client *unread(const char *path) { /* more waits than its socket takes */
+    static char     large[1 << 20];
+    sse_app_options o;
+    client         *c;
+    int             i;
+    memset(&o, 0, sizeof o);
+    memset(large, 'x', sizeof large - 1);
+    o.max_queue_bytes = 64 << 20;
+    o.send_timeout_ms = app_timeout;
+    app = dial_app(&o);
+    app->loop.still_ms = sse__clock_ms();
+    sse_get(app, "/as", open_as, &step_last);
+    stepped = 0;
+    over = -1;
+    c = dial(app, path, NULL);
+    turns(app, 2);
+    for (i = 0; i < 30; i++) sse_stream_write(newest, large, sizeof large);
+    pass(0);
+    ok(sse_stream_pending(newest) > 0, "%s, to a client that does not read", path);
+    return c;
+}
+
+static void stuck(void) {
+    client   *c;
+    int       i;
+    long long pending;
+    unread("/as?timeout=3000&ping=-1");
+    pass(3000);
+    is_int(over, -1, "that nothing is taken shows at the first look");
+    is_int(next_look(), 3000, "... the next one is when its time is over");
+    pass(2999);
+    is_int(over, -1, "... it has its time");
+    pass(1);
+    is_int(over, SSE_BY_TIMEOUT, "... and no more");
+    dial_free(app);
+    unread("/as?timeout=3000&ping=2000");
+    pending = sse_stream_pending(newest);
+    pass(2000);
+    is_int(next_look(), 2000, "no heartbeat is due while bytes wait");
+    pass(2000);
+    is_int(sse_stream_pending(newest), pending, "... none is queued");
+    is_int(next_look(), 1000, "other looks do not put off its end");
+    pass(999);
+    is_int(over, -1, "... it has its time");
+    pass(1);
+    is_int(over, SSE_BY_TIMEOUT, "... and no more");
+    dial_free(app);
+    c = unread("/as?timeout=3000&ping=-1&step=1");
+    is_int(sse_stream_wake(newest), 0, "its step is woken");
+    pass(1);
+    is_int(stepped, 1, "... which waits for what was queued before");
+    is_int(next_look(), 2999, "... and is no reason to look at it meanwhile");
+    pass(2999);
+    is_int(stepped, 1, "... whenever that is looked at");
+    for (i = 0; i < 20000 && stepped == 1; i++) {
+        c->len = 0;
+        turns(app, 1);
+    }
+    is_int(stepped, 2, "... until that has left");
+    is_int(over, -1, "... and the stream goes on");
+    dial_free(app);
+    unread("/as?life=1500&timeout=3000");
+    pass(1500);
+    is_int(over, SSE_BY_LIFETIME, "its lifetime ends all the same");
+    dial_free(app);
+    app_timeout = 3000;
+    unread("/as?ping=-1");
+    for (i = 0; i < 3; i++) pass(3000);
+    is_int(over, SSE_BY_TIMEOUT, "a stream has the time that the app's options say");
+    dial_free(app);
+    unread("/as?ping=-1&timeout=-1");
+    for (i = 0; i < 30; i++) pass(3000);
+    is_int(over, -1, "... unless it says that it has any");
+    dial_free(app);
+    app_timeout = 0;
+}
+
+/* What waits for the disk is not its client's fault. */
+static void held(void) {
+    sse__flight under_way;
+    client     *c;
+    char        large[1001];
+    int         i;
+    app = dial_app(NULL);
+    app->loop.still_ms = sse__clock_ms();
+    sse_get(app, "/as", open_as, &step_last);
+    over = -1;
+    c = dial(app, "/as?timeout=3000&ping=-1&queue=8000", NULL);
+    turns(app, 2);
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    memset(&under_way, 0, sizeof under_way);
+    app->topics->sequence.flight = &under_way; /* as if a disk took its time */
+    sse__net_tell(app->net);
+    send_plainly("held");
+    for (i = 0; i < 6; i++) pass(3000);
+    is_int(over, -1, "a stream whose bytes wait for the disk is not stuck");
+    turns(app, 2);
+    is_int(times(c, "data: held"), 0, "... while they do");
+    for (i = 0; i < 10; i++) send_plainly(large);
+    is_int(over, -1, "... as much as they may be: all streams share them");
+    app->topics->sequence.flight = NULL;
+    sse__net_keep(app->net, app->net->told);
+    turns(app, 3);
+    send_plainly("kept");
+    turns(app, 3);
+    is_int(times(c, "data: held\n") * 10 + times(c, "data: kept\n"), 11, "... then all leaves");
+    app->topics->sequence.flight = &under_way;
+    sse__net_tell(app->net);
+    for (i = 0; i < 1000 && sse_stream_is_open(newest); i++) sse_stream_write(newest, "x", 1);
+    ok(i > 100 && i <= 1 + 8000 / (int)sizeof(sse__out), "but how many they may be is bounded: %d",
+        i);
+    turns(app, 1);
+    is_int(over, SSE_BY_QUEUE, "... which is the reason");
+    app->topics->sequence.flight = NULL;
+    sse__net_keep(app->net, app->net->told);
+    dial_free(app);
+}
+
+/* ---- how it is ended ---- */
+
+static void farewells(void) {
+    static const struct {
+        const char *data, *id; /* of the event that sse_stream_end is given; data NULL: none */
+        int         error;
+        const char *body;
+    } rows[] = {{NULL, NULL, 0, "data: bye\n\n"}, {"adieu", NULL, 0, "data: adieu\n\n"},
+        {"adieu", "a\nb", SSE_E_FIELD, ""}};
+    sse_event event;
+    char      want[80];
+    size_t    i;
+    for (i = 0; i < 2 * SSE__COUNT(rows); i++) {
+        const size_t row = i / 2;
+        still_app();
+        memset(&event, 0, sizeof event);
+        event.data = rows[row].data;
+        event.id = rows[row].id;
+        ask("GET /as?last=bye");
+        is_int(i % 2 ? sse_stream_reconnect(newest, event.data ? &event : NULL)
+                     : sse_stream_end(newest, event.data ? &event : NULL),
+            rows[row].error, i % 2 ? "sse_stream_reconnect" : "sse_stream_end");
+        sse_test_run(app, 0);
+        is_str(reply.body, rows[row].body, "... the one last event that came");
+        is_int((int)reply.body_len, (int)strlen(rows[row].body), "... and nothing behind it");
+        ok(!reply.open && reply.complete == !(i % 2) && over == SSE_BY_END, "... and the end");
+        snprintf(want, sizeof want, "%s: .id ", i % 2 ? "sse_stream_reconnect" : "sse_stream_end");
+        is_int(strncmp(said, want, strlen(want)) == 0, rows[row].error != 0,
+            "... an event that cannot be sent is in the log");
+        end_of_app();
+    }
+}
+
+static void at_the_end(void) { /* of an app that nobody has stopped */
+    still_app();
+    ask("GET /as?last=bye");
+    sse_app_free(app);
+    is_int(over, SSE_BY_STOP, "an app that is freed stops its streams");
+    ok(!reply.complete, "... which is no whole end");
+    sse_test_close(&reply);
+}
+
+static void large_queues(void) { /* of 4 GiB, where a size can say that */
+    char request[60];
+    still_app();
+    snprintf(request, sizeof request, "GET /as?queue=%llu",
+        sizeof(size_t) > 4 ? 4294967296ull : 4294967295ull);
+    ask(request);
+    send_plainly("one");
+    send_plainly("two");
+    sse_test_run(app, 0);
+    is_str(reply.body, "data: one\n\ndata: two\n\n", "a queue may be as large as one likes");
+    end_of_app();
+}
+
+/* ---- what is refused, and in which words ---- */
+
+static void refusals(void) {
+    static const struct {
+        const char *request, *why; /* NULL: it is opened */
+        int         error;
+    } rows[] = {{"GET /as?status=200", NULL, 0}, {"GET /as?status=599", NULL, 0},
+        {"GET /as?ping=-1&timeout=-1", NULL, 0}, {"GET /as?status=199", ".status 199", SSE_E_ARG},
+        {"GET /as?status=600", ".status 600", SSE_E_ARG},
+        {"GET /as?ping=-2", ".ping_ms -2", SSE_E_ARG},
+        {"GET /as?timeout=-2", ".send_timeout_ms -2", SSE_E_ARG},
+        {"GET /as?retry=-1", ".retry_ms -1", SSE_E_ARG},
+        {"GET /as?spread=-1", ".retry_spread_ms -1", SSE_E_ARG},
+        {"GET /as?life=-1", ".lifetime_ms -1", SSE_E_ARG},
+        {"GET /as?first=x&first_id=a%0Ab", "sse_stream_open: .first: SSE_E_FIELD", SSE_E_FIELD},
+        {"GET /as?last=x&last_id=a%0Ab", "sse_stream_open: .last: SSE_E_FIELD", SSE_E_FIELD}};
+    const char *why;
+    size_t      i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        still_app();
+        ask(rows[i].request);
+        is_int(reply.open, !rows[i].why, "... is a stream, or none");
+        is_int(over, rows[i].why ? SSE_BY_ERROR : -1, "... its on_close");
+        is_int(sse_app_error(app, &why), rows[i].error, "... why");
+        ok(!rows[i].why || strstr(why, rows[i].why), "... in words: %s", why);
+        end_of_app();
+    }
+    still_app();
+    ask("HEAD /as");
+    ok(over == SSE_BY_END && !sse_test_header(&reply, "Content-Length"),
+        "that only its head was asked for is an end");
+    ask("HEAD /as?status=199");
+    ok(reply.status == 500 && over == SSE_BY_ERROR && sse_test_header(&reply, "Content-Length"),
+        "one that is refused has the head of an error");
+    end_of_app();
+}
+
+/* ---- what is known and counted ---- */
+
+static void found(void) { /* by its id alone, which begins with a number that can be guessed */
+    sse_stream other;
+    char       forged[80];
+    size_t     n;
+    still_app();
+    ask("GET /as");
+    snprintf(forged, sizeof forged, "%lu-%lu-", (unsigned long)newest.slot,
+        (unsigned long)newest.gen);
+    ok(!sse_stream_is_open(sse_stream_find(app, forged)), "one whose id was never asked for");
+    snprintf(forged, sizeof forged, "%s", sse_stream_id(newest));
+    other = sse_stream_find(app, forged);
+    ok(other.app == app && other.slot == newest.slot && other.gen == newest.gen, "by its id");
+    n = strlen(forged);
+    forged[n - 2] = (char)(forged[n - 2] == 'A' ? 'B' : 'A');
+    ok(!sse_stream_find(app, forged).app, "not by another one");
+    forged[n - 2] = '\0';
+    ok(!sse_stream_find(app, forged).app, "nor by a part of it");
+    end_of_app();
+}
+
+static sse_stats counts(void) {
+    sse_stats now;
+    is_int(sse_stats_get(app, &now), 0, "counters");
+    return now;
+}
+
+static void counted(void) {
+    static const char *const asks[] = {"GET /as?on=t&type=text/event-stream", "GET /as?on=t"};
+    sse_test_reply           replies[2];
+    char                     text[1001];
+    sse_stats                now;
+    long long                pending;
+    size_t                   i;
+    memset(replies, 0, sizeof replies);
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    still_app();
+    for (i = 0; i < 2; i++)
+        is_int(sse_test_request(app, asks[i], i ? NULL : "Accept-Encoding: gzip\n", NULL,
+                   &replies[i]),
+            0, asks[i]);
+    say(app, "t", text);
+    pending = sse_stream_pending(newest);
+    now = counts();
+    is_int(now.streams_opened, 2, "streams that were opened");
+    is_int(now.events, 1, "an event is counted once");
+    is_int(now.delivered, 2, "... and once for each stream that got it");
+    is_int(now.bytes_events, 2 * 1008, "... as it was formatted");
+#ifndef SSE_NO_COMPRESSION
+    ok(now.bytes_frames > 1008 && now.bytes_frames < 1008 + 200, "... and as it was queued: %lu",
+        (unsigned long)now.bytes_frames);
+#endif
+    is_int(now.queue_high, pending, "... the most that waited");
+    sse_test_run(app, 0);
+    send_plainly("small");
+    now = counts();
+    is_int(now.events, 2, "one for a stream alone is counted as well");
+    is_int(now.delivered, 3, "... it got that");
+    is_int(now.queue_high, pending, "... less that waits changes nothing");
+    sse_stream_end(newest, NULL);
+    sse_test_close(&replies[0]);
+    now = counts();
+    is_int(now.closed[SSE_BY_END] * 10 + now.closed[SSE_BY_PEER], 11, "closed, by their reasons");
+    sse_app_free(app);
+    sse_test_close(&replies[1]);
+}
+
+/* What slow readers lose is counted; compressed or not, what may be lost is. */
+static void drops(void) {
+    static const char *const heads[] = {NULL, "Accept-Encoding: gzip\n", "Accept-Encoding: br\n"};
+    sse_topic_options        o;
+    sse_stream_stats         stats, before;
+    char                     text[401];
+    size_t                   i, k;
+    unsigned                 seed = 5;
+    long long                pending;
+    memset(&o, 0, sizeof o);
+    for (i = 0; i < SSE__COUNT(heads); i++) {
+        still_app();
+        o.overflow = SSE_DROP_OLDEST;
+        sse_topic(app, "t", &o);
+        is_int(sse_test_request(app, "GET /as?on=t&queue=4000", heads[i], NULL, &reply), 0,
+            heads[i] ? heads[i] : "plain");
+        sse_stream_stats_get(newest, &before);
+        for (k = 0; k < 40 * 400; k++) { /* nothing that could be made smaller by half */
+            seed = seed * 1103515245 + 12345;
+            text[k % 400] = (char)('!' + (seed >> 16) % 90);
+            text[400] = '\0';
+            if (k % 400 == 399) say(app, "t", text);
+        }
+        ok(counts().drops > 20 && counts().drops < 40, "... %lu of 40 events are dropped",
+            (unsigned long)counts().drops);
+        is_int(counts().delivered, 40, "... all were queued");
+        pending = sse_stream_pending(newest);
+        ok(pending > 2000 && pending <= 4000, "... what is left fits: %lld", pending);
+        sse_test_run(app, 0);
+        if (!heads[i]) is_int(occurs("data: "), 40 - (int)counts().drops, "... and comes");
+        is_int(sse_stream_stats_get(newest, &stats), 0, "what was sent");
+        is_int((long long)(stats.bytes - before.bytes), pending, "... is what was not dropped");
+        end_of_app();
+        still_app();
+        o.overflow = SSE_KEEP_NEWEST;
+        sse_topic(app, "t", &o);
+        is_int(sse_test_request(app, "GET /as?on=t", heads[i], NULL, &reply), 0, "... by key");
+        say(app, "t", text);
+        pending = sse_stream_pending(newest);
+        for (k = 0; k < 5; k++) say(app, "t", text);
+        is_int(sse_stream_pending(newest), pending, "... the newest takes the place of the others");
+        end_of_app();
+    }
+}
+
+static int fails(sse_stream s, void *user) {
+    (void)s, (void)user;
+    return SSE_E_IO;
+}
+
+static void open_failing(sse_req *req, void *user) {
+    sse_stream_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.step = fails;
+    o.label = "failing";
+    o.on_close = note_over;
+    newest = sse_stream_open(req, &o);
+}
+
+/* The monitor shows the streams that were cut, and no others. */
+static void noted(void) {
+    still_app();
+    is_int(sse_monitor(app, "/m", NULL, NULL), 0, "an app with a monitor");
+    sse_get(app, "/fails", open_failing, NULL);
+    ask("GET /as?life=1000");
+    sse_test_run(app, 1000);
+    is_int(over, SSE_BY_LIFETIME, "a stream whose time is over");
+    ask("GET /as");
+    sse_stream_end(newest, NULL);
+    sse_test_run(app, 0);
+    is_int(over, SSE_BY_END, "one that the program ended");
+    ask("GET /as");
+    sse_test_close(&reply);
+    is_int(over, SSE_BY_PEER, "one whose peer left");
+    ask("GET /m/metrics.json");
+    ok(strstr(reply.body, "\"cuts\":[]") != NULL, "none of them was cut");
+    ask("GET /fails");
+    is_int(over, SSE_BY_ERROR, "one whose step failed");
+    ok(!reply.open && !reply.complete, "... which is no whole end");
+    ask("GET /m/metrics.json");
+    is_int(occurs("\"reason\":"), 1, "... was");
+    ok(strstr(reply.body, "\"reason\":\"error\"") && strstr(reply.body, "\"failing\""),
+        "... which is shown");
+    end_of_app();
+}
+
+#ifndef SSE_NO_COMPRESSION
+/* With a history of its own what a stream was sent makes what follows it small. */
+static void own_histories(void) {
+    static const char *const requests[] = {"GET /as", "GET /as?own=1"};
+    char                     text[801];
+    size_t                   i, first, second;
+    unsigned                 seed = 3;
+    for (i = 0; i < sizeof text - 1; i++) {
+        seed = seed * 1103515245 + 12345;
+        text[i] = (char)('!' + (seed >> 16) % 90);
+    }
+    text[sizeof text - 1] = '\0';
+    for (i = 0; i < SSE__COUNT(requests); i++) {
+        still_app();
+        is_int(sse_test_request(app, requests[i], "Accept-Encoding: gzip\n", NULL, &reply), 0,
+            requests[i]);
+        send_plainly(text);
+        first = (size_t)counts().bytes_frames;
+        send_plainly(text);
+        second = (size_t)counts().bytes_frames - first;
+        ok(first > 600 && (i ? second < 60 : second > 600), "... %lu bytes, then %lu",
+            (unsigned long)first, (unsigned long)second);
+        end_of_app();
+    }
+}
+
+/* Only what the program ends has the end of its compression: S5 */
+static void compressed_ends(void) {
+    static const char *const encodings[] = {"Accept-Encoding: gzip\n", "Accept-Encoding: br\n"};
+    size_t                   i, before;
+    int                      whole;
+    for (i = 0; i < 2 * SSE__COUNT(encodings); i++) {
+        whole = i % 2 == 0;
+        still_app();
+        is_int(sse_test_request(app, "GET /as?life=1000&ping=-1", encodings[i / 2], NULL, &reply),
+            0, encodings[i / 2]);
+        send_plainly("x");
+        sse_test_run(app, 999);
+        before = reply.body_len;
+        ok(reply.open && before > 0, "it is open");
+        if (whole) sse_stream_end(newest, NULL);
+        sse_test_run(app, 1);
+        ok(!reply.open && (whole ? reply.body_len > before : reply.body_len == before),
+            whole ? "... its end is said" : "... its end is not said");
+        end_of_app();
+    }
+}
+#else
+static void own_histories(void) {} /* it is one of compression */
+static void compressed_ends(void) {}
+#endif
+
 int main(void) {
+    heartbeats();
+    lifetimes();
+    stops();
+    stops_late();
+    stuck();
+    held();
+    farewells();
+    at_the_end();
+    large_queues();
+    refusals();
+    found();
+    counted();
+    drops();
+    noted();
+    own_histories();
+    compressed_ends();
     each_call();
     seldom();
     opening_late();

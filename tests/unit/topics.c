@@ -312,6 +312,169 @@ static void test_one_frame(void) { /* CH1 */
     dial_free(app);
 }
 
+#ifndef SSE_NO_COMPRESSION
+/* What compresses a topic is there while somebody takes it so. */
+static void test_codecs(void) {
+    sse_app            *app = dial_app(NULL);
+    sse_topic_options   o;
+    client             *c;
+    const sse__channel *channel;
+    int                 i;
+    memset(&o, 0, sizeof o);
+    opening = join_all;
+    sse_topic(app, "all", &o);
+    c = dial(app, "/s", "Accept: text/event-stream\r\nAccept-Encoding: gzip\r\n");
+    dial(app, "/s", "Accept: text/event-stream\r\nAccept-Encoding: br\r\n");
+    say(app, "all", "x");
+    channel = &sse__topic_find(app->topics, SSE__LIT("all"))->channel;
+    ok(channel->codecs[SSE__GZIP] && channel->codecs[SSE__BR], "a topic in two encodings");
+    hang_up(c);
+    for (i = 0; i < 1000 && channel->count > 1; i++) turns(app, 1);
+    ok(!channel->codecs[SSE__GZIP] && channel->codecs[SSE__BR], "one has left: it has the other");
+    say(app, "all", "y");
+    ok(!channel->codecs[SSE__GZIP], "... nothing is compressed for nobody");
+    dial_free(app);
+    app = dial_app(NULL);
+    opening = join_all;
+    o.overflow = SSE_DROP_OLDEST;
+    sse_topic(app, "all", &o);
+    dial(app, "/s", "Accept: text/event-stream\r\nAccept-Encoding: gzip\r\n");
+    say(app, "all", "x");
+    channel = &sse__topic_find(app->topics, SSE__LIT("all"))->channel;
+    ok(!channel->codecs[SSE__GZIP], "what a queue may lose is nothing that others refer to");
+    dial_free(app);
+}
+#else
+static void test_codecs(void) {}
+#endif
+
+/* ---- what is kept, to the event, the byte and the millisecond ---- */
+
+static int kept_in(sse_app *app, const char *topic) {
+    int n = 0;
+    return sse_topic_history(app, topic, 0, tally, &n);
+}
+
+static sse_app *keeps(int history, size_t bytes, int age_ms) {
+    sse_app          *app = sse_app_new(NULL);
+    sse_topic_options o;
+    memset(&o, 0, sizeof o);
+    o.history = history;
+    o.history_bytes = bytes;
+    o.history_age_ms = age_ms;
+    is_int(sse_topic(app, "t", &o), 0, "a topic");
+    sse_test_run(app, 0); /* the time stands still */
+    return app;
+}
+
+static void test_limits(void) {
+    sse_app *app = keeps(0, 1000000, 0);
+    size_t   one;
+    int      i, more;
+    say(app, "t", "12345");
+    one = sse__topic_find(app->topics, SSE__LIT("t"))->history->bytes;
+    ok(one > strlen("id: 7f3a9c02-1\ndata: 12345\n"), "an event has %lu bytes", (unsigned long)one);
+    sse_app_free(app);
+    for (more = -1; more < 2; more++) {
+        app = keeps(0, 3 * one + (size_t)more, 0);
+        for (i = 0; i < 5; i++) say(app, "t", "12345");
+        is_int(kept_in(app, "t"), more < 0 ? 2 : 3, "as many bytes as there may be");
+        sse_app_free(app);
+    }
+    app = keeps(0, 1, 0);
+    for (i = 0; i < 3; i++) say(app, "t", "12345");
+    is_int(kept_in(app, "t"), 1, "one event may be of any size");
+    sse_app_free(app);
+    app = keeps(3, 0, 0);
+    for (i = 0; i < 3; i++) say(app, "t", "12345");
+    is_int(kept_in(app, "t"), 3, "as many events as there may be");
+    say(app, "t", "12345");
+    is_int(kept_in(app, "t"), 3, "... and no more");
+    for (i = 0; i < 10000; i++) say(app, "t", "12345");
+    one = sse__topic_find(app->topics, SSE__LIT("t"))->history->cap;
+    ok(one <= 32, "... in room for %lu, however many there were", (unsigned long)one);
+    sse_app_free(app);
+    app = keeps(0, 0, 1000);
+    say(app, "t", "first");
+    sse_test_run(app, 400);
+    say(app, "t", "second");
+    sse_test_run(app, 599);
+    is_int(kept_in(app, "t"), 2, "for as long as it may be");
+    sse_test_run(app, 1);
+    is_int(kept_in(app, "t"), 1, "... and no longer");
+    sse_test_run(app, 399);
+    is_int(kept_in(app, "t"), 1, "each for its own time");
+    sse_test_run(app, 1);
+    is_int(kept_in(app, "t"), 0, "... which ends by itself");
+    say(app, "t", "third");
+    sse_test_run(app, 999);
+    is_int(kept_in(app, "t"), 1, "what comes later has all of its time");
+    sse_test_run(app, 1);
+    is_int(kept_in(app, "t"), 0, "... as well");
+    sse_app_free(app);
+}
+
+/* ---- what a program reads back ---- */
+
+static const struct {
+    const char *event, *id, *data, *back; /* back: its data, as it is read */
+} written[] = {{NULL, NULL, "plain", "plain"}, {"name", NULL, "one", "one"},
+    {NULL, "own-7", "two", "two"}, {"name", "own-8", "a\nb\r\n\rc", "a\nb\n\nc"},
+    {NULL, NULL, "", ""}, {"only-a-name", NULL, NULL, ""}, {NULL, "own-9", NULL, NULL},
+    {NULL, NULL, "\n", "\n"}, {NULL, NULL, "id: x\ndata: y\nevent: z", "id: x\ndata: y\nevent: z"}};
+
+static int at_back, wrong_back;
+
+static bool read_back(const sse_event *event, void *user) { /* user: the app's epoch */
+    const char *want = written[at_back].back;
+    const char *name = written[at_back].event, *id = written[at_back].id;
+    at_back++;
+    if (!event->event != !name || (name && strcmp(event->event, name))) wrong_back++;
+    if (!event->data != !want || (want && strcmp(event->data, want))) wrong_back++;
+    if (want && event->data_len != strlen(want)) wrong_back++;
+    if (!event->id || (id ? strcmp(event->id, id) : strncmp(event->id, (const char *)user, 8)))
+        wrong_back++;
+    return true;
+}
+
+static void is_read_back(sse_app *app, const char *how) {
+    at_back = wrong_back = 0;
+    is_int(sse_topic_history(app, "t", 0, read_back, app->topics->sequence.epoch),
+        (int)SSE__COUNT(written), how);
+    is_int(wrong_back, 0, "... each as it was published");
+}
+
+static void test_read_back(void) {
+    sse_topic_options o;
+    sse_event         event;
+    sse_app          *app = sse_app_new(NULL);
+    sse_db           *db = sse_db_open(":memory:", NULL);
+    size_t            i;
+    memset(&o, 0, sizeof o);
+    memset(&event, 0, sizeof event);
+    o.history = 100;
+#ifndef SSE_NO_SQLITE
+    o.db = db;
+#endif
+    sse_topic(app, "t", &o);
+    for (i = 0; i < SSE__COUNT(written); i++) {
+        event.event = written[i].event;
+        event.id = written[i].id;
+        event.data = written[i].data;
+        is_int(sse_publish(app, "t", &event), 0, written[i].data ? written[i].data : "no data");
+    }
+    is_read_back(app, "all that was published");
+    sse_poll(app, 0);
+    sse_app_free(app);
+#ifndef SSE_NO_SQLITE
+    app = sse_app_new(NULL);
+    sse_topic(app, "t", &o);
+    is_read_back(app, "all of it, after a restart");
+    sse_app_free(app);
+#endif
+    sse_db_close(db);
+}
+
 /* ---- heartbeats ---- */
 
 static void open_it(sse_req *req, void *user) {
@@ -351,11 +514,14 @@ static void test_pings_without_memory(void) {
 
 int main(void) {
     test_one_frame();
+    test_codecs();
     long    n, m;
     sse_db *db;
     test_patterns();
     test_ids();
     test_ring();
+    test_limits();
+    test_read_back();
 #ifndef SSE_NO_SQLITE
     test_recall();
 #endif

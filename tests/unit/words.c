@@ -379,7 +379,8 @@ static int fails_by(sse_stream s, void *user) {
     sse_event event;
     memset(&event, 0, sizeof event);
     if (!user) return sse_publish(s.app, "t", &event);
-    if (strcmp((const char *)user, "db")) return SSE_END;
+    if (!strcmp((const char *)user, "both")) sse_publish(s.app, "t", &event);
+    else if (strcmp((const char *)user, "db")) return SSE_END;
 #ifndef SSE_NO_SQLITE
     {
         sse_db *db = sse_db_open(":memory:", NULL);
@@ -431,9 +432,20 @@ static void test_steps(void) {
     turns(app, 5);
     is_said("step: it ended the stream (/db): no such table: nowhere");
     dial_free(app);
+    app = fresh(SSE_OFF);
+    sse_get(app, "/both", steps_by, (void *)"both");
+    dial(app, "/both", NULL);
+    turns(app, 5);
+    is_said("step: it ended the stream (/both): no such table: nowhere");
+    dial_free(app);
 #endif
     app = fresh(SSE_OFF);
+    sse_get(app, "/publish", steps_by, NULL);
     sse_get(app, "/end", steps_by, (void *)"end");
+    dial(app, "/publish", NULL);
+    turns(app, 5);
+    is_said("step: it ended the stream (/publish): ");
+    warned[0] = '\0';
     dial(app, "/end", NULL);
     turns(app, 5);
     is_str(warned, "", "an end that is none of these says nothing");
