@@ -207,6 +207,34 @@ static void test_streams(void) {
     told[0] = '\0';
 }
 
+static void enter_as_ann(sse_req *req, void *user) {
+    sse_stream_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.who = "ann";
+    sse_subscribe(sse_stream_open(req, &o), "room");
+}
+
+static void test_time_to_return(void) {
+    const sse_topic_options o = options_of(0), longer = options_of(5000);
+    sse_test_reply          r;
+    int                     i;
+    memset(&r, 0, sizeof r);
+    for (i = 0; i < 2; i++) {
+        sse_app *app = sse_app_new(NULL);
+        sse_topic(app, "room", i ? &longer : &o);
+        sse_get(app, "/s", enter_as_ann, NULL);
+        sse_test_request(app, "GET /s", NULL, NULL, &r);
+        sse_test_close(&r);
+        sse_test_run(app, i ? 4999 : 2999);
+        is_str(told, "+ann ", i ? "for .leave_ms she may come back" : "for 3 seconds, by default");
+        sse_test_run(app, 1);
+        is_str(told, "+ann -ann ", "then she has left");
+        told[0] = '\0';
+        sse_app_free(app);
+    }
+}
+
 static bool without_memory(long n) { /* false: fewer allocations than n */
     const sse_topic_options o = options_of(0);
     sse_app                *app = sse_app_new(NULL);
@@ -229,6 +257,7 @@ int main(void) {
     test_states();
     test_within();
     test_streams();
+    test_time_to_return();
     for (n = 1; n < 100 && without_memory(n); n++) {
     }
     ok(n > 4 && n < 100, "each of %ld allocations may fail", n - 1);
