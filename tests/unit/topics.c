@@ -384,6 +384,11 @@ static void test_kept_without_memory(sse_db *db) {
     number = app->topics->sequence.last;
     refused = publish_without_memory(app);
     ok(refused > 70, "%d publications are refused for lack of memory", refused);
+    is_int((long long)app->net->counts.no_memory, refused, "... and counted");
+    fail_at = 1;
+    is_int(sse_publish_json(app, "t", NULL, "%d", 1), SSE_E_NOMEM, "... as is one in JSON");
+    fail_at = 0;
+    is_int((long long)app->net->counts.no_memory, refused + 1, "... whose text finds none");
     is_int((long long)(app->topics->sequence.last - number), 70, "... and use up no number");
     is_int(kept(app), 70, "... and all others are kept, each once");
     sse_poll(app, 0);
