@@ -254,12 +254,14 @@ static void evicted(void) {
         snprintf(name, sizeof name, "room.%d", i);
         say(app, name, "more");
     }
-    is_int(gaps_on_return(app), 1, "a topic that had to make room: the gap is told");
-    exact = "quiet";
-    is_int(gaps_on_return(app), 0, "but not to those who follow another one");
     exact = NULL;
     pattern = "*";
-    is_int(gaps_on_return(app), 1, "and to those who follow all, whichever rules they have");
+    is_int(gaps_on_return(app), 1, "a topic that had to make room: the gap is told");
+    exact = "room.1";
+    pattern = NULL;
+    is_int(gaps_on_return(app), 1, "to those who follow all, and to those who follow it alone");
+    exact = "quiet";
+    is_int(gaps_on_return(app), 0, "but not to those who follow another one");
     dial_free(app);
 }
 
@@ -301,6 +303,64 @@ static void trimmed_meanwhile(sse_overflow overflow) {
     is_int(nclosed, !may_lose, may_lose ? "its topic may lose events: it goes on" : "it is cut");
     if (may_lose) is_int(times(c, "data: newer\n"), 50, "with those that there are");
     else is_int(closed_by, SSE_BY_QUEUE, "as one that is too slow");
+    dial_free(app);
+}
+
+/* A topic makes room while a stream has yet to get what it keeps. */
+static void evicted_meanwhile(void) {
+    sse_app_options options;
+    sse_app        *app;
+    client         *c;
+    char            big[1101];
+    int             i;
+    memset(&options, 0, sizeof options);
+    options.max_queue_bytes = 4000;
+    options.max_topics = 3;
+    app = dial_app(&options);
+    opening = subscribe;
+    closing = note_reason;
+    exact = NULL;
+    pattern = "room.*";
+    topic(app, "room.large", 100, 0, NULL);
+    topic(app, "room.*", 100, 0, NULL);
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = '\0';
+    for (i = 0; i < 50; i++) say(app, "room.large", big);
+    say(app, "room.1", "missed");
+    snprintf(head, sizeof head, "Last-Event-ID: %s-0\r\n", app->topics->sequence.epoch);
+    c = dial(app, "/s", head);
+    ok(times(c, big) < 50, "a client that catches up");
+    say(app, "room.2", "more");
+    ok(!sse__topic_find(app->topics, SSE__LIT("room.1")), "a topic makes room");
+    for (i = 0; i < 100; i++) turns(app, 1);
+    ok(nclosed == 1 && closed_by == SSE_BY_QUEUE, "the client had not got to it: it is cut");
+    is_int(gaps_on_return(app), 1, "and told as it comes back");
+    dial_free(app);
+}
+
+/* Topics of one rule make room for those of another one. */
+static void evicted_by_others(void) { /* K2 */
+    sse_app_options options;
+    sse_app        *app;
+    memset(&options, 0, sizeof options);
+    options.max_topics = 2;
+    app = dial_app(&options);
+    opening = subscribe;
+    exact = "room.1";
+    pattern = NULL;
+    topic(app, "room.*", 10, 0, NULL);
+    topic(app, "*", 10, 0, NULL);
+    first_visit(app, "room.1", NULL);
+    say(app, "room.1", "missed");
+    say(app, "other.1", "more");
+    say(app, "other.2", "more");
+    ok(!sse__topic_find(app->topics, SSE__LIT("room.1")), "a topic made room");
+    app->options.max_topics = 10; /* the clients' patterns need some, too */
+    exact = NULL;
+    pattern = "*";
+    is_int(gaps_on_return(app), 1, "a pattern over both rules: the gap is told");
+    pattern = "other.*";
+    is_int(gaps_on_return(app), 0, "one over the other rule has none");
     dial_free(app);
 }
 
@@ -878,6 +938,8 @@ int main(void) {
     told_once(NULL, NULL, "*");
     unsubscribed();
     evicted();
+    evicted_meanwhile();
+    evicted_by_others();
     made_later();
     trimmed_meanwhile(SSE_CLOSE_SLOW);
     trimmed_meanwhile(SSE_DROP_OLDEST);

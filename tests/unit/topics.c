@@ -162,6 +162,23 @@ static void test_long_patterns(void) {
     dial_free(app);
 }
 
+/* Patterns take room as topics do. */
+static void test_full(void) {
+    sse_app_options options;
+    sse_app        *app;
+    memset(&options, 0, sizeof options);
+    options.max_topics = 2;
+    app = dial_app(&options);
+    dial(app, "/s", NULL);
+    is_int(sse_subscribe_pattern(newest, "a.*"), 0, "a pattern");
+    is_int(sse_subscribe(newest, "b"), 0, "a topic");
+    is_int(sse_subscribe(newest, "c"), SSE_E_FULL, "no more than .max_topics");
+    is_int(sse_unsubscribe_pattern(newest, "a.*"), 0, "the pattern goes");
+    is_int(sse_subscribe(newest, "c"), 0, "there is room for one");
+    is_int(sse_subscribe_pattern(newest, "a.*"), SSE_E_FULL, "of either kind");
+    dial_free(app);
+}
+
 static void subscribe_to(sse_req *req, sse_stream s) { /* ?to=a */
     if (sse_query(req, "to")) sse_subscribe(s, sse_query(req, "to"));
 }
@@ -258,6 +275,14 @@ static void test_rows_alone(void) {
     is_int(times(c, "data: first\n"), 1, "and all rows follow");
     is_int(sse_subscribe(newest, "kept"), SSE_E_STATE, "one with a history has other ids");
     is_int(sse_subscribe(newest, "plain"), 0, "one without has none");
+    hang_up(c);
+    turns(app, 5);
+    is_int(sse_db_exec(db, "INSERT INTO box VALUES(2, 'second')"), 1, "a row while nobody is here");
+    turns(app, 3);
+    c = dial(app, "/s?to=rows", "Last-Event-ID: 1\r\n");
+    turns(app, 3);
+    is_int(times(c, "data: second\n") * 10 + times(c, "event: begin-again\n"), 10,
+        "is there for those who come back");
     dial_free(app);
     sse_db_close(db);
 }
@@ -515,6 +540,7 @@ int main(void) {
     test_ring();
     test_default_limits();
     test_long_patterns();
+    test_full();
     test_later();
     test_newest();
 #ifndef SSE_NO_SQLITE
