@@ -914,6 +914,45 @@ static void signals_of_views(void) {
     sse_app_free(app);
 }
 
+/* ---- the parameters of a handler that shows a view ---- */
+
+static void shows_room(sse_req *req, void *user) {
+    sse_stream s = sse_stream_open(req, NULL);
+    (void)user;
+    is_int(sse_stream_view(s, "/room/7"), 0, "a view with a parameter");
+    is_str(sse_param(req, "own"), "here", "... leaves those of the handler");
+    ok(!sse_param(req, "id"), "... and adds none");
+}
+
+/* Opens the stream, and finds no memory for what the view should know. */
+static void short_guard(sse_req *req, void *user) {
+    static char long_one[100000];
+    (void)user;
+    memset(long_one, 'x', sizeof long_one - 1);
+    sse_stream_open(req, NULL);
+    fail_at = 1;
+    is_int(sse_set_attr(req, "me", long_one), SSE_E_NOMEM, "no memory for an attr");
+    fail_at = 0;
+}
+
+static void around_views(void) {
+    sse_live_options o = options_of(short_guard);
+    sse_test_reply   r;
+    memset(&r, 0, sizeof r);
+    app = sse_app_new(NULL);
+    sse_live(app, "/room/{id}", render, NULL);
+    sse_live(app, "/short", render, &o);
+    sse_get(app, "/shows/{own}", shows_room, NULL);
+    get("/shows/here", &r);
+    ok(r.open, "a stream");
+    get("/short", &r);
+    sse_test_run(app, 0);
+    ok(!r.open && !times_in(r.body, "<p id="), "a guard that lacked memory: no view is shown");
+    is_int(times_in(r.body, "retry: "), 1, "and its client told to come back");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
 /* ---- a live view that could not be set up ---- */
 
 static void second_try(void) {
@@ -1232,6 +1271,7 @@ int main(void) {
     not_opened();
     texts_of_renders();
     signals_of_views();
+    around_views();
     second_try();
     without_memory();
     told();

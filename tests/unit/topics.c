@@ -165,6 +165,7 @@ static void test_long_patterns(void) {
 /* Patterns take room as topics do. */
 static void test_full(void) {
     sse_app_options options;
+    sse_stats       stats;
     sse_app        *app;
     memset(&options, 0, sizeof options);
     options.max_topics = 2;
@@ -176,6 +177,11 @@ static void test_full(void) {
     is_int(sse_unsubscribe_pattern(newest, "a.*"), 0, "the pattern goes");
     is_int(sse_subscribe(newest, "c"), 0, "there is room for one");
     is_int(sse_subscribe_pattern(newest, "a.*"), SSE_E_FULL, "of either kind");
+    sse_stats_get(app, &stats);
+    is_int((long long)stats.subscriptions_refused, 2, "both refusals are counted");
+    is_int(sse_subscribe(newest, "c"), 0, "one that the stream has already");
+    is_int(sse_unsubscribe(newest, "c"), 0, "... is one");
+    is_int(sse_unsubscribe(newest, "c"), SSE_E_ARG, "... and ends once");
     dial_free(app);
 }
 
@@ -215,6 +221,30 @@ static void test_later(void) { /* O4 */
     ok(!sse_subscribed(newest, NULL), "nor none");
     sse_stream_end(newest, NULL);
     ok(!sse_subscribed(newest, "p.1"), "until it ends");
+    dial_free(app);
+}
+
+/* A newcomer begins with the last events, as many as its topic says. */
+static void test_greeting(void) {
+    sse_topic_options o;
+    sse_app          *app = dial_app(NULL);
+    char              text[24];
+    int               i;
+    memset(&o, 0, sizeof o);
+    o.history = 4;
+    o.greet = 3;
+    sse_topic(app, "greets", &o);
+    opening = subscribe_to;
+    for (i = 1; i <= 6; i++) {
+        const client *c;
+        char          path[] = "/s?to=greets";
+        snprintf(text, sizeof text, "number %d", i);
+        say(app, "greets", text);
+        c = dial(app, path, NULL);
+        turns(app, 2);
+        is_int(times(c, "data: number "), i < 3 ? i : 3, "a newcomer is greeted");
+        is_int(times(c, text), 1, "... up to the newest");
+    }
     dial_free(app);
 }
 
@@ -275,11 +305,12 @@ static void test_rows_alone(void) {
     is_int(times(c, "data: first\n"), 1, "and all rows follow");
     is_int(sse_subscribe(newest, "kept"), SSE_E_STATE, "one with a history has other ids");
     is_int(sse_subscribe(newest, "plain"), 0, "one without has none");
-    hang_up(c);
+    is_int(sse_topic_from_table(app, "bare", db, sql), 0, "a topic that has no options");
+    hang_up(dial(app, "/s?to=bare", "Last-Event-ID: 1\r\n"));
     turns(app, 5);
     is_int(sse_db_exec(db, "INSERT INTO box VALUES(2, 'second')"), 1, "a row while nobody is here");
     turns(app, 3);
-    c = dial(app, "/s?to=rows", "Last-Event-ID: 1\r\n");
+    c = dial(app, "/s?to=bare", "Last-Event-ID: 1\r\n");
     turns(app, 3);
     is_int(times(c, "data: second\n") * 10 + times(c, "event: begin-again\n"), 10,
         "is there for those who come back");
@@ -542,6 +573,7 @@ int main(void) {
     test_long_patterns();
     test_full();
     test_later();
+    test_greeting();
     test_newest();
 #ifndef SSE_NO_SQLITE
     test_rows_alone();
