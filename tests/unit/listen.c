@@ -125,7 +125,7 @@ static int unheard; /* lines of the log */
 static void on_unheard(int level, const char *line, void *user) {
     (void)user;
     unheard += level == SSE_LOG_WARNING &&
-        strcmp(line, "the program does not hear an event for news: out of memory") == 0;
+               strcmp(line, "the program does not hear an event for news: out of memory") == 0;
 }
 
 static void without_memory(void) {

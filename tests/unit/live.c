@@ -187,6 +187,7 @@ static void guards(void) {
     c = dial(app, "/room/7?me=bob&as=raw", NULL);
     turns(app, 3);
     ok(c->over || times(c, "0\r\n\r\n"), "a raw stream cannot show a view: it ends");
+    is_int((long long)app->net->counts.subscriptions_refused, 1, "its topic is counted, no view");
     c = dial(app, "/room/7", NULL);
     is_int(times(c, "401"), 1, "a guard that refuses");
     c = dial(app, "/room/7?me=bob&as=usual", NULL);
@@ -924,6 +925,67 @@ static void shows_room(sse_req *req, void *user) {
     ok(!sse_param(req, "id"), "... and adds none");
 }
 
+static void shows_mine(sse_req *req, void *user) {
+    sse_stream s = sse_stream_open(req, NULL);
+    *(int *)user = sse_stream_view(s, "/mine/1?me=ann");
+}
+
+static void ends_it(sse_req *req, void *user) {
+    (void)req, (void)user;
+    sse_stream_end(newest, NULL);
+}
+
+static void ended_by_guard(sse_req *req, void *user) {
+    newest = sse_stream_open(req, NULL);
+    *(int *)user = sse_stream_view(newest, "/ends");
+}
+
+static void private_views(void) { /* each stream has its own */
+    sse_live_options o = options_of(name_guard), ends = options_of(ends_it);
+    sse_test_reply   one, two;
+    int              error = 1;
+    memset(&one, 0, sizeof one);
+    memset(&two, 0, sizeof two);
+    app = sse_app_new(NULL);
+    sse_live_each(app, "/mine/{id}", render_each, &o);
+    sse_live_each(app, "/ends", render_each, &ends);
+    sse_get(app, "/shows", shows_mine, &error);
+    sse_get(app, "/ended", ended_by_guard, &error);
+    get("/shows", &one);
+    get("/shows", &two);
+    is_int(error, 0, "a private view on two streams");
+    ok(times_in(one.body, ">ann ") == 1 && times_in(two.body, ">ann ") == 1, "shows on both");
+    sse_touch(app, "/mine/1");
+    sse_test_run(app, 0);
+    ok(times_in(one.body, ">ann ") == 2 && times_in(two.body, ">ann ") == 2, "and again");
+    sse_test_close(&one);
+    get("/ended", &one);
+    is_int(error, SSE_E_CLOSED, "a guard that ends the stream: there is none to show it on");
+    sse_test_close(&one);
+    sse_test_close(&two);
+    sse_app_free(app);
+}
+
+static void render_bytes(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    sse_raw(html, "a\0b", 3);
+}
+
+static void plain_events(void) { /* their data may hold anything */
+    static const char want[] = "event: state\ndata: a\0b\n\n";
+    sse_live_options  o = options_of(NULL);
+    sse_test_reply    r;
+    memset(&r, 0, sizeof r);
+    app = sse_app_new(NULL);
+    o.format = SSE_AS_DATA;
+    o.event = "state";
+    sse_live(app, "/bytes", render_bytes, &o);
+    get("/bytes", &r);
+    is_mem(r.body, r.body_len, want, sizeof want - 1, "a NUL in plain data, under its name");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
 /* Opens the stream, and finds no memory for what the view should know. */
 static void short_guard(sse_req *req, void *user) {
     static char long_one[100000];
@@ -1089,8 +1151,9 @@ static void failures(void) { /* V3 */
 #ifndef SSE_NO_SQLITE
     fails = SSE_E_DB;
     touched("/p", 0, 10, "a database that fails");
-    is_str(why, "live view /p was not rendered: no such table: nowhere "
-                "[INSERT INTO nowhere VALUES(1)]",
+    is_str(why,
+        "live view /p was not rendered: no such table: nowhere "
+        "[INSERT INTO nowhere VALUES(1)]",
         "tells why");
 #endif
     sse_app_free(app);
@@ -1180,8 +1243,8 @@ static int lost_lines; /* of the log */
 
 static void on_lost(int level, const char *line, void *user) {
     (void)user;
-    lost_lines += level == SSE_LOG_WARNING &&
-        strcmp(line, "a touch of /room/1 is lost: out of memory") == 0;
+    lost_lines +=
+        level == SSE_LOG_WARNING && strcmp(line, "a touch of /room/1 is lost: out of memory") == 0;
 }
 
 static void *touch_elsewhere(void *user) {
@@ -1272,6 +1335,8 @@ int main(void) {
     texts_of_renders();
     signals_of_views();
     around_views();
+    private_views();
+    plain_events();
     second_try();
     without_memory();
     told();

@@ -185,14 +185,15 @@ static void test_full(void) {
     dial_free(app);
 }
 
-static void subscribe_to(sse_req *req, sse_stream s) { /* ?to=a */
+static void subscribe_to(sse_req *req, sse_stream s) { /* ?to=a, ?like=a* */
     if (sse_query(req, "to")) sse_subscribe(s, sse_query(req, "to"));
+    if (sse_query(req, "like")) sse_subscribe_pattern(s, sse_query(req, "like"));
 }
 
 /* A stream has an id to come back with as soon as it follows what is kept, and is told of it
    once. */
 static void test_later(void) { /* O4 */
-    static const char *const paths[] = {"/s", "/s?to=plain", "/s?to=kept.1"};
+    static const char *const paths[] = {"/s", "/s?to=plain", "/s?to=kept.1", "/s?like=n*"};
     sse_topic_options        o;
     sse_app                 *app = dial_app(NULL);
     client                  *c;
@@ -201,7 +202,7 @@ static void test_later(void) { /* O4 */
     o.history = o.greet = 10;
     sse_topic(app, "kept.*", &o);
     opening = subscribe_to;
-    for (i = 0; i < 3; i++) {
+    for (i = 0; i < 4; i++) {
         c = dial(app, paths[i], NULL);
         turns(app, 2);
         is_int(times(c, "id: "), i == 2, paths[i]);
@@ -216,7 +217,7 @@ static void test_later(void) { /* O4 */
         is_int(times(c, "id: "), 1, "... does not tell it again");
     }
     is_int(sse_subscribe_pattern(newest, "p.*"), 0, "a pattern");
-    ok(sse_subscribed(newest, "p.1") && sse_subscribed(newest, "kept.1"), "it follows both");
+    ok(sse_subscribed(newest, "p.1") && sse_subscribed(newest, "kept.2"), "it follows both");
     ok(!sse_subscribed(newest, "q.1") && !sse_subscribed(newest, "p"), "and no others");
     ok(!sse_subscribed(newest, NULL), "nor none");
     sse_stream_end(newest, NULL);
