@@ -20204,6 +20204,12 @@ static int sse__post(sse_app *app, sse__publication *p) { /* takes p->text, on f
     return error;
 }
 
+/* Counts an event that found no memory before it was on its way. Returns error. */
+static int sse__publish_failed(sse_app *app, int error) {
+    if (app && error == SSE_E_NOMEM && sse__is_owner(app)) app->net->counts.no_memory++;
+    return error;
+}
+
 static int sse__publish_event(sse_app *app, const char *call, const char *topic,
                               const sse_event *event) {
     sse__publication p;
@@ -20217,7 +20223,7 @@ static int sse__publish_event(sse_app *app, const char *call, const char *topic,
         return sse__refused(app, SSE_E_ARG, "%s: a topic without a name", call);
     memset(&p, 0, sizeof p);
     error = sse__message_begin_event(app, &p.text, event);
-    if (error) return error;
+    if (error) return sse__publish_failed(app, error);
     p.began        = sse__observed_us(app);
     p.topic        = topic;
     p.has_id       = event->id != NULL;
@@ -20248,7 +20254,7 @@ SSE_API int sse_publish_json(sse_app *app, const char *topic, const char *event,
     int       error;
     if (!fmt) return sse__call_failed(app, SSE_E_ARG);
     SSE__FORMAT(&text, sse__escape_json, "null", fmt);
-    error = sse__event_of_text(&whole, event, &text);
+    error = sse__publish_failed(app, sse__event_of_text(&whole, event, &text));
     if (!error) error = sse__publish_event(app, "sse_publish_json", topic, &whole);
     sse_buf_free(&text);
     return sse__call_failed(app, error);

@@ -141,8 +141,17 @@ static bool list(const char *label, int n, void *user) {
     return --most != 0;
 }
 
+static bool listed_one(sse_stream s, void *user) {
+    (void)s, (void)user;
+    strcat(listed, "a stream ");
+    return true;
+}
+
 static void labels(void) {
     sse_stream two, api;
+    sse_filter all;
+    memset(&all, 0, sizeof all);
+    all.all = true;
     app = dial_app(NULL);
     is_int(sse_streams_labels(app, list, NULL), 0, "no streams");
     dial(app, "/s?label=tab", NULL);
@@ -166,6 +175,8 @@ static void labels(void) {
     is_str(listed, "tab=1 ", "... which are not told");
     fail_at = 1;
     is_int(sse_streams_labels(app, list, NULL), SSE_E_NOMEM, "without memory");
+    fail_at = 1;
+    is_int(sse_streams_each(app, &all, listed_one, NULL), SSE_E_NOMEM, "nor are streams gathered");
     fail_at = 0;
     is_str(listed, "tab=1 ", "... none is told");
     is_int(sse_streams_labels(app, NULL, NULL), SSE_E_ARG, "no function");

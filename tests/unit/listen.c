@@ -8,15 +8,16 @@
 #include "dial.h"
 
 static sse_app *app;
-static char     heard[2000]; /* "who:topic=data " for each call */
+static char     heard[2000]; /* "who:topic=data/event#id " for each call */
 static int      inside;      /* a call of the program's that must not call back */
 static char     ann[] = "ann", bob[] = "bob";
 
 static void note(const char *who, const char *topic, const sse_event *event) {
     const size_t n = strlen(heard);
     if (inside) ok(false, "%s is called inside a call", who);
-    snprintf(heard + n, sizeof heard - n, "%s:%s=%s%s%s ", who, topic,
-        event->data ? event->data : "-", event->event ? "/" : "", event->event ? event->event : "");
+    snprintf(heard + n, sizeof heard - n, "%s:%s=%s%s%s%s%s ", who, topic,
+        event->data ? event->data : "-", event->event ? "/" : "", event->event ? event->event : "",
+        event->id ? "#" : "", event->id ? event->id : "");
 }
 
 static void on_event(sse_app *a, const char *topic, const sse_event *event, void *user) {
@@ -61,6 +62,7 @@ static void topics(void) { /* O5 */
     publish("news", "1");
     publish("room.7", "two\nlines");
     publish("other", "3");
+    publish("room.9", "");
     memset(&event, 0, sizeof event);
     event.event = "typing";
     event.ephemeral = true;
@@ -70,7 +72,7 @@ static void topics(void) { /* O5 */
     sse_publish(app, "room.8", &event);
     hears("", "nothing at once");
     turns(app, 2);
-    hears("ann:news=1 ann:room.7=two\nlines ann:room.8=/typing ann:room.8=- ",
+    hears("ann:news=1 ann:room.7=two\nlines ann:room.9= ann:room.8=/typing ann:room.8=- ",
         "in their order, in the next turn, and that one has no data");
     publish("news", "4");
     is_int(sse_topic_unlisten(app, "news", on_event, ann), 0, "it ends");
@@ -79,6 +81,16 @@ static void topics(void) { /* O5 */
     publish("news", "5");
     turns(app, 2);
     hears("bob:news=5 ", "neither what waits when one ends, nor what was before one began");
+    is_int(sse_topic_listen(app, "news", on_event, ann), 0, "the same function for two users");
+    is_int(sse_topic_listen(app, "news", on_echo, ann), 0, "two functions for one");
+    publish("news", "666");
+    turns(app, 2);
+    hears("bob:news=666 ann:news=666 ann:news=666 ", "each hears, in the order they began");
+    is_int(sse_topic_unlisten(app, "news", on_echo, ann), 0, "one ends");
+    is_int(sse_topic_unlisten(app, "news", on_event, ann), 0, "another");
+    publish("news", "7");
+    turns(app, 2);
+    hears("bob:news=7 ", "the third goes on");
     sse_topic_unlisten(app, "news", on_event, bob);
     sse_topic_unlisten(app, "room.*", on_event, ann);
     ok(!app->streams->hear, "and nobody is asked any more");
@@ -108,10 +120,21 @@ static void in_callbacks(void) {
     hears("ann:news=last ", "the last event is heard in sse_app_free");
 }
 
+static int unheard; /* lines of the log */
+
+static void on_unheard(int level, const char *line, void *user) {
+    (void)user;
+    unheard += level == SSE_LOG_WARNING &&
+               strcmp(line, "the program does not hear an event for news: out of memory") == 0;
+}
+
 static void without_memory(void) {
-    sse_event event;
-    int       n, error = -1, lost = 0;
-    app = dial_app(NULL);
+    sse_app_options options;
+    sse_event       event;
+    int             n, error = -1, lost = 0;
+    memset(&options, 0, sizeof options);
+    options.on_log = on_unheard;
+    app = dial_app(&options);
     for (n = 1; n < 20 && error; n++) {
         app->config_error = 0;
         fail_at = n;
@@ -133,6 +156,7 @@ static void without_memory(void) {
         heard[0] = '\0';
     }
     is_int(lost, 1, "an event is not heard if there is no memory to keep it until then");
+    is_int(unheard, lost, "as the log says");
     dial_free(app);
 }
 
@@ -146,6 +170,11 @@ static void refused(void) {
     is_int(sse_topic_listen(app, "a", NULL, NULL), SSE_E_ARG, "no function");
     is_int(sse_topic_unlisten(app, "a", on_event, NULL), SSE_E_ABSENT, "nobody listens");
     is_int(sse_topic_unlisten(app, NULL, on_event, NULL), SSE_E_ARG, "to nothing");
+    sse_app_free(app);
+    app = sse_app_new(NULL);
+    is_int(sse_topic_listen(app, "a", NULL, NULL), SSE_E_ARG, "no function, in words:");
+    sse_app_error(app, &why);
+    is_str(why, "sse_topic_listen: fn is NULL", "which it is");
     sse_app_free(app);
 }
 
@@ -169,7 +198,7 @@ static void threads(void) {
     pthread_join(thread, NULL);
     is_int(error, SSE_E_THREAD, "another thread publishes, but does not listen");
     turns(app, 3);
-    hears("ann:news=from a thread ", "it is heard");
+    hears("ann:news=from a thread#7 ", "it is heard");
     dial_free(app);
 }
 #else
@@ -191,7 +220,7 @@ static void rows(void) {
     sse_db_exec(box, "INSERT INTO box VALUES(2, 'tea', 'new')");
     sse_db_exec(box, "INSERT INTO box VALUES(3, 'milk', NULL)");
     turns(app, 4);
-    hears("ann:orders=tea/new ann:orders=milk ", "rows are heard, without any subscriber");
+    hears("ann:orders=tea/new#2 ann:orders=milk#3 ", "rows are heard, without any subscriber");
     dial_free(app);
     sse_db_close(box);
 }

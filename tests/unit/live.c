@@ -84,6 +84,7 @@ static void guard_of(sse_req *req, void *user) { /* by the view's parameter */
     const char *how = sse_param(req, "how");
     (void)user;
     is_str(sse_path(req), sse_fmt(req, "/guarded/%s", how), "it sees the path of the view");
+    is_str(sse_query(req, "from"), "here", "... and what the query of the request has besides");
     if (strcmp(how, "defers") == 0 && sse_defer(req)) return;
     if (strcmp(how, "files") == 0) sse_send_file(req, "/etc/hostname", NULL);
     if (strcmp(how, "sets") == 0) sse_set_attr(req, "user", "admin"), sse_fail(req, 401, "no");
@@ -101,6 +102,7 @@ static void guarded(sse_req *req, sse_stream s) {
     sse_set_attr(req, "mine", "before");
     sse_set_attr_ptr(req, "mine", &app);
     newest = s;
+    is_str(sse_query(req, "from"), "here", "a handler with a query");
     is_int(sse_stream_view(s, "/guarded/admits"), 0, "a guard that answers nothing admits");
     is_int(sse_stream_view(s, "/guarded/defers"), SSE_E_STATE,
         "one that would answer later refuses");
@@ -116,6 +118,8 @@ static void guarded(sse_req *req, sse_stream s) {
     is_int(sse_stream_view(s, "/hooked/x"), SSE_E_STATE, "a hook that would answer later refuses");
     is_str(sse_attr(req, "mine"), "before", "attrs of the handler are as they were");
     is_str(sse_path(req), "/s", "and so is its path");
+    is_str(sse_query(req, "from"), "here", "and its query");
+    ok(!sse_param(req, "how"), "and it has no parameters of views");
 }
 
 static void later_hook(sse_req *req, void *user) {
@@ -132,7 +136,7 @@ static void guards_on_streams(void) {
     sse_live(app, "/guarded/{how}", render, &o);
     sse_live(app, "/hooked/{x}", render, &none);
     sse_live(app, "/room/{id}", render, &none);
-    dial(app, "/s", NULL);
+    dial(app, "/s?from=here", NULL);
     turns(app, 3);
     dial_free(app);
 }
@@ -183,6 +187,7 @@ static void guards(void) {
     c = dial(app, "/room/7?me=bob&as=raw", NULL);
     turns(app, 3);
     ok(c->over || times(c, "0\r\n\r\n"), "a raw stream cannot show a view: it ends");
+    is_int((long long)app->net->counts.subscriptions_refused, 1, "its topic is counted, no view");
     c = dial(app, "/room/7", NULL);
     is_int(times(c, "401"), 1, "a guard that refuses");
     c = dial(app, "/room/7?me=bob&as=usual", NULL);
@@ -270,9 +275,12 @@ static void without_a_codec(void) {
 /* ---- many views ---- */
 
 static int  logged;
+static char logged_line[200];
 static void on_log(int level, const char *line, void *user) {
     (void)user;
-    logged += level <= SSE_LOG_WARNING && strstr(line, "max_views") != NULL;
+    if (level > SSE_LOG_WARNING || !strstr(line, "max_views")) return;
+    logged++;
+    snprintf(logged_line, sizeof logged_line, "%s", line);
 }
 
 static void limits(void) {
@@ -300,6 +308,7 @@ static void limits(void) {
     is_int(app->views->shared.count, 20, "one client makes as many views as max_views");
     is_int(times(&clients[25], "d\r\nretry: 2000\n\n\r\n"), 1, "more are told to come back");
     is_int(logged, 1, "and the log says so, once");
+    is_str(logged_line, "live view /list: all of its 20 max_views are watched", "in words");
     is_int(times(dial(app, "/list", NULL), "HTTP/1.1 200"), 1, "the one without parameters");
     dial(app, "/list?page=3", NULL);
     dial(app, "/room/1", NULL);
@@ -906,6 +915,106 @@ static void signals_of_views(void) {
     sse_app_free(app);
 }
 
+/* ---- the parameters of a handler that shows a view ---- */
+
+static void shows_room(sse_req *req, void *user) {
+    sse_stream s = sse_stream_open(req, NULL);
+    (void)user;
+    is_int(sse_stream_view(s, "/room/7"), 0, "a view with a parameter");
+    is_str(sse_param(req, "own"), "here", "... leaves those of the handler");
+    ok(!sse_param(req, "id"), "... and adds none");
+}
+
+static void shows_mine(sse_req *req, void *user) {
+    sse_stream s = sse_stream_open(req, NULL);
+    *(int *)user = sse_stream_view(s, "/mine/1?me=ann");
+}
+
+static void ends_it(sse_req *req, void *user) {
+    (void)req, (void)user;
+    sse_stream_end(newest, NULL);
+}
+
+static void ended_by_guard(sse_req *req, void *user) {
+    newest = sse_stream_open(req, NULL);
+    *(int *)user = sse_stream_view(newest, "/ends");
+}
+
+static void private_views(void) { /* each stream has its own */
+    sse_live_options o = options_of(name_guard), ends = options_of(ends_it);
+    sse_test_reply   one, two;
+    int              error = 1;
+    memset(&one, 0, sizeof one);
+    memset(&two, 0, sizeof two);
+    app = sse_app_new(NULL);
+    sse_live_each(app, "/mine/{id}", render_each, &o);
+    sse_live_each(app, "/ends", render_each, &ends);
+    sse_get(app, "/shows", shows_mine, &error);
+    sse_get(app, "/ended", ended_by_guard, &error);
+    get("/shows", &one);
+    get("/shows", &two);
+    is_int(error, 0, "a private view on two streams");
+    ok(times_in(one.body, ">ann ") == 1 && times_in(two.body, ">ann ") == 1, "shows on both");
+    sse_touch(app, "/mine/1");
+    sse_test_run(app, 0);
+    ok(times_in(one.body, ">ann ") == 2 && times_in(two.body, ">ann ") == 2, "and again");
+    sse_test_close(&one);
+    get("/ended", &one);
+    is_int(error, SSE_E_CLOSED, "a guard that ends the stream: there is none to show it on");
+    sse_test_close(&one);
+    sse_test_close(&two);
+    sse_app_free(app);
+}
+
+static void render_bytes(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    sse_raw(html, "a\0b", 3);
+}
+
+static void plain_events(void) { /* their data may hold anything */
+    static const char want[] = "event: state\ndata: a\0b\n\n";
+    sse_live_options  o = options_of(NULL);
+    sse_test_reply    r;
+    memset(&r, 0, sizeof r);
+    app = sse_app_new(NULL);
+    o.format = SSE_AS_DATA;
+    o.event = "state";
+    sse_live(app, "/bytes", render_bytes, &o);
+    get("/bytes", &r);
+    is_mem(r.body, r.body_len, want, sizeof want - 1, "a NUL in plain data, under its name");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+/* Opens the stream, and finds no memory for what the view should know. */
+static void short_guard(sse_req *req, void *user) {
+    static char long_one[100000];
+    (void)user;
+    memset(long_one, 'x', sizeof long_one - 1);
+    sse_stream_open(req, NULL);
+    fail_at = 1;
+    is_int(sse_set_attr(req, "me", long_one), SSE_E_NOMEM, "no memory for an attr");
+    fail_at = 0;
+}
+
+static void around_views(void) {
+    sse_live_options o = options_of(short_guard);
+    sse_test_reply   r;
+    memset(&r, 0, sizeof r);
+    app = sse_app_new(NULL);
+    sse_live(app, "/room/{id}", render, NULL);
+    sse_live(app, "/short", render, &o);
+    sse_get(app, "/shows/{own}", shows_room, NULL);
+    get("/shows/here", &r);
+    ok(r.open, "a stream");
+    get("/short", &r);
+    sse_test_run(app, 0);
+    ok(!r.open && !times_in(r.body, "<p id="), "a guard that lacked memory: no view is shown");
+    is_int(times_in(r.body, "retry: "), 1, "and its client told to come back");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
 /* ---- a live view that could not be set up ---- */
 
 static void second_try(void) {
@@ -931,6 +1040,244 @@ static void second_try(void) {
     }
     ok(!error && n > 4, "%d allocations failed", n - 2);
 }
+
+/* ---- when a view is rendered ---- */
+
+static void touched(const char *path, int ms, int want, const char *name) {
+    if (path) sse_touch(app, path);
+    sse_test_run(app, ms);
+    is_int(renders, want, name);
+}
+
+static void times_of_renders(void) { /* V1 */
+    sse_live_options o = options_of(NULL);
+    sse_test_reply   r;
+    memset(&r, 0, sizeof r);
+    test_app();
+    o.min_interval_ms = 300;
+    sse_live(app, "/slow", render, &o);
+    get("/slow", &r);
+    touched(NULL, 0, 1, "a view is rendered for its first watcher");
+    touched("/slow", 100, 1, "not again within .min_interval_ms");
+    touched("/slow", 199, 1, "however often it changes");
+    touched(NULL, 1, 2, "then once");
+    touched(NULL, 1000, 2, "for all of these changes");
+    touched("/slow", 0, 3, "after it a change shows at once");
+    touched(NULL, 300, 3, "without one nothing is rendered");
+    touched("/slow", 0, 4, "just as it is over as well");
+    sse_app_free(app);
+
+    test_app();
+    o.every_ms = 1000;
+    sse_live(app, "/clock", render, &o);
+    o.min_interval_ms = 2500;
+    sse_live(app, "/late", render, &o);
+    get("/clock", &r);
+    touched(NULL, 999, 1, "a view is not rendered before .every_ms");
+    touched(NULL, 1, 2, "but then");
+    touched(NULL, 1000, 3, "and again");
+    touched(NULL, 100, 3, "not between");
+    touched("/clock", 199, 3, "a change waits for the shorter of both times");
+    touched(NULL, 1, 4, "and shows");
+    touched(NULL, 999, 4, "from there on it is .every_ms");
+    touched(NULL, 1, 5, "until the next");
+    get("/late", &r);
+    renders = 0;
+    touched(NULL, 2499, 0, "the longer .min_interval_ms counts");
+    touched(NULL, 1, 1, "over .every_ms");
+    sse_app_free(app);
+    sse_test_close(&r);
+}
+
+static char why[300]; /* the latest error in the log */
+static int  fails;    /* what the next renders fail with; 0: they do not */
+
+static void on_error(int level, const char *line, void *user) {
+    (void)user;
+    if (level == SSE_LOG_ERROR) snprintf(why, sizeof why, "%s", line);
+}
+
+static void render_or_fail(sse_view *view, sse_buf *html, void *user) {
+    (void)view;
+    renders++;
+    sse_puts(html, text_now);
+#ifndef SSE_NO_SQLITE
+    if (fails == SSE_E_DB) sse_db_exec((sse_db *)user, "INSERT INTO nowhere VALUES(1)");
+#endif
+    if (fails && fails != SSE_E_DB) sse_buf_fail(html, fails);
+    (void)user;
+}
+
+static sse_stats counts(void) {
+    sse_stats stats;
+    sse_stats_get(app, &stats);
+    return stats;
+}
+
+static void failures(void) { /* V3 */
+    sse_live_options o = options_of(NULL);
+    sse_test_reply   r;
+    sse_db          *db = sse_db_open(":memory:", NULL);
+    char             want[200];
+    memset(&r, 0, sizeof r);
+    test_app();
+    app->options.on_log = on_error;
+    o.user = db;
+    sse_live(app, "/p", render_or_fail, &o);
+    text_now = "<p id=x>one</p>";
+    fails = 0;
+    get("/p", &r);
+    touched("/p", 0, 2, "rendered again");
+    ok(counts().renders == 2 && counts().renders_same == 1, "to the same, which is counted");
+    is_int(times_in(r.body, "one"), 1, "and not sent");
+    fails = SSE_E_IO;
+    touched("/p", 0, 3, "then it fails");
+    snprintf(want, sizeof want, "live view /p was not rendered: %s", sse_error_text(SSE_E_IO));
+    is_str(why, want, "in words");
+    touched(NULL, 500, 4, "is tried after half a second");
+    touched(NULL, 999, 4, "not yet again");
+    fails = SSE_E_NOMEM;
+    touched(NULL, 1, 5, "and after a second");
+    ok(counts().renders == 5 && counts().renders_failed == 3 && counts().no_memory == 1,
+        "each is counted, and what found no memory as such");
+    fails = 0;
+    text_now = "<p id=x>two</p>";
+    touched("/p", 0, 6, "a change is tried at once");
+    is_int(times_in(r.body, "two"), 1, "and shown");
+    touched(NULL, 60000, 7, "the try that was due comes, and no more");
+    fails = SSE_E_IO;
+    touched("/p", 499, 8, "when it fails again");
+    touched(NULL, 1, 9, "it is tried after half a second, as at first");
+#ifndef SSE_NO_SQLITE
+    fails = SSE_E_DB;
+    touched("/p", 0, 10, "a database that fails");
+    is_str(why,
+        "live view /p was not rendered: no such table: nowhere "
+        "[INSERT INTO nowhere VALUES(1)]",
+        "tells why");
+#endif
+    sse_app_free(app);
+    sse_test_close(&r);
+    sse_db_close(db);
+}
+
+static void render_much(sse_view *view, sse_buf *html, void *user) {
+    int i;
+    (void)view;
+    sse_printf(html, "<p id=x>%d", ++renders);
+    for (i = 0; i < *(int *)user; i++) sse_puts(html, "much of it");
+}
+
+static void large_renders(void) { /* take no memory for longer than they need it */
+    sse_live_options o = options_of(NULL);
+    sse_test_reply   r;
+    int              size = 100;
+    memset(&r, 0, sizeof r);
+    test_app();
+    o.user = &size;
+    sse_live(app, "/much", render_much, &o);
+    get("/much", &r);
+    ok(app->views->html.cap > 1000, "the buffer of a render is used again");
+    size = 1 << 17;
+    touched("/much", 0, 2, "one of more than a megabyte");
+    is_int((long long)app->views->html.cap, 0, "... is not kept for that");
+    sse_app_free(app);
+    sse_test_close(&r);
+}
+
+/* Of views that are shown on a stream that is open already. */
+static void more_on_a_stream(void) {
+    sse_live_options o = options_of(NULL);
+    sse_test_reply   r;
+    memset(&r, 0, sizeof r);
+    test_app();
+    o.max_views = 1;
+    sse_live(app, "/state", render, NULL);
+    sse_live(app, "/room/{id}", render, &o);
+    sse_get(app, "/watch", watch, NULL);
+    get("/watch", &r);
+    is_int(sse_stream_view(watcher, "/room/1"), 0, "a view");
+    is_int(sse_stream_view(watcher, "/room/1"), 0, "the same once more");
+    is_int((long long)counts().subscriptions_refused, 0, "which is no other");
+    is_int(sse_stream_view(watcher, "/room/2"), SSE_E_FULL, "one more than .max_views");
+    is_int((long long)counts().subscriptions_refused, 1, "is counted");
+    sse_test_run(app, 0);
+    is_int(times_in(r.body, "1 - "), 1, "the one is shown once");
+    is_int(sse_stream_unview(watcher, "/room/1"), 0, "it goes");
+    is_int(sse_stream_unview(watcher, "/room/1"), SSE_E_ARG, "all of it");
+    is_int(sse_stream_view(watcher, "/room/2"), 0, "and makes room");
+    sse_app_free(app);
+    sse_test_close(&r);
+}
+
+#ifndef SSE_NO_SQLITE
+static void own_database(void) { /* of two, a view follows its own */
+    sse_live_options o = options_of(NULL);
+    sse_db          *db[2];
+    sse_test_reply   r;
+    int              i;
+    memset(&r, 0, sizeof r);
+    test_app();
+    for (i = 0; i < 2; i++) {
+        db[i] = sse_db_open(":memory:", NULL);
+        sse_db_migrate(db[i], "CREATE TABLE t(a)");
+        o.db = db[i];
+        o.tables = "t";
+        sse_live(app, i ? "/other" : "/own", render, &o);
+    }
+    get("/own", &r);
+    sse_test_run(app, 100);
+    renders = 0;
+    sse_db_exec(db[1], "INSERT INTO t VALUES(1)");
+    touched(NULL, 100, 0, "a commit to another database");
+    sse_db_exec(db[0], "INSERT INTO t VALUES(1)");
+    touched(NULL, 100, 1, "one to its own");
+    sse_app_free(app);
+    sse_test_close(&r);
+    for (i = 0; i < 2; i++) sse_db_close(db[i]);
+}
+#endif
+
+#ifndef SSE_NO_THREADS
+static int lost_lines; /* of the log */
+
+static void on_lost(int level, const char *line, void *user) {
+    (void)user;
+    lost_lines +=
+        level == SSE_LOG_WARNING && strcmp(line, "a touch of /room/1 is lost: out of memory") == 0;
+}
+
+static void *touch_elsewhere(void *user) {
+    *(int *)user = sse_touch(app, "/room/1");
+    return NULL;
+}
+
+/* A touch by another thread finds the memory to be taken, and then none. */
+static void touched_elsewhere(void) {
+    sse_app_options options;
+    pthread_t       thread;
+    int             n, error = 0, shown = 0;
+    memset(&options, 0, sizeof options);
+    options.on_log = on_lost;
+    app = dial_app(&options);
+    sse_live(app, "/room/{id}", render, NULL);
+    dial(app, "/room/1", NULL);
+    turns(app, 3);
+    for (n = 1; n < 10 && !error; n++) {
+        const int before = renders, lines = lost_lines;
+        pthread_create(&thread, NULL, touch_elsewhere, &error);
+        pthread_join(thread, NULL);
+        fail_at = n;
+        (void)sse_poll(app, 0);
+        fail_at = 0;
+        shown += renders > before;
+        if (lost_lines == lines && renders == before) break;
+    }
+    ok(!error && n == 10 && shown > 0, "a touch by another thread is one, %d times", shown);
+    ok(lost_lines > 0, "or the log says that it is lost: %d times", lost_lines);
+    dial_free(app);
+}
+#endif
 
 /* ---- a line of the log that makes the last watcher go ---- */
 
@@ -987,9 +1334,22 @@ int main(void) {
     not_opened();
     texts_of_renders();
     signals_of_views();
+    around_views();
+    private_views();
+    plain_events();
     second_try();
     without_memory();
     told();
+    times_of_renders();
+    failures();
+    large_renders();
+    more_on_a_stream();
+#ifndef SSE_NO_SQLITE
+    own_database();
+#endif
+#ifndef SSE_NO_THREADS
+    touched_elsewhere();
+#endif
     few = compared_by_touching(10);
     many = compared_by_touching(300);
     ok(many <= few + 5, "touching compares %lu names among 20 views, %lu among 600",

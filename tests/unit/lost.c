@@ -118,6 +118,7 @@ static void unsubscribed(void) {
    no reason to cut the stream: its client would come back to the same, for ever. */
 static void told_once(const char *one, const char *other, const char *by_pattern) {
     sse_app_options options;
+    sse_stats       stats;
     sse_app        *app;
     client         *c;
     char            big[1101];
@@ -144,6 +145,9 @@ static void told_once(const char *one, const char *other, const char *by_pattern
     is_int(times(c, big), 8, "all that is kept follows");
     is_int(times(c, "data: live\n"), 1, "and what is published then");
     is_int(nclosed, 0, "on the same stream");
+    sse_stats_get(app, &stats);
+    ok(stats.gaps == 1 && !stats.resumes, "a gap is counted, and not a client that resumed");
+    is_int((long long)stats.events, 5 + 8 + 1 + 1, "a gap is an event");
     exact_too = NULL;
     dial_free(app);
 }
@@ -267,6 +271,7 @@ static void evicted(void) {
     exact = "room.1";
     pattern = NULL;
     topic(app, "room.*", 10, 0, NULL);
+    topic(app, "*", 10, 0, NULL);
     topic(app, "quiet", 10, 0, NULL);
     first_visit(app, "room.1", NULL);
     say(app, "room.1", "missed");
@@ -274,9 +279,134 @@ static void evicted(void) {
         snprintf(name, sizeof name, "room.%d", i);
         say(app, name, "more");
     }
+    exact = NULL;
+    pattern = "*";
     is_int(gaps_on_return(app), 1, "a topic that had to make room: the gap is told");
+    exact = "room.1";
+    pattern = NULL;
+    is_int(gaps_on_return(app), 1, "to those who follow all, and to those who follow it alone");
     exact = "quiet";
     is_int(gaps_on_return(app), 0, "but not to those who follow another one");
+    dial_free(app);
+}
+
+static sse_reason closed_by;
+
+static void note_reason(sse_stream s, sse_reason reason) {
+    (void)s;
+    closed_by = reason;
+}
+
+/* What a stream has yet to get is trimmed while it catches up. */
+static void trimmed_meanwhile(sse_overflow overflow) {
+    const bool        may_lose = overflow != SSE_CLOSE_SLOW;
+    sse_app_options   options;
+    sse_topic_options o;
+    sse_app          *app;
+    client           *c;
+    char              big[1101];
+    int               i;
+    memset(&options, 0, sizeof options);
+    memset(&o, 0, sizeof o);
+    options.max_queue_bytes = 4000;
+    app = dial_app(&options);
+    opening = subscribe;
+    closing = note_reason;
+    exact = "a";
+    pattern = NULL;
+    o.history = 50;
+    o.overflow = overflow;
+    sse_topic(app, "a", &o);
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = '\0';
+    for (i = 0; i < 50; i++) say(app, "a", big);
+    snprintf(head, sizeof head, "Last-Event-ID: %s-0\r\n", app->topics->sequence.epoch);
+    c = dial(app, "/s", head);
+    ok(times(c, big) < 50, "a client that catches up");
+    for (i = 0; i < 50; i++) say(app, "a", "newer");
+    for (i = 0; i < 100; i++) turns(app, 1);
+    is_int(nclosed, !may_lose, may_lose ? "its topic may lose events: it goes on" : "it is cut");
+    if (may_lose) is_int(times(c, "data: newer\n"), 50, "with those that there are");
+    else is_int(closed_by, SSE_BY_QUEUE, "as one that is too slow");
+    dial_free(app);
+}
+
+/* A topic makes room while a stream has yet to get what it keeps. */
+static void evicted_meanwhile(void) {
+    sse_app_options options;
+    sse_app        *app;
+    client         *c;
+    char            big[1101];
+    int             i;
+    memset(&options, 0, sizeof options);
+    options.max_queue_bytes = 4000;
+    options.max_topics = 3;
+    app = dial_app(&options);
+    opening = subscribe;
+    closing = note_reason;
+    exact = NULL;
+    pattern = "room.*";
+    topic(app, "room.large", 100, 0, NULL);
+    topic(app, "room.*", 100, 0, NULL);
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = '\0';
+    for (i = 0; i < 50; i++) say(app, "room.large", big);
+    say(app, "room.1", "missed");
+    snprintf(head, sizeof head, "Last-Event-ID: %s-0\r\n", app->topics->sequence.epoch);
+    c = dial(app, "/s", head);
+    ok(times(c, big) < 50, "a client that catches up");
+    say(app, "room.2", "more");
+    ok(!sse__topic_find(app->topics, SSE__LIT("room.1")), "a topic makes room");
+    for (i = 0; i < 100; i++) turns(app, 1);
+    ok(nclosed == 1 && closed_by == SSE_BY_QUEUE, "the client had not got to it: it is cut");
+    is_int(gaps_on_return(app), 1, "and told as it comes back");
+    dial_free(app);
+}
+
+/* Topics of one rule make room for those of another one. */
+static void evicted_by_others(void) { /* K2 */
+    sse_app_options options;
+    sse_app        *app;
+    memset(&options, 0, sizeof options);
+    options.max_topics = 2;
+    app = dial_app(&options);
+    opening = subscribe;
+    exact = "room.1";
+    pattern = NULL;
+    topic(app, "room.*", 10, 0, NULL);
+    topic(app, "*", 10, 0, NULL);
+    first_visit(app, "room.1", NULL);
+    say(app, "room.1", "missed");
+    say(app, "other.1", "more");
+    say(app, "other.2", "more");
+    ok(!sse__topic_find(app->topics, SSE__LIT("room.1")), "a topic made room");
+    app->options.max_topics = 10; /* the clients' patterns need some, too */
+    exact = NULL;
+    pattern = "*";
+    is_int(gaps_on_return(app), 1, "a pattern over both rules: the gap is told");
+    pattern = "other.*";
+    is_int(gaps_on_return(app), 0, "one over the other rule has none");
+    dial_free(app);
+}
+
+/* A rule is made for topics that had another one, and lost something by it. */
+static void made_later(void) { /* K2 */
+    sse_app_options options;
+    sse_app        *app;
+    memset(&options, 0, sizeof options);
+    options.max_topics = 2;
+    app = dial_app(&options);
+    opening = subscribe;
+    exact = "room.1";
+    pattern = NULL;
+    topic(app, "room.*", 10, 0, NULL);
+    first_visit(app, "room.1", NULL);
+    say(app, "room.1", "missed");
+    say(app, "room.2", "more");
+    say(app, "room.3", "more");
+    ok(!sse__topic_find(app->topics, SSE__LIT("room.1")), "a topic made room");
+    topic(app, "room.1*", 10, 0, NULL);
+    is_int(gaps_on_return(app), 1, "and has another rule now: the gap is told");
     dial_free(app);
 }
 
@@ -637,13 +767,6 @@ static void two_servers(void) { /* B3 */
     unlink(name);
 }
 
-static sse_reason closed_by;
-
-static void note_reason(sse_stream s, sse_reason reason) {
-    (void)s;
-    closed_by = reason;
-}
-
 /* Rows that are deleted before a slow reader has got to them: it is cut, comes back, is told. */
 static void deleted_meanwhile(void) { /* B4 */
     static const char sql[] = "SELECT id, body FROM outbox WHERE id > ? ORDER BY id";
@@ -871,6 +994,11 @@ int main(void) {
     unsubscribed();
     evicted();
     larger_than_a_page();
+    evicted_meanwhile();
+    evicted_by_others();
+    made_later();
+    trimmed_meanwhile(SSE_CLOSE_SLOW);
+    trimmed_meanwhile(SSE_DROP_OLDEST);
     leaves_room(NULL);
     in_pages(true);
     in_pages(false);

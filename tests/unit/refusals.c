@@ -453,6 +453,10 @@ static void test_live(void) {
     live_refused(&o, ".stream: .ping_ms -3: less than -1, SSE_OFF");
 }
 
+static void asks_nobody(sse_stream s, const char *name, const char *after, void *user) {
+    (void)s, (void)name, (void)after, (void)user;
+}
+
 static void topic_refused(sse_topic_options *o, const char *text) {
     sse_app *app = fresh();
     char     whole[300];
@@ -472,6 +476,10 @@ static void test_topics(void) {
     topic_refused(&o, ".greet -1: less than 0");
     o.overflow = (sse_overflow)5;
     topic_refused(&o, ".overflow 5: not within 0..2");
+    o.history_age_ms = -1;
+    topic_refused(&o, ".history_age_ms -1: less than 0");
+    o.leave_ms = -2;
+    topic_refused(&o, ".leave_ms -2: less than -1, SSE_OFF");
     o.gap_event = "a\nb";
     topic_refused(&o, ".gap_event holds a line break");
     app = fresh();
@@ -483,6 +491,9 @@ static void test_topics(void) {
         sse_db *db = sse_db_open(":memory:", NULL);
         o.db = db;
         topic_refused(&o, ".db without a history: set .history, .history_bytes or .history_age_ms");
+        o.db = db;
+        o.source = asks_nobody;
+        topic_refused(&o, ".db with a .source, which keeps its events");
         app = fresh();
         refused(app, sse_topic_from_table(app, "t", db, "SELECT id, body FROM t WHERE id > ?"),
             SSE_E_DB,

@@ -123,16 +123,25 @@ static void on_log(int level, const char *line, void *user) {
     if (log_of) sse_publish(log_of, "line", &event);
 }
 
+static sse_reason closed_by;
+
+static void on_close(sse_stream s, sse_reason reason, void *user) {
+    (void)s, (void)user;
+    closed_by = reason;
+}
+
 static void feed(sse_req *req, void *user) {
     sse_stream_options o;
-    const char        *topic = sse_query(req, "topic");
+    const char        *topic = sse_query(req, "topic"), *like = sse_query(req, "like");
     char               names[100], *at = names, *name;
     (void)user;
     memset(&o, 0, sizeof o);
     o.drain = sse_query(req, "drain") != NULL;
+    o.on_close = on_close;
     newest = sse_stream_open(req, &o);
     snprintf(names, sizeof names, "%s", topic ? topic : "chat");
     while ((name = strtok_r(at, " ", &at)) != NULL) sse_subscribe(newest, name);
+    if (like) sse_subscribe_pattern(newest, like);
 }
 
 static sse_topic_options source_options(int history) {
@@ -208,6 +217,13 @@ static const char *last_id(const sse_test_reply *r) { /* as a client keeps it; N
     return id;
 }
 
+static int ids(const sse_test_reply *r) { /* that came */
+    const char *at = r->body;
+    int         n = 0;
+    while (at && (at = strstr(at, "id: ")) != NULL) n++, at++;
+    return n;
+}
+
 /* ---- refusals ---- */
 
 static void other(sse_stream s, const char *name, const char *after, void *user) {
@@ -231,8 +247,13 @@ static void test_options(void) {
     is_int(sse_topic(n.app, "b", &t), 0, "is shared");
     t.source = other;
     is_int(sse_topic(n.app, "c", &t), SSE_E_STATE, "by topics of the same function only");
-    t.source_name = "other";
+    ok(strstr(said, "topic c: the .source of .source_name log, or its .user, is another") != NULL,
+        "as the log says");
     t.source = missed;
+    t.user = &n;
+    is_int(sse_topic(n.app, "c", &t), SSE_E_STATE, "and of the same user");
+    t.user = NULL;
+    t.source_name = "other";
 #ifndef SSE_NO_SQLITE
     t.history = 10;
     t.db = sse_db_open(":memory:", NULL);
@@ -252,7 +273,7 @@ static void test_order(void) {
         int         order;
     } cases[] = {{"1-1", "1-1", 0}, {"9-2", "9-10", -1}, {"9-10", "10-0", -1}, {"9", "10", -1},
         {"1-1", "1", 1}, {"", "0", -1}, {"007", "7", 0}, {"0", "00", 0}, {"a9", "a10", -1},
-        {"a", "b", -1}, {"10", "a", -1}, {"0-1", "0-0", 1},
+        {"a", "b", -1}, {"10", "a", -1}, {"0-1", "0-0", 1}, {"z", "\xc3\xa4", -1},
         {"18446744073709551616-0", "18446744073709551615-9", 1}};
     size_t i;
     for (i = 0; i < SSE__COUNT(cases); i++) {
@@ -288,10 +309,100 @@ static void test_compatible(void) {
     sse_test_close(&r);
 }
 
+/* A pattern sees nothing of a log: not live, not in memory, and misses nothing of it. */
+static void test_no_pattern(void) {
+    sse_test_reply live = {0}, back = {0};
+    node           n;
+    begin(&n, 10);
+    add(3);
+    follow(&n, 2);
+    come(&n, "GET /feed?topic=free&like=*", NULL, &live);
+    come(&n, "GET /feed?topic=free&like=ch*", id_of(1), &back);
+    is_str(got(&back), "", "a pattern: what memory has is not sent, and no gap is told");
+    come(&n, "GET /feed?topic=free&like=ch*", "x", &back);
+    is_str(got(&back), "", "... nor for an id that nobody gave");
+    follow(&n, 3);
+    sse_publish(n.app, "chair", event_of(NULL, "other"));
+    sse_test_run(n.app, 0);
+    is_str(got(&live), "other ", "what is published to it is not sent");
+    is_str(got(&back), "other ", "... all else is");
+    sse_app_free(n.app);
+    sse_test_close(&live);
+    sse_test_close(&back);
+}
+
+/* ---- what the program chooses ---- */
+
+static int down(const char *a, const char *b) { return strcmp(b, a); } /* "z" comes before "y" */
+
+static void missed_by(sse_stream s, const char *name, const char *after, void *user) {
+    ++*(int *)user;
+    missed(s, name, after, NULL);
+}
+
+static void test_chosen(void) {
+    sse_topic_options t = source_options(0);
+    sse_test_reply    r = {0};
+    node              n;
+    int               called = 0;
+    t.source = missed_by;
+    t.user = &called;
+    t.source_ms = 500;
+    t.compare = down;
+    n.app = new_app(&t);
+    is_int(sse_publish(n.app, "chat", event_of("z", "m1.")), 0, "the first, by .compare");
+    is_int(sse_publish(n.app, "chat", event_of("y", "m2.")), 0, "the second");
+    is_int(sse_publish(n.app, "chat", event_of("yy", "m3.")), SSE_E_ARG, "one between them");
+    come(&n, "GET /feed", "z", &r);
+    is_str(got(&r), "m2. ", "memory goes on in that order");
+    is_int(called, 0, "and nobody is asked");
+    come(&n, "GET /feed", "zz", &r);
+    is_int(called, 1, "from before the first the source is asked, with its user");
+    sse_test_run(n.app, 499);
+    ok(r.open, "it has the time of .source_ms");
+    sse_test_run(n.app, 1);
+    ok(!r.open && closed_by == SSE_BY_TIMEOUT, "no longer");
+    ok(strstr(said, "the source of chat has not answered for 500 ms") != NULL, "as the log says");
+    sse_app_free(n.app);
+    sse_test_close(&r);
+}
+
+static void test_longest(void) {
+    sse_test_reply r = {0};
+    sse_stats      stats;
+    char           id[129];
+    node           n;
+    begin(&n, 10);
+    memset(id, '1', 128);
+    id[128] = '\0';
+    is_int(sse_publish(n.app, "chat", event_of(id, "m1.")), SSE_E_ARG, "an id of 128 bytes");
+    ok(strstr(said, "sse_publish: .id has 128 bytes, where a .source (chat) gives 1 to 127\n"),
+        "is too long, as the log says");
+    id[127] = '\0';
+    is_int(sse_publish(n.app, "chat", event_of(id, "m1.")), 0, "one of 127 is not");
+    come(&n, "GET /feed", id, &r);
+    sse_stats_get(n.app, &stats);
+    ok(!nasks && stats.resumes == 1 && !stats.gaps, "... also when it comes back");
+    id[0] = '0';
+    come(&n, "GET /feed", id, &r);
+    ok(nasks == 1 && strcmp(asks[0].after, id) == 0, "the source is asked for one of 127 bytes");
+    memset(id, '1', 128);
+    is_int(sse_replay_end(asks[0].s, id), SSE_E_ARG, "which does not answer with 128");
+    ok(strstr(said, "sse_replay_end: last_id is no id of 1 to 127 bytes\n") != NULL,
+        "as the log says");
+    id[127] = '\0';
+    is_int(sse_replay_end(asks[0].s, id), 0, "with 127 it does");
+    sse_test_run(n.app, 0);
+    is_str(last_id(&r), id, "which is the place to come back to");
+    sse_app_free(n.app);
+    sse_test_close(&r);
+}
+
 /* ---- coming back ---- */
 
 static void test_memory(void) { /* SO2 */
     sse_test_reply r = {0}, live = {0};
+    sse_stats      stats;
     node           n;
     begin(&n, 10);
     add(15);
@@ -300,6 +411,7 @@ static void test_memory(void) { /* SO2 */
     is_str(got(&live), series(13, 15), "what follows an id in memory comes from there");
     come(&n, "GET /feed", id_of(15), &r);
     is_str(got(&r), "", "nothing follows the newest");
+    ok(!last_id(&r), "whose client has its place already");
     come(&n, "GET /feed", "91-11.5", &r);
     is_str(got(&r), series(11, 15), "an id that is not in memory, but within it");
     is_int(total_asks, 0, "no source is asked for that");
@@ -311,6 +423,8 @@ static void test_memory(void) { /* SO2 */
     is_str(got(&r), "", "a newcomer gets nothing,");
     is_str(last_id(&r), id_of(20), "but an id to come back with");
     is_int(total_asks, 0, "also from memory");
+    sse_stats_get(n.app, &stats);
+    is_int((long long)stats.resumes, 3, "those that came back with an id are counted");
     sse_app_free(n.app);
     sse_test_close(&r);
     sse_test_close(&live);
@@ -334,6 +448,7 @@ static void test_asked(void) {
     is_str(got(&r), "passing ", "held: what has no id comes at once, the rest waits");
     answer(10);
     sse_test_run(n.app, 0);
+    is_int(ids(&r), 10, "each event of a page brings its id, and that is all");
     ok(nasks == 1 && strcmp(asks[0].after, id_of(13)) == 0, "it is asked for the next page");
     answer_all(&n, 10);
     is_int(total_asks, 4, "until what is in memory follows");
@@ -591,6 +706,48 @@ static void test_ends(void) {
     sse_test_close(&other_stream);
 }
 
+/* A stream ends where the loop would turn to it next. */
+static void test_ends_first(void) {
+    sse_test_reply r = {0};
+    node           n;
+    begin(&n, 10);
+    add(30);
+    n.read = 20;
+    follow(&n, 29);
+    come(&n, "GET /feed", id_of(2), &r);
+    is_int(answer(5), 0, "it would be asked for the next page");
+    is_int(sse_stream_end(newest, NULL), 0, "but the stream ends");
+    sse_test_run(n.app, 0);
+    ok(r.complete && !nasks, "and nobody is asked");
+    come(&n, "GET /feed", id_of(30), &r);
+    answer(5);
+    follow(&n, 30);
+    add(1);
+    follow(&n, 31); /* for which it waits */
+    is_int(sse_stream_end(newest, NULL), 0, "it ends as the server has come to its id");
+    sse_test_run(n.app, 0);
+    ok(r.complete && !*got(&r), "and is sent nothing more");
+    sse_app_free(n.app);
+    sse_test_close(&r);
+}
+
+static void test_misplaced(void) { /* answers, in words */
+    sse_test_reply r = {0};
+    node           n;
+    begin(&n, 10);
+    come(&n, "GET /feed", NULL, &r);
+    is_int(sse_replay_gap(asks[0].s), SSE_E_STATE, "a newcomer misses nothing");
+    ok(strstr(said, "sse_replay_gap: not possible where after was NULL (") != NULL,
+        "as the log says");
+    is_int(sse_replay_end(asks[0].s, NULL), 0, "there is nothing yet");
+    sse_test_run(n.app, 1001);
+    is_int(sse_replay_end(asks[0].s, NULL), SSE_E_STATE, "a second answer");
+    ok(strstr(said, "sse_replay_end: not possible where no source was asked, or it has answered"),
+        "is none");
+    sse_app_free(n.app);
+    sse_test_close(&r);
+}
+
 static void test_overflow(void) {
     sse_test_reply r = {0};
     node           n;
@@ -674,6 +831,7 @@ static void test_restart(void) {
     is_int(sse_source_restart(n.app, "chat"), 0, "the node has missed entries");
     sse_test_run(n.app, 0);
     ok(!r.open && !r.complete && !held.open, "its streams come back");
+    is_int(closed_by, SSE_BY_ERROR, "which on_close is told");
     ok(beside.open, "no others do");
     follow(&n, 50);
     come(&n, "GET /feed", id_of(30), &r);
@@ -687,6 +845,51 @@ static void test_restart(void) {
     sse_test_close(&r);
     sse_test_close(&held);
     sse_test_close(&beside);
+}
+
+/* What was published since is all there is, for a client that has had all before it. */
+static void test_restart_at_end(void) { /* SO3 */
+    sse_test_reply r = {0};
+    node           n;
+    begin(&n, 10);
+    add(3);
+    follow(&n, 3);
+    sse_source_restart(n.app, "chat");
+    come(&n, "GET /feed", id_of(3), &r);
+    is_int(answer(5), 0, "the log has nothing more for it");
+    add(1);
+    follow(&n, 4);
+    sse_test_run(n.app, 0);
+    is_str(got(&r), "m4. ", "what comes then is what follows");
+    is_int(total_asks, 1, "and the source is not asked again");
+    sse_app_free(n.app);
+    sse_test_close(&r);
+}
+
+static void test_restart_shared(void) {
+    sse_topic_options t = source_options(2);
+    sse_test_reply    r = {0};
+    node              n;
+    int               i;
+    t.source_name = "log";
+    begin(&n, 10);
+    sse_topic(n.app, "room.1", &t);
+    sse_topic(n.app, "room.2", &t);
+    for (i = 0; i < 8; i++) add_to(i % 2 ? "room.2" : "room.1", "old");
+    follow(&n, 8); /* each has lost some */
+    come(&n, "GET /feed?topic=room.1", id_of(8), &r);
+    is_int(sse_source_restart(n.app, "room.2"), 0, "by the name of a topic: all of its log");
+    sse_test_run(n.app, 0);
+    ok(!r.open, "also streams of the others come back");
+    is_int(sse_source_restart(n.app, "log"), 0, "by the name of the log");
+    add_to("room.1", "m9.");
+    add_to("room.2", "m10.");
+    follow(&n, 10);
+    come(&n, "GET /feed?topic=room.2", id_of(9), &r);
+    is_str(got(&r), "m10. ", "memory goes on from what came since");
+    is_int(nasks, 0, "what was lost before does not count");
+    sse_app_free(n.app);
+    sse_test_close(&r);
 }
 
 static void test_restart_unused(void) {
@@ -747,6 +950,33 @@ static void test_publish(void) { /* SO1 */
     sse_test_close(&r);
 }
 
+static void test_read_again(void) { /* SO1 */
+    sse_topic_options t = source_options(5);
+    sse_app_options   o;
+    node              n;
+    begin(&n, 10);
+    add(25);
+    follow(&n, 25);
+    n.read = 0;
+    is_int(follow(&n, 25), 0, "a follower begins again, far behind what is kept");
+    is_str(said, "", "which is no mistake");
+    sse_app_free(n.app);
+
+    memset(&o, 0, sizeof o);
+    o.max_topics = 1;
+    o.on_log = on_log;
+    said[0] = '\0';
+    n.app = sse_app_new(&o);
+    t.source_name = "log";
+    sse_topic(n.app, "room.*", &t);
+    sse_publish(n.app, "room.1", event_of("1-1", "m1."));
+    sse_publish(n.app, "room.2", event_of("1-2", "m2.")); /* room.1 goes */
+    is_int(sse_publish(n.app, "room.1", event_of("1-1", "m1.")), 0, "of topics that made room");
+    is_int(sse_publish(n.app, "room.2", event_of("1-2", "m2.")), 0, "the newest as well");
+    is_str(said, "", "neither is a mistake");
+    sse_app_free(n.app);
+}
+
 /* ---- several topics in one log ---- */
 
 static void test_shared(void) {
@@ -792,6 +1022,36 @@ static void test_shared(void) {
     answer(40);
     sse_test_run(n.app, 0);
     is_str(last_id(&r), id_of(42), "a page without events for it moves its place");
+    nasks = 0;
+    come(&n, "GET /feed?topic=room.1%20room.2", id_of(2), &r);
+    is_int(sse_unsubscribe(newest, "room.1"), 0, "one of two is unsubscribed meanwhile");
+    is_int(answer(4), 0, "the answer is due for the other");
+    sse_test_run(n.app, 0);
+    is_str(got(&r), "m5. ", "and sends it");
+    sse_app_free(n.app);
+    sse_test_close(&r);
+}
+
+/* A topic joins a log late: nobody kept what was published to it before. */
+static void test_joins_late(void) { /* SO2 */
+    sse_topic_options t = source_options(5);
+    sse_test_reply    r = {0};
+    node              n;
+    t.source_name = "log";
+    begin(&n, 10);
+    sse_topic(n.app, "room.1", &t);
+    add_to("room.1", "m1.");
+    add_to("room.2", "m2.");
+    add_to("room.1", "m3.");
+    follow(&n, 3);
+    t.greet = 1;
+    is_int(sse_topic(n.app, "room.2", &t), 0, "a second topic of a log that is followed");
+    come(&n, "GET /feed?topic=room.2", id_of(1), &r);
+    is_int(nasks, 1, "what its clients missed before that is asked for");
+    answer_all(&n, 10);
+    is_str(got(&r), "m2. ", "and comes");
+    come(&n, "GET /feed?topic=room.2", NULL, &r);
+    ok(nasks == 1 && asks[0].begins, "so is the one event to greet newcomers with");
     sse_app_free(n.app);
     sse_test_close(&r);
 }
@@ -869,6 +1129,8 @@ static void test_held(void) { /* a line of the log makes room for itself */
     log_of = NULL;
     ok(strstr(said, "comes after a later one"), "... and says why");
     ok(sse__topic_find(app->topics, sse__text("room.1")), "... its topic does not go for that");
+    sse_publish(app, "room.2", event_of("4-1", "m4."));
+    ok(sse__topic_find(app->topics, sse__text("room.2")), "... but makes room as before");
     sse_app_free(app);
 }
 
@@ -1065,6 +1327,9 @@ int main(void) {
     test_options();
     test_order();
     test_compatible();
+    test_no_pattern();
+    test_chosen();
+    test_longest();
     test_memory();
     test_asked();
     test_behind();
@@ -1072,12 +1337,18 @@ int main(void) {
     test_begins_late();
     test_gap();
     test_ends();
+    test_ends_first();
+    test_misplaced();
     test_overflow();
     test_stop();
     test_restart();
+    test_restart_at_end();
+    test_restart_shared();
     test_restart_unused();
     test_publish();
+    test_read_again();
     test_shared();
+    test_joins_late();
     test_evicted();
     test_held();
     test_slow();

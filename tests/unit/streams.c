@@ -74,6 +74,9 @@ static void filters(void) {
     is_int(count("ann", "tab", NULL), 1, "of a person and a label");
     is_int(count("bob", "tab", "a"), 1, "of all three");
     is_int(count("bob", "api", NULL), 0, "of two that do not meet");
+    is_int(count(NULL, "api", "a"), 0, "of a label and a topic that do not");
+    is_int(count(NULL, "tab", "a"), 2, "of a label and a topic that do");
+    is_int(count("ann", NULL, "a"), 1, "of a person and a topic");
     is_int(count("eve", NULL, NULL) + count(NULL, "none", NULL) + count(NULL, NULL, "none"), 0,
         "of names that nobody has");
     f = filter_of(NULL, NULL, "a");
@@ -562,6 +565,10 @@ static void farewells(void) {
     dial(app, "/s", gzip);
     sse_stream_end(newest, &last);
     ok(app->streams->farewell == m, "one by one it is the same as well");
+    dial(app, "/last?last=bye", NULL);
+    is_int(sse_streams_close(app, &all, NULL), 1, "closed without one");
+    turns(app, 3);
+    is_int(times(&clients[nclients - 1], "data: bye\n"), 1, "it ends with its own");
     last.id = "a\nb";
     dial(app, "/s", gzip);
     is_int(sse_streams_close(app, &all, &last), 1, "one that cannot be sent");

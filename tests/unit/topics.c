@@ -91,6 +91,15 @@ static void test_ring(void) {
     is_int(sse_topic_history(app, "t", 0, count_one, &left), 10,
         "of 101 events the last 10 are kept");
     is_int(left, -1, "in order");
+    left = 2;
+    is_int(sse_topic_history(app, "t", 3, count_one, &left), 3, "or the last three");
+    is_int(left, -1, "which end with the newest");
+    left = 9;
+    is_int(sse_topic_history(app, "t", 10, count_one, &left), 10, "or just as many as there are");
+    fail_at = 1;
+    is_int(sse_topic_history(app, "t.new", 0, count_one, &left), SSE_E_NOMEM,
+        "one that there is no memory for");
+    fail_at = 0;
     is_int(sse_topic_history(app, "none", 0, count_one, &left), SSE_E_ABSENT,
         "a topic without a history");
     o.history = -1;
@@ -99,7 +108,217 @@ static void test_ring(void) {
     sse_app_free(app);
 }
 
+static bool tally(const sse_event *event, void *user) {
+    (void)event;
+    ++*(int *)user;
+    return true;
+}
+
+static int kept_of(sse_app *app, const char *topic) {
+    int n = 0;
+    sse_topic_history(app, topic, 0, tally, &n);
+    return n;
+}
+
+/* Options that say nothing of a limit. */
+static void test_default_limits(void) {
+    sse_app          *app = sse_app_new(NULL);
+    sse_topic_options o;
+    char             *large = (char *)calloc(1, 1 << 20);
+    int               i;
+    memset(&o, 0, sizeof o);
+    o.history_age_ms = 3600000;
+    sse_topic(app, "aged*", &o);
+    for (i = 0; i < 1500; i++) say(app, "aged", "small");
+    is_int(kept_of(app, "aged"), 1500, "with an age alone any number is kept");
+    memset(large, 'x', (1 << 20) - 1);
+    for (i = 0; i < 6; i++) say(app, "aged.large", large);
+    is_int(kept_of(app, "aged.large"), 3, "in 4 MiB");
+    free(large);
+    sse_app_free(app);
+}
+
+/* ---- subscriptions ---- */
+
+/* Patterns are found by what stands before their star, up to 63 bytes of it. */
+static void test_long_patterns(void) {
+    sse_app *app = dial_app(NULL);
+    client  *c = dial(app, "/s", NULL);
+    char     name[67], pattern[80];
+    int      n;
+    memset(name, 'x', sizeof name);
+    for (n = 60; n < (int)sizeof name; n++) {
+        name[n] = '\0';
+        snprintf(pattern, sizeof pattern, "%s*", name);
+        is_int(sse_subscribe_pattern(newest, pattern), 0, "a long pattern");
+        say(app, name, "whole");
+        is_int(sse_unsubscribe_pattern(newest, pattern), 0, "for a moment");
+        say(app, name, "late");
+        name[n] = 'x';
+    }
+    turns(app, 3);
+    is_int(times(c, "data: whole\n"), 7, "each matches the name that it begins with");
+    is_int(times(c, "data: late\n"), 0, "as long as it is subscribed");
+    dial_free(app);
+}
+
+/* Patterns take room as topics do. */
+static void test_full(void) {
+    sse_app_options options;
+    sse_stats       stats;
+    sse_app        *app;
+    memset(&options, 0, sizeof options);
+    options.max_topics = 2;
+    app = dial_app(&options);
+    dial(app, "/s", NULL);
+    is_int(sse_subscribe_pattern(newest, "a.*"), 0, "a pattern");
+    is_int(sse_subscribe(newest, "b"), 0, "a topic");
+    is_int(sse_subscribe(newest, "c"), SSE_E_FULL, "no more than .max_topics");
+    is_int(sse_unsubscribe_pattern(newest, "a.*"), 0, "the pattern goes");
+    is_int(sse_subscribe(newest, "c"), 0, "there is room for one");
+    is_int(sse_subscribe_pattern(newest, "a.*"), SSE_E_FULL, "of either kind");
+    sse_stats_get(app, &stats);
+    is_int((long long)stats.subscriptions_refused, 2, "both refusals are counted");
+    is_int(sse_subscribe(newest, "c"), 0, "one that the stream has already");
+    is_int(sse_unsubscribe(newest, "c"), 0, "... is one");
+    is_int(sse_unsubscribe(newest, "c"), SSE_E_ARG, "... and ends once");
+    dial_free(app);
+}
+
+static void subscribe_to(sse_req *req, sse_stream s) { /* ?to=a, ?like=a* */
+    if (sse_query(req, "to")) sse_subscribe(s, sse_query(req, "to"));
+    if (sse_query(req, "like")) sse_subscribe_pattern(s, sse_query(req, "like"));
+}
+
+/* A stream has an id to come back with as soon as it follows what is kept, and is told of it
+   once. */
+static void test_later(void) { /* O4 */
+    static const char *const paths[] = {"/s", "/s?to=plain", "/s?to=kept.1", "/s?like=n*"};
+    sse_topic_options        o;
+    sse_app                 *app = dial_app(NULL);
+    client                  *c;
+    int                      i;
+    memset(&o, 0, sizeof o);
+    o.history = o.greet = 10;
+    sse_topic(app, "kept.*", &o);
+    opening = subscribe_to;
+    for (i = 0; i < 4; i++) {
+        c = dial(app, paths[i], NULL);
+        turns(app, 2);
+        is_int(times(c, "id: "), i == 2, paths[i]);
+        is_int(sse_subscribe(newest, "other"), 0, "a topic that keeps nothing");
+        turns(app, 2);
+        is_int(times(c, "id: "), i == 2, "... tells no id");
+        is_int(sse_subscribe(newest, "kept.2"), 0, "one that keeps its events");
+        turns(app, 2);
+        is_int(times(c, "id: "), 1, "... does, if there was none");
+        is_int(sse_subscribe(newest, "kept.3"), 0, "another");
+        turns(app, 2);
+        is_int(times(c, "id: "), 1, "... does not tell it again");
+    }
+    is_int(sse_subscribe_pattern(newest, "p.*"), 0, "a pattern");
+    ok(sse_subscribed(newest, "p.1") && sse_subscribed(newest, "kept.2"), "it follows both");
+    ok(!sse_subscribed(newest, "q.1") && !sse_subscribed(newest, "p"), "and no others");
+    ok(!sse_subscribed(newest, NULL), "nor none");
+    sse_stream_end(newest, NULL);
+    ok(!sse_subscribed(newest, "p.1"), "until it ends");
+    dial_free(app);
+}
+
+/* A newcomer begins with the last events, as many as its topic says. */
+static void test_greeting(void) {
+    sse_topic_options o;
+    sse_app          *app = dial_app(NULL);
+    char              text[24];
+    int               i;
+    memset(&o, 0, sizeof o);
+    o.history = 4;
+    o.greet = 3;
+    sse_topic(app, "greets", &o);
+    opening = subscribe_to;
+    for (i = 1; i <= 6; i++) {
+        const client *c;
+        char          path[] = "/s?to=greets";
+        snprintf(text, sizeof text, "number %d", i);
+        say(app, "greets", text);
+        c = dial(app, path, NULL);
+        turns(app, 2);
+        is_int(times(c, "data: number "), i < 3 ? i : 3, "a newcomer is greeted");
+        is_int(times(c, text), 1, "... up to the newest");
+    }
+    dial_free(app);
+}
+
+/* An event takes the place of one that waits, if its topic and its key are the same. */
+static void test_newest(void) {
+    static const char *const events[][3] = {{"a", "k", "old"}, {"b", "k", "of another topic"},
+        {"a", "j", "of another key"}, {"a", NULL, "of no key"}, {"a", "k", "new"}};
+    sse_topic_options        o;
+    sse_app                 *app = dial_app(NULL);
+    client                  *c = dial(app, "/s", NULL);
+    sse_event                event;
+    size_t                   i;
+    memset(&o, 0, sizeof o);
+    memset(&event, 0, sizeof event);
+    o.overflow = SSE_KEEP_NEWEST;
+    sse_topic(app, "a", &o);
+    sse_topic(app, "b", &o);
+    sse_subscribe(newest, "a");
+    sse_subscribe(newest, "b");
+    for (i = 0; i < SSE__COUNT(events); i++) {
+        event.key = events[i][1];
+        event.data = events[i][2];
+        sse_publish(app, events[i][0], &event);
+    }
+    turns(app, 3);
+    is_int(times(c, "data: old\n"), 0, "the newest of a key is sent");
+    for (i = 1; i < SSE__COUNT(events); i++) is_int(times(c, events[i][2]), 1, events[i][2]);
+    dial_free(app);
+}
+
 #ifndef SSE_NO_SQLITE
+/* Rows are the events of a topic that has no others, nor subscribers yet. */
+static void test_rows_alone(void) {
+    static const char sql[] = "SELECT id, body FROM box WHERE id > ? ORDER BY id";
+    sse_db           *db = sse_db_open(":memory:", NULL);
+    sse_app          *app = dial_app(NULL);
+    sse_topic_options o;
+    client           *c;
+    memset(&o, 0, sizeof o);
+    sse_db_migrate(db, "CREATE TABLE box (id INTEGER PRIMARY KEY, body)");
+    opening = subscribe_to;
+    dial(app, "/s?to=busy", NULL);
+    o.history = 10;
+    sse_topic(app, "kept", &o);
+    o.history = 0;
+    o.gap_event = "begin-again";
+    sse_topic(app, "rows", &o);
+    is_int(sse_topic_from_table(app, "kept", db, sql), SSE_E_STATE, "not of one with a history");
+    is_int(sse_topic_from_table(app, "busy", db, sql), SSE_E_STATE, "not where somebody is");
+    is_int(sse_topic_from_table(app, "none", db, "SELECT 1"), SSE_E_ARG, "not without a ?");
+    ok(!sse__topic_find(app->topics, SSE__LIT("none")), "... which leaves no topic behind");
+    is_int(sse_topic_from_table(app, "rows", db, sql), 0, "of any other");
+    is_int(sse_db_exec(db, "INSERT INTO box VALUES(1, 'first')"), 1, "a row");
+    turns(app, 3);
+    c = dial(app, "/s?to=rows", "Last-Event-ID: 9\r\n");
+    turns(app, 3);
+    is_int(times(c, "event: begin-again\n"), 1, "its gap event has the name that the topic gives");
+    is_int(times(c, "data: first\n"), 1, "and all rows follow");
+    is_int(sse_subscribe(newest, "kept"), SSE_E_STATE, "one with a history has other ids");
+    is_int(sse_subscribe(newest, "plain"), 0, "one without has none");
+    is_int(sse_topic_from_table(app, "bare", db, sql), 0, "a topic that has no options");
+    hang_up(dial(app, "/s?to=bare", "Last-Event-ID: 1\r\n"));
+    turns(app, 5);
+    is_int(sse_db_exec(db, "INSERT INTO box VALUES(2, 'second')"), 1, "a row while nobody is here");
+    turns(app, 3);
+    c = dial(app, "/s?to=bare", "Last-Event-ID: 1\r\n");
+    turns(app, 3);
+    is_int(times(c, "data: second\n") * 10 + times(c, "event: begin-again\n"), 10,
+        "is there for those who come back");
+    dial_free(app);
+    sse_db_close(db);
+}
+
 static void on_pattern(sse_req *req, sse_stream s) {
     (void)req;
     is_int(sse_subscribe_pattern(s, "d.*"), SSE_OK, "subscribed");
@@ -188,17 +407,7 @@ static int without_memory(long n, bool with_db) {
     return i;
 }
 
-static bool tally(const sse_event *event, void *user) {
-    (void)event;
-    ++*(int *)user;
-    return true;
-}
-
-static int kept(sse_app *app) {
-    int n = 0;
-    sse_topic_history(app, "t", 0, tally, &n);
-    return n;
-}
+static int kept(sse_app *app) { return kept_of(app, "t"); }
 
 /* Publishes 70 events, each once for each allocation that can fail, until none does. Returns how
    often that was refused. */
@@ -232,6 +441,11 @@ static void test_kept_without_memory(sse_db *db) {
     number = app->topics->sequence.last;
     refused = publish_without_memory(app);
     ok(refused > 70, "%d publications are refused for lack of memory", refused);
+    is_int((long long)app->net->counts.no_memory, refused, "... and counted");
+    fail_at = 1;
+    is_int(sse_publish_json(app, "t", NULL, "%d", 1), SSE_E_NOMEM, "... as is one in JSON");
+    fail_at = 0;
+    is_int((long long)app->net->counts.no_memory, refused + 1, "... whose text finds none");
     is_int((long long)(app->topics->sequence.last - number), 70, "... and use up no number");
     is_int(kept(app), 70, "... and all others are kept, each once");
     sse_poll(app, 0);
@@ -522,7 +736,14 @@ int main(void) {
     test_ring();
     test_limits();
     test_read_back();
+    test_default_limits();
+    test_long_patterns();
+    test_full();
+    test_later();
+    test_greeting();
+    test_newest();
 #ifndef SSE_NO_SQLITE
+    test_rows_alone();
     test_recall();
 #endif
     (void)(db = NULL);
