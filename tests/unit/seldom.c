@@ -8,11 +8,12 @@
 #include "../tap.h"
 #include <sys/stat.h>
 
-static char said[2000], told[2000];
+static char said[2000], told[2000], warned[600]; /* told, warned: the latest line of the log */
 
 static void on_log(int level, const char *line, void *user) {
     (void)user;
     if (level == SSE_LOG_INFO) snprintf(told, sizeof told, "%s", line);
+    else if (level <= SSE_LOG_WARNING) snprintf(warned, sizeof warned, "%s", line);
 }
 
 static void say(const char *fmt, ...) {
@@ -46,6 +47,11 @@ static void asks(sse_req *req, void *user) {
     (void)user;
     ok(bytes.len == 2 && memcmp(bytes.ptr, "\0b", 2) == 0, "a query's bytes");
     ok(!broken.ptr && !sse_query_bytes(req, "absent").ptr, "... broken or absent: none");
+    ok(sse_query_bytes(req, "d").len == 2 && sse_query_bytes(req, "d").ptr[0] == ' ',
+        "... a plus is a space");
+    ok(!sse_query_bytes(req, "").ptr, "... a name that is broken is none, and not the empty one");
+    ok(sse_query_at(req, "d", 0) && !sse_query(req, "") && !sse_query(req, "%zz"),
+        "likewise where a query is read as texts");
     ok(!sse_param(req, NULL) && !sse_param(req, "absent"), "no parameter");
     is_str(sse_param(req, "id"), "7", "a parameter");
     ok(!sse_header_at(req, NULL, 0) && !sse_header_at(req, "x", -1) && !sse_header_at(req, "x", 2),
@@ -81,12 +87,16 @@ static void signals(sse_req *req, void *user) {
     refuse("", user ? -1 : 0, ENOSYS); /* no random bytes, so no index of them */
     a = sse_signal(req, "a");
     refuse("", 0, 0);
+    IS(sse_set_header(req, "X-A", a ? a : "none"), 0);
     sse_printf(sse_out(req), "%s", a ? a : "none");
 }
 
 static void failed_by(sse_req *req, void *user) { /* what is set behind that is too late */
+    sse_buf *before = sse_out(req);
     (void)user;
     IS(sse_fail(req, 499, "why"), 0);
+    sse_puts(before, "more");
+    sse_puts(sse_out(req), "still more");
     IS(sse_set_status(req, 201), SSE_E_STATE);
     IS(sse_set_type(req, "text/html"), SSE_E_STATE);
     IS(sse_redirect(req, "/"), SSE_E_STATE);
@@ -283,7 +293,7 @@ static void chosen(sse_req *req, void *user) { /* ?lacks=sse_fmt&out=-7 */
 }
 
 static void files_after_failures(void) {
-    static const char *const rows[] = {"", "?lacks=1", "?out=-7"};
+    static const char *const rows[] = {"", "?lacks=1", "", "?out=-7", ""};
     char                     request[40];
     size_t                   i;
     sse_app                 *app = app_new();
@@ -292,7 +302,7 @@ static void files_after_failures(void) {
     sse_get(app, "/chosen", chosen, NULL);
     for (i = 0; i < SSE__COUNT(rows); i++) {
         snprintf(request, sizeof request, "GET /chosen%s", rows[i]);
-        ask(app, request, NULL, NULL, i ? 500 : 200, i ? NULL : "done");
+        ask(app, request, NULL, NULL, rows[i][0] ? 500 : 200, rows[i][0] ? NULL : "done");
     }
     sse_test_close(&r);
     sse_app_free(app);
@@ -656,7 +666,7 @@ static sse_app *app_new(void) {
 
 static void requests(void) {
     sse_app *app = app_new();
-    ask(app, "GET /asks/7?b=%00b&c=%zz", "X: 1\nX: 2\n", NULL, 500, NULL);
+    ask(app, "GET /asks/7?b=%00b&c=%zz&%zz=1&d=+x", "X: 1\nX: 2\n", NULL, 500, NULL);
     ask(app, "GET /above", NULL, NULL, 500, NULL);
     ask(app, "GET /failed", NULL, NULL, 499, "why\n");
     is_str(sse_test_header(&r, "Content-Type"), "text/plain; charset=utf-8", "... and its type");
@@ -666,7 +676,12 @@ static void requests(void) {
     ask(app, "GET /signals-unkeyed?datastar=%7B%22a%22:1%7D", NULL, NULL, 200, "1");
     ask(app, "GET /signals?datastar=%7B%22datastar%22:%7B%22a%22:2%7D%7D", NULL, NULL, 200, "2");
     ask(app, "GET /signals?datastar=%7B%22datastar%22:3,%22a%22:4%7D", NULL, NULL, 200, "4");
-    ask(app, "GET /signals?datastar=%7B%22a%22:%22%5Cu0000%22%7D", NULL, NULL, 400, NULL);
+    ask(app, "GET /signals?datastar=%7B%22a%22:%22%5Cu0000%22%7D", NULL, NULL, 400,
+        "the signal a holds a NUL\n");
+    ask(app, "GET /signals?datastar=%7B%22a%22:1", NULL, NULL, 400,
+        "the JSON is not well-formed at byte 6\n");
+    ask(app, "HEAD /signals?datastar=%7B%22a%22:1%7D", NULL, NULL, 200, "");
+    is_str(sse_test_header(&r, "X-A"), "1", "HEAD has its signals in the query, too");
     ask(app, "GET /signals", NULL, NULL, 200, "none");
     ask(app, "POST /signals", "Content-Type: application/json\n", "{\"a\":{\"b\":5}}", 200,
         "{\"b\":5}");
@@ -678,14 +693,14 @@ static void requests(void) {
     ask(app, "POST /body?parts=1", "Content-Type: multipart/form-data; boundary=b\n",
         "--b\r\nContent-Disposition: form-data; name=\"n\"\r\n\r\ntext\r\n--b--\r\n", 500, NULL);
     is_str(said, "n:1:text n:0: end:0: ", "its parts as they come");
-    ask(app, "GET /bearer", NULL, NULL, 401, NULL);
+    ask(app, "GET /bearer", NULL, NULL, 401, "a token is needed here\n");
     is_str(sse_test_header(&r, "www-authenticate"), "Bearer", "a token is asked for");
     ask(app, "GET /bearer", "Authorization: Bearer wrong\n", NULL, 401, NULL);
     is_str(sse_test_header(&r, "WWW-Authenticate"), "Bearer error=\"invalid_token\"", "another");
     ask(app, "GET /bearer", "Authorization: Bearer secret\n", NULL, 200, "in");
     ask(app, "GET /bearer-none", "Authorization: Bearer\n", NULL, 401, NULL);
     ask(app, "GET /bearer-none", "Authorization: Bearer \n", NULL, 401, NULL);
-    ask(app, "GET /basic", NULL, NULL, 401, NULL);
+    ask(app, "GET /basic", NULL, NULL, 401, "a name and a password are needed here\n");
     is_str(sse_test_header(&r, "WWW-Authenticate"),
         "Basic realm=\"a \\\"b\\\" \\\\ c\", charset=\"UTF-8\"", "a realm that needs escapes");
     ask(app, "GET /basic", "Authorization: Basic dTpw\n", NULL, 200, "in");
@@ -702,6 +717,354 @@ static void requests(void) {
     ok(!sse_test_header(&r, "WWW-Authenticate"), "a realm that no field can hold is not sent");
     is_int(sse_test_close(&r), 0, "closed");
     ok(!sse_test_header(&r, "x") && !sse_test_header(NULL, "x"), "no reply has no field");
+    sse_app_free(app);
+}
+
+/* ---- what a reply may be ---- */
+
+/* ?status=  ?type=  ?field=&value=  ?json=  ?to=  ?fail=  ?text=, in this order: ?wants= is what
+   the last of the setters answers */
+static void shapes(sse_req *req, void *user) {
+    const char *fail = sse_query(req, "fail"), *text = sse_query(req, "text");
+    int         got = 0;
+    (void)user;
+    if (sse_query(req, "status"))
+        got = sse_set_status(req, (int)sse_parse_int(sse_query(req, "status"), 0));
+    if (sse_query(req, "type")) got = sse_set_type(req, sse_query(req, "type"));
+    if (sse_query(req, "field"))
+        got = sse_set_header(req, sse_query(req, "field"), sse_query(req, "value"));
+    if (sse_query(req, "to")) got = sse_redirect(req, sse_query(req, "to"));
+    if (fail) got = sse_fail(req, (int)sse_parse_int(fail, 0), "why");
+    is_int(got, sse_parse_int(sse_query(req, "wants"), 0), "what the setter answers");
+    if (text) sse_puts(sse_query(req, "json") ? sse_out_json(req) : sse_out(req), text);
+    if (sse_query(req, "broken")) sse_buf_fail(sse_out(req), SSE_E_ARG);
+}
+
+static int fields_named(const char *name) { /* how many the reply has */
+    const char *at = r.head;
+    int         n = 0;
+    while ((at = strstr(at, name)) != NULL) n++, at++;
+    return n;
+}
+
+static void shapes_of_replies(void) {
+    static const struct {
+        const char *query, *status, *body, *field, *value; /* of the reply; value NULL: no such */
+    } rows[] = {
+        {"text=x", "200 OK", "x", "Content-Type", "text/html; charset=utf-8"},
+        {"status=200&text=x", "200 OK", "x", "Content-Length", "1"},
+        {"status=201&text=x", "201 Created", "x", NULL, NULL},
+        {"status=599&text=x", "599 Unknown", "x", NULL, NULL},
+        {"status=200", "200 OK", "", "Content-Length", "0"},
+        {"type=text/x-a", "200 OK", "", "Content-Type", "text/x-a"},
+        {"status=204&text=x", "204 No Content", "", "Content-Length", NULL},
+        {"status=205&text=x", "205 Reset Content", "", "Content-Length", "0"},
+        {"status=205&text=x", "205 Reset Content", "", "Content-Type", NULL},
+        {"status=304&text=x", "304 Not Modified", "", "Content-Length", NULL},
+        {"json=1&text=1", "200 OK", "1", "Content-Type", "application/json"},
+        {"type=text/x-a&json=1&text=1", "200 OK", "1", "Content-Type", "text/x-a"},
+        {"field=CONTENT-type&value=text/x-b&text=1", "200 OK", "1", "Content-Type", "text/x-b"},
+        {"status=401&text=x", "401 Unauthorized", "x", "WWW-Authenticate", "Session"},
+        {"status=401&field=www-AUTHENTICATE&value=Own&text=x", "401 Unauthorized", "x",
+            "www-AUTHENTICATE", "Own"},
+        {"to=/b", "303 See Other", "", "Location", "/b"},
+        {"status=300&to=/b", "300 Multiple Choices", "", "Location", "/b"},
+        {"status=399&to=/b", "399 Unknown", "", "Location", "/b"},
+        {"status=201&to=/b", "303 See Other", "", NULL, NULL},
+        {"status=299&to=/b", "303 See Other", "", NULL, NULL},
+        {"status=400&to=/b", "303 See Other", "", NULL, NULL},
+        {"fail=400", "400 Bad Request", "why\n", NULL, NULL},
+        {"fail=402", "402 Payment Required", "why\n", NULL, NULL},
+        {"fail=599&text=x", "599 Unknown", "why\n", "Content-Type", "text/plain; charset=utf-8"},
+        {"type=text/x-a&fail=404", "404 Not Found", "why\n", "Content-Type",
+            "text/plain; charset=utf-8"},
+        {"fail=600&wants=-2", "500 Internal Server Error", "why\n", NULL, NULL},
+        {"field=keep-alive&value=x&wants=-5", "500 Internal Server Error",
+            "Internal Server Error\n", "keep-alive", NULL},
+        {"field=Date&value=x&wants=-5", "500 Internal Server Error", "Internal Server Error\n",
+            NULL, NULL},
+        {"field=upgrade&value=x&wants=-5", "500 Internal Server Error", "Internal Server Error\n",
+            "upgrade", NULL},
+        {"field=X-A&value=b&text=x", "200 OK", "x", "X-A", "b"},
+        {"field=X-A&value=b&broken=1", "500 Internal Server Error", "Internal Server Error\n",
+            "X-A", NULL},
+    };
+    char   request[100], status[60];
+    size_t i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_app    *app = app_new(); /* words of statuses come in with the first call of their kind */
+        const char *value;
+        sse_get(app, "/shapes", shapes, NULL);
+        snprintf(request, sizeof request, "GET /shapes?%s", rows[i].query);
+        is_int(sse_test_request(app, request, NULL, NULL, &r), 0, rows[i].query);
+        snprintf(status, sizeof status, "HTTP/1.1 %s\n", rows[i].status);
+        ok(strncmp(r.head, status, strlen(status)) == 0, "... %s: %.40s", rows[i].status, r.head);
+        is_str(r.body, rows[i].body, "... its body");
+        if (rows[i].field) {
+            value = sse_test_header(&r, rows[i].field);
+            is_str(value ? value : "none", rows[i].value ? rows[i].value : "none", rows[i].field);
+        }
+        ok(fields_named("ontent-Type: ") <= 1 && fields_named("-A") <= 1, "... each field once");
+        sse_test_close(&r);
+        sse_app_free(app);
+    }
+}
+
+/* The head of most replies is that of the one before, where nothing of it differs. */
+static void heads_of_replies(void) {
+    static const char *const rows[][3] = {
+        {"type=text/x-a", "200 OK", "text/x-a"},
+        {"type=text/x-b", "200 OK", "text/x-b"},
+        {"type=text/x-b&status=201", "201 Created", "text/x-b"},
+        {"type=text/x-bcd&status=201", "201 Created", "text/x-bcd"},
+        {"type=xt/x-bcd&status=201", "201 Created", "xt/x-bcd"},
+        {"type=xt/x-bcd", "200 OK", "xt/x-bcd"},
+        {"status=204", "204 No Content", "none"},
+        {"status=200", "200 OK", "text/html; charset=utf-8"},
+    };
+    sse_app *app = app_new();
+    char     request[100], status[60], date[40];
+    size_t   i;
+    sse_get(app, "/shapes", shapes, NULL);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const char *type;
+        snprintf(request, sizeof request, "GET /shapes?%s", rows[i][0]);
+        is_int(sse_test_request(app, request, NULL, NULL, &r), 0, request);
+        snprintf(status, sizeof status, "HTTP/1.1 %s\n", rows[i][1]);
+        ok(strncmp(r.head, status, strlen(status)) == 0, "... %s: %.40s", rows[i][1], r.head);
+        type = sse_test_header(&r, "Content-Type");
+        is_str(type ? type : "none", rows[i][2], "... its type");
+    }
+    snprintf(date, sizeof date, "%s", sse_test_header(&r, "Date"));
+    sse_test_run(app, 5000);
+    ask(app, request, NULL, NULL, 200, "");
+    ok(strcmp(sse_test_header(&r, "Date"), date) != 0, "%s, and 5 s later another date", date);
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+/* A request is kept for the next one: what failed in it, or was too large, is not. */
+static void fails_to_set(sse_req *req, void *user) {
+    static const char value[2000] = {0};
+    char             *text = sse__arena_text(&req->arena, sse__str(value, sizeof value - 1));
+    (void)user;
+    memset(text, 'x', sizeof value - 1);
+    fail_at = 1;
+    IS(sse_set_header(req, "X-Large", text), SSE_E_NOMEM);
+    fail_at = 0;
+    sse_puts(sse_out(req), "without it");
+}
+
+static void long_text(sse_req *req, void *user) {
+    int n = (int)sse_parse_int(sse_query(req, "n"), 0);
+    (void)user;
+    while (n-- > 0) sse_puts(sse_out(req), "x");
+}
+
+static void requests_after_others(void) {
+    sse_app *app = app_new();
+    sse_get(app, "/lacks", fails_to_set, NULL);
+    sse_get(app, "/shapes", shapes, NULL);
+    sse_get(app, "/long", long_text, NULL);
+    ask(app, "GET /lacks", NULL, NULL, 500, "Internal Server Error\n");
+    ask(app, "GET /shapes?field=X-A&value=b&text=x", NULL, NULL, 200, "x");
+    is_str(sse_test_header(&r, "X-A"), "b", "the next one sets its fields");
+    ask(app, "GET /shapes?broken=1", NULL, NULL, 500, NULL);
+    ask(app, "GET /shapes?text=x", NULL, NULL, 200, "x");
+    ok(!sse_test_header(&r, "X-A"), "... and none of those before");
+    ok(app->router->spare && app->router->spare->out.cap > 0, "the memory of a short text is kept");
+    ask(app, "HEAD /long?n=100000", NULL, NULL, 200, "");
+    is_int((long long)app->router->spare->out.cap, 0, "that of a long one is not");
+    ask(app, "HEAD /long?n=1000", NULL, NULL, 200, "");
+    ok(app->router->spare->out.cap >= 1000, "... that of a thousand bytes is");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+/* ---- cookies that browsers would not take ---- */
+
+static const struct {
+    const char        *name, *value;
+    sse_cookie_options options;
+    int                error;
+    const char        *words;
+} odd_cookies[] = {
+    {"a b", "v", {0}, SSE_E_FIELD, "a b: the name is no token"},
+    {NULL, "v", {0}, SSE_E_FIELD, "NULL: the name is no token"},
+    {"a", NULL, {0}, SSE_E_FIELD, "a: the value is NULL"},
+    {"a", "b c", {0}, SSE_E_FIELD,
+        "a: the value holds a space, quote, comma, semicolon or control character"},
+    {"a", "b c", {.path = "x"}, SSE_E_FIELD,
+        "a: the value holds a space, quote, comma, semicolon or control character"},
+    {"__Host-a", "v", {0}, SSE_E_ARG,
+        "__Host-a: a __Host- cookie needs .secure, no .domain, and / as .path"},
+    {"__Host-a", "v", {.path = "/x", .secure = true}, SSE_E_ARG,
+        "__Host-a: a __Host- cookie needs .secure, no .domain, and / as .path"},
+    {"__Host-a", "v", {.domain = "a.example", .secure = true}, SSE_E_ARG,
+        "__Host-a: a __Host- cookie needs .secure, no .domain, and / as .path"},
+    {"__Host-a", "v", {.path = "/", .secure = true}, 0, NULL},
+    {"__Secure-a", "v", {0}, SSE_E_ARG, "__Secure-a: a __Secure- cookie needs .secure"},
+    {"__Secure-a", "v", {.path = "/x", .secure = true}, 0, NULL},
+    {"a", "v", {.same_site = "none"}, SSE_E_ARG, "a: .same_site None needs .secure"},
+    {"a", "v", {.same_site = "None", .secure = true}, 0, NULL},
+    {"a", "v", {.max_age_s = -2}, SSE_E_ARG, "a: .max_age_s is negative"},
+    {"a", "v", {.max_age_s = SSE_OFF}, 0, NULL},
+    {"a", "v", {.path = "x"}, SSE_E_ARG, "a: .path does not begin with /"},
+    {"a", "v", {.path = ""}, SSE_E_ARG, "a: .path does not begin with /"},
+    {"a", "v", {.domain = ""}, SSE_E_ARG, "a: .domain is no host name"},
+    {"a", "v", {.domain = "a/b"}, SSE_E_ARG, "a: .domain is no host name"},
+    {"a", "v", {.same_site = "Often"}, SSE_E_ARG,
+        "a: .same_site is none of Strict, Lax, None"},
+    {"a", "v", {.path = "/a;b"}, SSE_E_ARG,
+        "a: .path holds a semicolon, a control character or one that is not ASCII"},
+    {"a", "v", {.path = "/\x1f"}, SSE_E_ARG,
+        "a: .path holds a semicolon, a control character or one that is not ASCII"},
+    {"a", "v", {.path = "/\xc3\xa9"}, SSE_E_ARG,
+        "a: .path holds a semicolon, a control character or one that is not ASCII"},
+    {"a", "v", {.path = "/ ~"}, 0, NULL},
+};
+
+static void sets_odd_cookies(sse_req *req, void *user) {
+    sse_cookie_options o;
+    char               words[200];
+    size_t             i;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    for (i = 0; i < SSE__COUNT(odd_cookies); i++) {
+        memset(sse_req_app(req)->refused, 0, sizeof sse_req_app(req)->refused); /* a second passed */
+        warned[0] = '\0';
+        is_int(sse_set_cookie(req, odd_cookies[i].name, odd_cookies[i].value,
+                   &odd_cookies[i].options), odd_cookies[i].error,
+            odd_cookies[i].words ? odd_cookies[i].words : "a cookie");
+        snprintf(words, sizeof words, "sse_set_cookie: %s (/odd-cookies)", odd_cookies[i].words);
+        is_str(warned, odd_cookies[i].words ? words : "", "... in the log");
+    }
+    memset(sse_req_app(req)->refused, 0, sizeof sse_req_app(req)->refused);
+    is_int(sse_set_cookie_signed(req, NULL, NULL, NULL), SSE_E_ARG, "a value to sign");
+    is_str(warned, "sse_set_cookie_signed: NULL: the value is NULL (/odd-cookies)",
+        "... in the log");
+    o.path = "/signed";
+    o.max_age_s = 1;
+    IS(sse_set_cookie_signed(req, "s", "v", &o), 0);
+    o.domain = "a.example";
+    IS(sse_cookie_delete(req, "gone", &o), 0);
+    sse_puts(sse_out(req), "set");
+}
+
+static void cookies(void) {
+    const char *at;
+    sse_app    *app = app_new();
+    sse_get(app, "/odd-cookies", sets_odd_cookies, NULL);
+    ask(app, "GET /odd-cookies", NULL, NULL, 200, "set");
+    is_int(fields_named("Set-Cookie: "), 7, "those that are fine are set");
+    at = strstr(r.head, "Set-Cookie: s=");
+    ok(at && strstr(at, "; Path=/signed; SameSite=Lax; Max-Age=1; HttpOnly\n"),
+        "a signed one with its options");
+    ok(strstr(r.head, "Set-Cookie: a=v; Path=/; SameSite=Lax; Max-Age=0; HttpOnly\n") != NULL,
+        "one that ends at once");
+    ok(strstr(r.head, "Set-Cookie: gone=; Path=/signed; SameSite=Lax; Domain=a.example; "
+                      "Max-Age=0; HttpOnly\n") != NULL,
+        "one that is taken back where it was set");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+/* ---- what is signed grows old ---- */
+
+static void signs(sse_req *req, void *user) { /* ?age= of what ?text= says, or signs "v" */
+    const int   age = (int)sse_parse_int(sse_query(req, "age"), 0);
+    const char *text = sse_query(req, "text"), *cookie = sse_cookie_signed(req, "c", age);
+    (void)user;
+    if (!text) sse_puts(sse_out(req), sse_req_sign(req, "v"));
+    else {
+        text = sse_req_unsign(req, text, age);
+        if (text || cookie) /* else it is silent: a forged text is no failure of the program */
+            sse_printf(sse_out(req), "%s %s", text ? text : "-", cookie ? cookie : "-");
+    }
+}
+
+static void ages(void) {
+    static const struct {
+        int         after_s;
+        const char *age, *want;
+    } rows[] = {{0, "", "v v"}, {10, "&age=10", "v v"}, {0, "&age=9", ""}, {0, "", "v v"},
+        {3590, "", "v v"}, {1, "", ""}, {0, "&age=3601", "v v"}, {1, "&age=3601", ""},
+        {0, "&age=-1", "v v"}};
+    sse_app *app = app_new();
+    char     text[200], request[300], head[300];
+    size_t   i;
+    sse_get(app, "/signs", signs, NULL);
+    sse_test_request(app, "GET /signs", NULL, NULL, &r);
+    snprintf(text, sizeof text, "%s", r.body);
+    snprintf(head, sizeof head, "Cookie: c=%s\n", text);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_test_run(app, rows[i].after_s * 1000);
+        snprintf(request, sizeof request, "GET /signs?text=%s%s", text, rows[i].age);
+        ask(app, request, head, NULL, rows[i].want[0] ? 200 : 204, rows[i].want);
+    }
+    ask(app, "GET /signs?text=v.forged", NULL, NULL, 204, "");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+static void signs_nothing(sse_req *req, void *user) {
+    (void)user;
+    ok(!sse_req_sign(req, NULL), "no value to sign");
+}
+
+/* ---- attributes ---- */
+
+static void many_attrs(sse_req *req, void *user) {
+    char name[2] = "a";
+    int  i, values[3] = {1, 2, 3};
+    (void)user;
+    for (i = 0; i < 3; i++, name[0]++) { /* names are copied */
+        IS(sse_set_attr(req, name, name), 0);
+        IS(sse_set_attr_ptr(req, name, &values[i]), 0);
+    }
+    ok(!sse_attr(req, name) && !sse_attr_ptr(req, name), "an attribute that is not set");
+    IS(sse_set_attr(req, "a", "again"), 0);
+    IS(sse_set_attr_ptr(req, "a", &values[2]), 0);
+    is_str(sse_attr(req, "a"), "again", "the first is set again");
+    is_str(sse_attr(req, "b"), "b", "... the second is as it was");
+    ok(sse_attr_ptr(req, "a") == &values[2] && sse_attr_ptr(req, "b") == &values[1] &&
+            sse_attr_ptr(req, "c") == &values[2],
+        "likewise pointers");
+    sse_puts(sse_out(req), "set");
+}
+
+/* ?what=attr or ptr, and one of them without memory */
+static void lacks_attrs(sse_req *req, void *user) {
+    const bool ptr = strcmp(sse_query(req, "what"), "ptr") == 0;
+    while (sse__arena_get(&req->arena, 1) && req->arena.used < req->arena.blocks->size) {
+    }
+    fail_at = *(long *)user;
+    if (ptr) (void)sse_set_attr_ptr(req, "a", req);
+    else (void)sse_set_attr(req, "a", "text");
+    *(long *)user = fail_at;
+    fail_at = 0;
+    sse_puts(sse_out(req), (ptr ? sse_attr_ptr(req, "a") != NULL : sse_attr(req, "a") != NULL)
+                               ? "set" : "lost");
+}
+
+static void attributes(void) {
+    static const char *const requests[] = {"GET /lacks?what=attr", "GET /lacks?what=ptr"};
+    sse_app *app = app_new();
+    long     at, n;
+    int      i;
+    sse_get(app, "/attrs", many_attrs, NULL);
+    sse_get(app, "/lacks", lacks_attrs, &at);
+    sse_get(app, "/signs-nothing", signs_nothing, NULL);
+    ask(app, "GET /attrs", NULL, NULL, 200, "set");
+    ask(app, "GET /signs-nothing", NULL, NULL, 500, NULL);
+    for (i = 0; i < 2; i++)
+        for (n = 1, at = 0; n < 10 && !at; n++) {
+            at = n;
+            is_int(sse_test_request(app, requests[i], NULL, NULL, &r), 0, requests[i]);
+            ok(at ? strcmp(r.body, "set") == 0 : r.status == 500,
+                "... without allocation %ld: %d", n, r.status);
+        }
+    sse_test_close(&r);
     sse_app_free(app);
 }
 
@@ -933,6 +1296,9 @@ static void directories(void) {
     is_str(sse_test_header(&r, "Content-Type"), "text/x-own", "what a hook said stays");
     snprintf(head, sizeof head, "If-Match: \"x\"\nIf-Match: %s\n", sse_test_header(&r, "ETag"));
     ask(app, "GET /d/index.html", head, NULL, 200, "index");
+    snprintf(head, sizeof head, "If-Match: \"x\"\nIf-Match: \"y\"\nIf-Match: %s\n",
+        sse_test_header(&r, "ETag"));
+    ask(app, "GET /d/index.html", head, NULL, 200, "index");
     ask(app, "GET /d/index.html", "If-Match: \"x\"\nIf-Match: \"y\"\n", NULL, 412, NULL);
     ask(app, "GET /typed", NULL, NULL, 200, "index");
     is_str(sse_test_header(&r, "Content-Type"), "text/x-own", "... and what a handler said");
@@ -1033,6 +1399,12 @@ int main(void) {
     pages_elsewhere();
     hosts();
     requests();
+    shapes_of_replies();
+    heads_of_replies();
+    requests_after_others();
+    cookies();
+    ages();
+    attributes();
     without_memory();
     guards_without_memory();
     files_after_failures();
