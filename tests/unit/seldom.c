@@ -150,7 +150,10 @@ static void body(sse_req *req, void *user) {
     IS(sse_body_to_file(req, "", on_saved, NULL), SSE_E_ARG);
     if (sse_query(req, "parts")) IS(sse_body_parts(req, on_part, NULL), 0);
     else IS(sse_body_read(req, on_chunk, NULL), 0);
+    warned[0] = '\0';
+    memset(sse_req_app(req)->refused, 0, sizeof sse_req_app(req)->refused);
     IS(sse_body_read(req, on_chunk, NULL), SSE_E_STATE);
+    is_str(warned, "sse_body_read: its body has a reader (/body)", "... in the log");
     IS(sse_body_to_file(req, "/tmp/x", on_saved, NULL), SSE_E_STATE);
     ok(!sse_form(req, "a"), "no form where the body comes later");
 }
@@ -1068,6 +1071,278 @@ static void attributes(void) {
     sse_app_free(app);
 }
 
+/* ---- calls that come too late, and the first failure ---- */
+
+static void is_warned(sse_req *req, const char *words) { /* and may be warned again at once */
+    is_str(warned, words, "... in the log");
+    warned[0] = '\0';
+    sse_req_app(req)->phase_warned_ms = 0;
+    memset(sse_req_app(req)->refused, 0, sizeof sse_req_app(req)->refused);
+}
+
+static void late(sse_app *app, void *user) { /* its handler has returned */
+    sse_req *req = (sse_req *)user;
+    (void)app;
+    is_warned(req, "");
+    IS(sse_defer(req), SSE_E_STATE);
+    is_warned(req, "sse_defer: not possible when its handler has returned (/late)");
+    IS(sse_body_read(req, on_chunk, NULL), SSE_E_STATE);
+    is_str(warned, "sse_body_read: not possible when its handler has returned (/late)",
+        "... in the log");
+    warned[0] = '\0';
+    IS(sse_defer(req), SSE_E_STATE);
+    is_warned(req, "");
+    IS(sse_body_pause(req, true), SSE_E_STATE);
+    IS(sse_set_status(req, 202), 0);
+    sse_puts(sse_out(req), "late");
+    IS(sse_finish(req), 0);
+    IS(sse_fail(req, 400, "why"), SSE_E_STATE);
+    is_warned(req, ""); /* what a client sent may be why */
+}
+
+static void defers(sse_req *req, void *user) {
+    (void)user;
+    warned[0] = '\0';
+    IS(sse_defer(req), 0);
+    sse_after(sse_req_app(req), 10, late, req);
+}
+
+static void on_reply(sse_req *req, void *user) {
+    (void)user;
+    if (strcmp(sse_path(req), "/late") != 0) return;
+    warned[0] = '\0';
+    IS(sse_set_status(req, 500), SSE_E_STATE);
+    is_warned(req, "sse_set_status: not possible when the reply is on its way (/late)");
+    ok(sse_out(req)->error != 0, "nothing is written behind the reply");
+    is_warned(req, "sse_out: not possible when the reply is on its way (/late)");
+}
+
+static void streams_first(sse_req *req, void *user) {
+    (void)user;
+    warned[0] = '\0';
+    ok(sse_stream_open(req, NULL).app != NULL, "a stream");
+    IS(sse_set_status(req, 202), SSE_E_STATE);
+    is_warned(req, "sse_set_status: not possible once a stream is open (/streams-first)");
+}
+
+/* ?then=lacks or says */
+static void fails_twice(sse_req *req, void *user) {
+    const char *then = sse_query(req, "then");
+    (void)user;
+    (void)sse_set_attr_ptr(req, NULL, req);
+    (void)sse_set_header(req, "a b", "c");
+    if (then && strcmp(then, "lacks") == 0) {
+        fail_at = 1;
+        (void)sse_fmt(req, "x");
+        fail_at = 0;
+    }
+    if (then) sse_puts(sse_out(req), "said");
+}
+
+static void order_of_calls(void) {
+    sse_app_options o;
+    sse_app        *app;
+    memset(&o, 0, sizeof o);
+    o.on_log = on_log;
+    o.on_reply = on_reply;
+    app = sse_app_new(&o);
+    sse_get(app, "/late", defers, NULL);
+    sse_get(app, "/streams-first", streams_first, NULL);
+    sse_get(app, "/twice", fails_twice, NULL);
+    sse_test_request(app, "GET /late", NULL, NULL, &r);
+    sse_test_run(app, 10);
+    ok(r.status == 202 && strcmp(r.body, "late") == 0, "what was said in time: %d %s", r.status,
+        r.body);
+    ask(app, "GET /streams-first", NULL, NULL, 200, NULL);
+    ask(app, "GET /twice", NULL, NULL, 500, NULL);
+    is_str(warned, "/twice failed: SSE_E_ARG: an argument or option is outside its range",
+        "the first failure is the one that is told");
+    ask(app, "GET /twice?then=says", NULL, NULL, 200, "said");
+    ask(app, "GET /twice?then=lacks", NULL, NULL, 500, NULL);
+    is_str(warned, "/twice failed: SSE_E_NOMEM: out of memory", "... but for memory");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+/* ---- hooks that answer ---- */
+
+static void finishes_it(sse_app *app, void *user) { (void)app, (void)sse_finish((sse_req *)user); }
+
+static void answers(sse_req *req, void *user) { /* ?how= */
+    const char *how = sse_query(req, "how");
+    if (strcmp(how, "text") == 0) sse_puts(sse_out(req), "by the hook");
+    if (strcmp(how, "error") == 0) sse_buf_fail(sse_out(req), SSE_E_ARG);
+    if (strcmp(how, "status") == 0) sse_set_status(req, 202);
+    if (strcmp(how, "fail") == 0) sse_fail(req, 418, "by the hook");
+    if (strcmp(how, "file") == 0) IS(sse_send_file(req, (const char *)user, NULL), 0);
+    if (strcmp(how, "later") == 0) {
+        IS(sse_defer(req), 0);
+        sse_after(sse_req_app(req), 0, finishes_it, req);
+    }
+    if (strcmp(how, "stream") == 0) ok(sse_stream_open(req, NULL).app != NULL, "a stream");
+    if (strcmp(how, "none") != 0) return;
+    sse_set_header(req, "X-A", "b");
+    sse_set_cookie(req, "a", "b", NULL);
+    sse_set_attr(req, "a", "b");
+    sse_set_type(req, "text/x-own");
+}
+
+static void hooks_that_answer(void) {
+    static const struct {
+        const char *request;
+        int         status, in;
+    } rows[] = {{"GET /hooked?how=text", 200, 0}, {"GET /hooked?how=error", 500, 0},
+        {"GET /hooked?how=status", 202, 0}, {"GET /hooked?how=fail", 418, 0},
+        {"GET /hooked?how=file", 200, 0}, {"GET /hooked?how=later", 204, 0},
+        {"GET /hooked?how=stream", 200, 0}, {"GET /hooked?how=none", 200, 1}};
+    char     file[] = "/tmp/sse-seldom-XXXXXX";
+    const int fd = mkstemp(file);
+    sse_app *app = app_new();
+    size_t   i;
+    int      in;
+    ok(fd >= 0 && write(fd, "file", 4) == 4, "a file");
+    sse_before(app, "/hooked", answers, file);
+    sse_get(app, "/hooked", let_in, &in);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        in = 0;
+        ask(app, rows[i].request, NULL, NULL, rows[i].status, NULL);
+        is_int(in, rows[i].in, "... whether its handler runs");
+        sse_test_close(&r);
+    }
+    sse_app_free(app);
+    close(fd);
+    unlink(file);
+}
+
+/* ---- come back later ---- */
+
+static void comes_back_in(sse_req *req, void *user) { /* ?ms= */
+    (void)user;
+    if (sse_query(req, "headers")) sse_set_header(req, "X-A", "b");
+    IS(sse_come_back(req, (int)sse_parse_int(sse_query(req, "ms"), 0)), 0);
+    IS(sse_come_back(req, 5000), SSE_E_STATE); /* the first one stays */
+}
+
+static void silent(sse_req *req, void *user) { (void)req, (void)user; }
+
+static void come_back(void) {
+    static const char events[] = "Accept: text/event-stream\n", datastar[] = "Datastar-Request: true\n";
+    static const struct {
+        const char *request, *headers;
+        int         status;
+        const char *body, *retry_after;
+    } rows[] = {
+        {"GET /back", NULL, 503, "there is no room at the moment: come back later\n", "2"},
+        {"GET /back?ms=1", NULL, 503, NULL, "1"},
+        {"GET /back?ms=1000", NULL, 503, NULL, "1"},
+        {"GET /back?ms=1001", NULL, 503, NULL, "2"},
+        {"GET /back?ms=59999", datastar, 200, "retry: 59999\n\n", "60"},
+        {"GET /back", events, 200, "retry: 2000\n\n", "2"},
+        {"POST /back", datastar, 503, NULL, "2"},
+        {"GET /silent", events, 200, "retry: 2000\n\n", NULL},
+        {"GET /silent", datastar, 204, "", NULL},
+        {"GET /silent", NULL, 204, "", NULL},
+        {"GET /said?fail=500", events, 500, "why\n", NULL},
+    };
+    sse_app *app = app_new();
+    size_t   i;
+    sse_get(app, "/back", comes_back_in, NULL);
+    sse_post(app, "/back", comes_back_in, NULL);
+    sse_get(app, "/silent", silent, NULL);
+    sse_get(app, "/said", shapes, NULL);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const bool  comes = rows[i].status == 200;
+        const char *value;
+        ask(app, rows[i].request, rows[i].headers, rows[i].request[0] == 'P' ? "" : NULL,
+            rows[i].status, rows[i].body);
+        value = sse_test_header(&r, "Retry-After");
+        is_str(value ? value : "none", rows[i].retry_after ? rows[i].retry_after : "none",
+            "... in how many seconds");
+        value = sse_test_header(&r, "Content-Type");
+        ok((value && strcmp(value, "text/event-stream") == 0) == comes, "... a stream: %d", comes);
+        ok((sse_test_header(&r, "Cache-Control") != NULL) == comes, "... that is not kept");
+        ok((sse_test_header(&r, "Connection") != NULL) == comes, "... nor its connection");
+        sse_test_close(&r);
+    }
+    sse_app_free(app);
+}
+
+/* ---- forms and parts ---- */
+
+static void form(sse_req *req, void *user) {
+    const char *f = sse_form(req, "f"), *g = sse_form(req, "g");
+    (void)user;
+    sse_printf(sse_out(req), "%s %s", f ? f : "-", g ? g : "-");
+}
+
+static int stop_at; /* the call with a part that ends the body; 0: none does */
+
+static int stopping_part(sse_req *req, const sse_part *part, sse_str chunk, int status,
+    void *user) {
+    (void)on_part(req, part, chunk, status, user);
+    if (!status && !part) sse_puts(sse_out(req), "whole");
+    if (!stop_at || --stop_at) return 0;
+    sse_puts(sse_out(req), "enough");
+    return 1;
+}
+
+static void parts(sse_req *req, void *user) { /* ?want= */
+    (void)user;
+    IS(sse_body_parts(req, stopping_part, NULL), (int)sse_parse_int(sse_query(req, "want"), 0));
+}
+
+#define PART(name, text) "--b\r\nContent-Disposition: form-data; " name "\r\n\r\n" text "\r\n"
+
+static void forms_and_parts(void) {
+    static const char multi[] = "Content-Type: multipart/form-data; boundary=b\n",
+                      plain[] = "Content-Type: application/x-www-form-urlencoded\n",
+                      malformed[] = "the form is not well-formed, or holds a NUL\n",
+                      two[] = PART("name=n", "one") PART("name=m", "two") "--b--\r\n";
+    static const struct {
+        const char *request, *type, *text;
+        int         status, stop;
+        const char *body, *told; /* told: to the function of parts */
+    } rows[] = {
+        {"POST /form", plain, "f=1&g=2", 200, 0, "1 2", NULL},
+        {"POST /form", plain, "f=1&%zz=2", 400, 0, malformed, NULL},
+        {"POST /form", plain, "f=%zz", 400, 0, malformed, NULL},
+        {"POST /form", multi,
+            PART("name=f; filename=x", "file") PART("name=f", "text") PART("name=g", "") "--b--",
+            200, 0, "text ", NULL},
+        {"POST /form", multi, PART("name=f", "text") PART("name=g; filename=x", "f") "--b--", 200,
+            0, "text -", NULL},
+        {"POST /form", multi, PART("name=f", "text"), 400, 0, malformed, NULL},
+        {"POST /form", "Content-Type: multipart/form-data\n", "x", 400, 0, malformed, NULL},
+        {"POST /form", "Content-Type: text/plain\n", "f=1", 200, 0, "- -", NULL},
+        {"POST /parts", multi, two, 200, 0, "whole", "n:1:one n:0: m:1:two m:0: end:0: "},
+        {"POST /parts", multi, two, 200, 1, "enough", "n:1:one "},
+        {"POST /parts", multi, two, 200, 2, "enough", "n:1:one n:0: "},
+        {"POST /parts", multi, two, 200, 3, "enough", "n:1:one n:0: m:1:two "},
+        {"POST /parts", multi, PART("name=n", "one"), 400, 0,
+            "the multipart body is not well-formed\n", "n:1:one end:-12: "},
+        {"POST /parts", multi, "--b\r\nno field\r\n\r\n", 400, 0,
+            "the multipart body is not well-formed\n", "end:-12: "},
+        {"POST /parts?want=-12", plain, "f=1", 415, 0, "only multipart/form-data is taken here\n",
+            ""},
+    };
+    sse_route_options later;
+    sse_app          *app = app_new();
+    size_t            i;
+    memset(&later, 0, sizeof later);
+    later.method = "POST";
+    later.body_later = true;
+    sse_post(app, "/form", form, NULL);
+    sse_route(app, "/parts", parts, NULL, &later);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        said[0] = '\0';
+        stop_at = rows[i].stop;
+        ask(app, rows[i].request, rows[i].type, rows[i].text, rows[i].status, rows[i].body);
+        if (rows[i].told) is_str(said, rows[i].told, "... what its function was told");
+    }
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
 /* Sends it whatever the request is, with a status of its own. What fails is the file's to say. */
 static void as_status(sse_req *req, void *user) { /* ?status=404&errno=24 */
     const int status = (int)sse_parse_int(sse_query(req, "status"), 0);
@@ -1405,6 +1680,10 @@ int main(void) {
     cookies();
     ages();
     attributes();
+    order_of_calls();
+    hooks_that_answer();
+    come_back();
+    forms_and_parts();
     without_memory();
     guards_without_memory();
     files_after_failures();
