@@ -869,6 +869,64 @@ static void texts_of_renders(void) {
     sse_app_free(app);
 }
 
+static void names(sse_req *req, void *user) {
+    (void)user;
+    sse_set_attr(req, "me", "ann");
+    sse_set_attr(req, "gone", "soon");
+    sse_set_attr(req, "gone", NULL);
+}
+
+static const char *shown(const char *text) { return text ? text : "-"; }
+
+/* Each render reads one thing more for the first time, behind texts that are for this render
+   alone: those take the place of none that was read before. */
+static void render_what_it_knows(sse_req *req, sse_buf *html, void *user) {
+    const int   k = ++renders;
+    const char *junk = sse_fmt(req, "%2000s", "junk");
+    (void)user;
+    if (k == 5) sse_set_attr(req, "later", "set");
+    if (k == 8) sse_set_attr_ptr(req, "later", &renders);
+    sse_html(html, "<p id=x>%s %s %s %s %s", sse_path(req), shown(sse_param(req, "id")),
+        shown(sse_header(req, "X-A")), shown(sse_attr(req, "me")), shown(sse_attr(req, "gone")));
+    if (k > 1) sse_html(html, " %s", shown(sse_query(req, "q")));
+    if (k > 2) sse_html(html, " %s", shown(sse_cookie(req, "c")));
+    if (k > 3) sse_html(html, " %s", sse_header_all(req)->name);
+    if (k > 4) sse_html(html, " %s", shown(sse_attr(req, "later")));
+    if (k > 5) sse_html(html, " %s", shown(sse_signal(req, "s")));
+    if (k > 6) sse_html(html, " %s", sse_peer(req));
+    if (k > 7) sse_html(html, " %d", sse_attr_ptr(req, "later") == &renders);
+    sse_html(html, " %d %d</p>", k, (int)strlen(junk));
+}
+
+static void private_requests(void) {
+    static const char head[] = "Accept: text/event-stream\nX-A: own\nCookie: c=mine\n",
+                      other[] = "Host: localhost\nX-A: xxxxxxxxxxxxxxxxxxxx\nCookie: c=other\n",
+                      want[] = "<p id=x>/mine/7 7 own ann - two words mine Accept set sig "
+                               "127.0.0.1 1 ";
+    sse_live_options  o = options_of(names);
+    sse_test_reply    r, others;
+    int               i;
+    char              line[200];
+    memset(&r, 0, sizeof r);
+    memset(&others, 0, sizeof others);
+    renders = 0;
+    o.every_ms = 1000;
+    app = sse_app_new(NULL);
+    sse_live_each(app, "/mine/{id}", render_what_it_knows, &o);
+    sse_test_request(app, "GET /mine/7?q=two+words&datastar=%7B%22s%22:%22sig%22%7D", head, NULL,
+        &r);
+    for (i = 1; i < 12; i++) {
+        sse_test_request(app, "GET /none/8?q=nothing", other, NULL, &others);
+        is_int(renders, i, "a render a second");
+        snprintf(line, sizeof line, "%s%d 2000</p>", want, i);
+        ok(i < 8 || strstr(r.body, line), "... has all that it, or one before, has read: %d", i);
+        sse_test_run(app, 1000);
+    }
+    sse_test_close(&r);
+    sse_test_close(&others);
+    sse_app_free(app);
+}
+
 /* ---- the signals of a further view ---- */
 
 static void signal_guard(sse_req *req, void *user) {
@@ -986,6 +1044,7 @@ int main(void) {
     guards_of_more_views();
     not_opened();
     texts_of_renders();
+    private_requests();
     signals_of_views();
     second_try();
     without_memory();
