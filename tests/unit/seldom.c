@@ -163,6 +163,10 @@ static void download(sse_req *req, void *user) {
     IS(sse_send_file(req, (const char *)user, NULL), SSE_E_STATE);
 }
 
+static void no_plain_file(sse_req *req, void *user) { /* a directory, and a device */
+    IS(sse_send_file(req, (const char *)user, NULL), SSE_E_IO);
+}
+
 static void bearer(sse_req *req, void *user) {
     if (sse_auth_bearer(req, (const char *)user)) sse_puts(sse_out(req), "in");
 }
@@ -597,9 +601,15 @@ static void fields_of_streams(void) {
     sse_app_free(app);
 }
 
+static void shapes(sse_req *req, void *user);
+
 /* What a client sends stands in the access log without what ends a field of it or a line. */
 static void access_log(void) {
+    static const char *const rows[][2] = {{"GET /shapes?text=xyz", " 200 3"},
+        {"HEAD /shapes?text=xyz", " 200 0"}, {"GET /shapes?status=204&text=x", " 204 0"},
+        {"GET /shapes?status=205&text=x", " 205 0"}, {"GET /shapes?fail=404", " 404 4"}};
     sse_serve_options o;
+    size_t            i;
     sse_app          *app = app_new();
     memset(&o, 0, sizeof o);
     o.port = SSE_ANY_PORT;
@@ -608,6 +618,12 @@ static void access_log(void) {
     is_int(sse_test_request(app, "GET /a\"b?c\\d", NULL, NULL, &r), 0, "a request");
     is_int(r.status, 404, "... for nothing");
     ok(strstr(told, "] \"GET /a\\\"b?c\\\\d HTTP/1.1\" 404 ") != NULL, "%s", told);
+    sse_get(app, "/shapes", shapes, NULL);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        (void)sse_test_request(app, rows[i][0], NULL, NULL, &r);
+        ok(strstr(told, rows[i][1]) && !strstr(told, rows[i][1])[strlen(rows[i][1])],
+            "what was sent of a body: %s", told);
+    }
     sse_app_free(app);
     sse_test_close(&r);
 }
@@ -764,6 +780,7 @@ static void shapes_of_replies(void) {
         {"status=205&text=x", "205 Reset Content", "", "Content-Length", "0"},
         {"status=205&text=x", "205 Reset Content", "", "Content-Type", NULL},
         {"status=304&text=x", "304 Not Modified", "", "Content-Length", NULL},
+        {"status=304&text=x", "304 Not Modified", "", "Content-Type", NULL},
         {"json=1&text=1", "200 OK", "1", "Content-Type", "application/json"},
         {"type=text/x-a&json=1&text=1", "200 OK", "1", "Content-Type", "text/x-a"},
         {"field=CONTENT-type&value=text/x-b&text=1", "200 OK", "1", "Content-Type", "text/x-b"},
@@ -1036,31 +1053,42 @@ static void many_attrs(sse_req *req, void *user) {
     sse_puts(sse_out(req), "set");
 }
 
-/* ?what=attr or ptr, and one of them without memory */
-static void lacks_attrs(sse_req *req, void *user) {
-    const bool ptr = strcmp(sse_query(req, "what"), "ptr") == 0;
+/* ?what=attr, ptr, type or defer, without memory */
+static void lacks_room(sse_req *req, void *user) {
+    const char *what = sse_query(req, "what");
+    int         error = 0;
     while (sse__arena_get(&req->arena, 1) && req->arena.used < req->arena.blocks->size) {
     }
     fail_at = *(long *)user;
-    if (ptr) (void)sse_set_attr_ptr(req, "a", req);
-    else (void)sse_set_attr(req, "a", "text");
+    if (strcmp(what, "attr") == 0) error = sse_set_attr(req, "a", "text");
+    if (strcmp(what, "ptr") == 0) error = sse_set_attr_ptr(req, "a", req);
+    if (strcmp(what, "type") == 0) error = sse_set_type(req, "text/x-a");
+    if (strcmp(what, "defer") == 0) error = sse_defer(req);
     *(long *)user = fail_at;
     fail_at = 0;
-    sse_puts(sse_out(req), (ptr ? sse_attr_ptr(req, "a") != NULL : sse_attr(req, "a") != NULL)
-                               ? "set" : "lost");
+    is_int(error, *(long *)user ? 0 : SSE_E_NOMEM, what);
+    sse_puts(sse_out(req), "set");
+    if (strcmp(what, "defer") == 0) {
+        memset(sse_req_app(req)->refused, 0, sizeof sse_req_app(req)->refused);
+        IS(sse_finish(req), error ? SSE_E_STATE : 0);
+        ok(!error || strcmp(warned, "sse_finish: without sse_defer: the reply leaves when the "
+                                    "handler returns (/lacks)") == 0,
+            "... in the log: %s", warned);
+    }
 }
 
 static void attributes(void) {
-    static const char *const requests[] = {"GET /lacks?what=attr", "GET /lacks?what=ptr"};
+    static const char *const requests[] = {"GET /lacks?what=attr", "GET /lacks?what=ptr",
+        "GET /lacks?what=type", "GET /lacks?what=defer"};
     sse_app *app = app_new();
     long     at, n;
     int      i;
     sse_get(app, "/attrs", many_attrs, NULL);
-    sse_get(app, "/lacks", lacks_attrs, &at);
+    sse_get(app, "/lacks", lacks_room, &at);
     sse_get(app, "/signs-nothing", signs_nothing, NULL);
     ask(app, "GET /attrs", NULL, NULL, 200, "set");
     ask(app, "GET /signs-nothing", NULL, NULL, 500, NULL);
-    for (i = 0; i < 2; i++)
+    for (i = 0; i < 4; i++)
         for (n = 1, at = 0; n < 10 && !at; n++) {
             at = n;
             is_int(sse_test_request(app, requests[i], NULL, NULL, &r), 0, requests[i]);
@@ -1104,6 +1132,8 @@ static void defers(sse_req *req, void *user) {
     (void)user;
     warned[0] = '\0';
     IS(sse_defer(req), 0);
+    IS(sse_defer(req), SSE_E_STATE);
+    is_warned(req, "sse_defer: a second time (/late)");
     sse_after(sse_req_app(req), 10, late, req);
 }
 
@@ -1437,12 +1467,16 @@ static void parts_of_files(void) {
         value = sse_test_header(&r, rows[i].field);
         is_str(value ? value : "none", rows[i].value ? rows[i].value : "none", rows[i].field);
     }
-    ask(apps[0], "GET /file?errno=2", NULL, NULL, 404, NULL); /* ENOENT */
+    ask(apps[0], "GET /file?errno=2", NULL, NULL, 404, "there is nothing at /file\n"); /* ENOENT */
+    snprintf(field, sizeof field, "cannot send %s: %s", file, strerror(ENOENT));
+    is_str(warned, field, "... in the log");
     for (k = 0; k < 5; k++) {
         static const int errors[] = {EMFILE, ENFILE, ENOMEM, EOVERFLOW, EACCES},
                          statuses[] = {503, 503, 503, 500, 404};
+        static const char *const bodies[] = {"Service Unavailable\n", "Service Unavailable\n",
+            "Service Unavailable\n", "Internal Server Error\n", "there is nothing at /file\n"};
         snprintf(field, sizeof field, "GET /file?errno=%d", errors[k]);
-        ask(apps[0], field, NULL, NULL, statuses[k], NULL);
+        ask(apps[0], field, NULL, NULL, statuses[k], bodies[k]);
         ok(!strstr(r.body, "0123"), "... and no file: %s", strerror(errors[k]));
     }
     sse_app_free(apps[0]);
@@ -1461,9 +1495,13 @@ static void files(void) {
     struct stat st;
     struct tm   tm;
     time_t      t;
+    int         open;
     ok(fd >= 0 && write(fd, "0123456789", 10) == 10 && fstat(fd, &st) == 0, "a file");
     sse_get(app, "/file", download, path);
+    sse_get(app, "/directory", no_plain_file, (void *)"/tmp");
+    sse_get(app, "/device", no_plain_file, (void *)"/dev/null");
     ask(app, "GET /file", NULL, NULL, 200, "0123456789");
+    ok(!strstr(warned, path), "nothing to warn of: %s", warned);
     is_str(sse_test_header(&r, "Content-Disposition"),
         "attachment; filename=\"a _b__ __.txt\"; filename*=UTF-8''a%20%22b%22%3B%20%C3%A9.txt",
         "the name under which it is saved");
@@ -1488,10 +1526,190 @@ static void files(void) {
     is_str(sse_test_header(&r, "Content-Range"), "bytes */10", "how long it is");
     ask(app, "HEAD /file", "Range: bytes=2-4\n", NULL, 200, "");
     ask(app, "GET /file", "If-Modified-Since: yesterday\n", NULL, 200, "0123456789");
+    open = descriptors();
+    ask(app, "GET /directory", NULL, NULL, 404, "there is nothing at /directory\n");
+    snprintf(field, sizeof field, "cannot send /tmp: %s", strerror(EISDIR));
+    is_str(warned, field, "... in the log");
+    ask(app, "GET /device", NULL, NULL, 404, NULL);
+    snprintf(field, sizeof field, "cannot send /dev/null: %s", strerror(EINVAL));
+    is_str(warned, field, "... likewise");
+    sse_test_close(&r);
+    is_int(descriptors(), open, "... and no descriptor is left");
     close(fd);
     unlink(path);
     sse_app_free(app);
     sse_test_close(&r);
+}
+
+/* ---- answers without memory ---- */
+
+/* ?n= bytes, or the file *user; what follows the handler lacks memory */
+static long answer_at;
+static void then_lacks(sse_req *req, void *user) {
+    int n = (int)sse_parse_int(sse_query(req, "n"), 0);
+    if (!n) IS(sse_send_file(req, (const char *)user, NULL), 0);
+    for (; n > 0; n--) sse_puts(sse_out(req), n % 7 ? "some" : "text");
+    if (answer_at && req->arena.blocks) req->arena.used = req->arena.blocks->size;
+    fail_at = answer_at;
+}
+
+/* What arrives is one of the two replies that it may be, whole, or none. */
+static void answers_without_memory(void) {
+    static const char *const rows[][2] = {{"GET /a?n=500", "Accept-Encoding: gzip\n"},
+        {"GET /a?n=10000", NULL}, {"GET /a", NULL},
+        {"GET /a", "Accept-Encoding: identity\nAccept-Encoding: gzip\n"},
+        {"GET /a", "Range: bytes=1-3\n"}};
+    char   file[] = "/tmp/sse-seldom-XXXXXX.txt";
+    FILE  *f;
+    size_t i;
+    int    fd = mkstemps(file, 4), k, error;
+    f = fd < 0 ? NULL : fdopen(fd, "w");
+    for (k = 0; f && k < 2000; k++) fprintf(f, "line %d\n", k);
+    ok(f && fclose(f) == 0, "a file");
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_app       *app = app_new();
+        sse_test_reply plain, best;
+        long           n;
+        bool           failed = true;
+        sse_get(app, "/a", then_lacks, file);
+        memset(&plain, 0, sizeof plain);
+        memset(&best, 0, sizeof best);
+        answer_at = 0;
+        sse_test_request(app, rows[i][0], NULL, NULL, &plain);
+        sse_test_request(app, rows[i][0], rows[i][1], NULL, &best);
+        ok(plain.complete && best.complete, "%s: two replies", rows[i][0]);
+        sse_app_free(app);
+        for (n = 1; n < 60 && failed; n++) {
+            const sse_test_reply *want;
+            app = app_new();
+            sse_get(app, "/a", then_lacks, file);
+            answer_at = n;
+            error = sse_test_request(app, rows[i][0], rows[i][1], NULL, &r);
+            failed = fail_at == 0;
+            fail_at = 0;
+            want = r.status == plain.status && !sse_test_header(&r, "Content-Encoding") ? &plain
+                                                                                       : &best;
+            ok(error || r.status == 0 || r.status == 500 || !r.complete ||
+                    (r.status == want->status && r.body_len == want->body_len &&
+                        memcmp(r.body, want->body, r.body_len) == 0),
+                "%s without allocation %ld: %d, %lu bytes", rows[i][0], n, r.status,
+                (unsigned long)r.body_len);
+            ok(failed || (r.complete && r.body_len == best.body_len), "... or the best of them");
+            sse_test_close(&r);
+            sse_app_free(app);
+        }
+        ok(!failed, "... %ld failed", n - 2);
+        sse_test_close(&plain);
+        sse_test_close(&best);
+    }
+    unlink(file);
+}
+
+/* ---- names and places of files ---- */
+
+static void saves_as(sse_req *req, void *user) { /* ?name= */
+    IS(sse_send_file(req, (const char *)user, sse_query(req, "name")), 0);
+}
+
+static void write_text(const char *dir, const char *name, const char *text) {
+    char  path[100];
+    FILE *f;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    f = fopen(path, "w");
+    ok(f && fputs(text, f) >= 0 && fclose(f) == 0, "%s", name);
+}
+
+static const char *etag_of(sse_app *app, const char *request, char tag[100]) {
+    ask(app, request, NULL, NULL, 200, NULL);
+    snprintf(tag, 100, "%s", sse_test_header(&r, "ETag"));
+    return tag;
+}
+
+static void places_of_files(void) {
+    static const sse_file listed[] = {{"/a.txt", "abc", 3}, {"/b.txt", "abd", 3},
+        {"/c.css", "abcd", 2}, {"/empty", NULL, 0}, {NULL, NULL, 0}};
+    static const char *const names[][2] = {
+        {"a\\b%25c", "filename=\"a_b_c\"; filename*=UTF-8''a%5Cb%25c"},
+        {"%1f%20%7e%7f", "filename=\"_ ~_\"; filename*=UTF-8''%1F%20~%7F"}};
+    char               dir[] = "/tmp/sse-seldom-XXXXXX", path[200], tags[4][100];
+    sse_static_options o;
+    struct timespec    times[2];
+    sse_app           *app = app_new();
+    size_t             i;
+    memset(&o, 0, sizeof o);
+    memset(times, 0, sizeof times);
+    if (!mkdtemp(dir)) return;
+    write_text(dir, "a.txt", "0123");
+    write_text(dir, "b.txt", "0123");
+    write_text(dir, ".hidden", "dot");
+    snprintf(path, sizeof path, "%s/a.txt", dir);
+    sse_get(app, "/save", saves_as, path);
+    IS(sse_static(app, "/d", dir, NULL), 0);
+    IS(sse_static(app, "/all", "/", NULL), 0);
+    o.dotfiles = true;
+    o.cache_control = "no-store";
+    IS(sse_static(app, "/dots", dir, &o), 0);
+    o.files = listed;
+    IS(sse_static(app, "/listed", NULL, &o), 0);
+    for (i = 0; i < SSE__COUNT(names); i++) {
+        char request[100], want[120];
+        snprintf(request, sizeof request, "GET /save?name=%s", names[i][0]);
+        snprintf(want, sizeof want, "attachment; %s", names[i][1]);
+        ask(app, request, NULL, NULL, 200, "0123");
+        is_str(sse_test_header(&r, "Content-Disposition"), want, "... its name");
+    }
+    ask(app, "GET /d/a.txt", NULL, NULL, 200, "0123");
+    is_str(sse_test_header(&r, "Cache-Control"), "no-cache", "a file is asked about each time");
+    is_str(sse_test_header(&r, "X-Content-Type-Options"), "nosniff", "... is what it says it is");
+    is_str(sse_test_header(&r, "Accept-Ranges"), "bytes", "... and there are parts of it");
+    ask(app, "GET /d/.hidden", NULL, NULL, 404, "there is nothing at /d/.hidden\n");
+    ask(app, "GET /dots/.hidden", NULL, NULL, 200, "dot");
+    is_str(sse_test_header(&r, "Cache-Control"), "no-store", "... as the options say");
+    ask(app, "GET /dots//.hidden", NULL, NULL, 404, NULL);
+    ask(app, "GET /d/none", NULL, NULL, 404, "there is nothing at /d/none\n");
+    ask(app, "POST /d/a.txt", NULL, "", 405, "files can only be read\n");
+    is_str(sse_test_header(&r, "Allow"), "GET, HEAD, OPTIONS", "... as these methods do");
+    ask(app, "OPTIONS /d/a.txt", NULL, NULL, 204, "");
+    is_str(sse_test_header(&r, "Allow"), "GET, HEAD, OPTIONS", "... which may be asked");
+    snprintf(path, sizeof path, "GET /all%s/a.txt", dir);
+    ask(app, path, NULL, NULL, 200, "0123");
+    ask(app, "GET /listed/empty", NULL, NULL, 200, "");
+    ask(app, "GET /listed/c.css", NULL, NULL, 200, "ab");
+    is_str(sse_test_header(&r, "Content-Type"), "text/css; charset=utf-8", "... a style");
+    ok(strcmp(etag_of(app, "GET /listed/a.txt", tags[0]),
+           etag_of(app, "GET /listed/b.txt", tags[1])) != 0 &&
+            strcmp(tags[0], etag_of(app, "GET /listed/c.css", tags[2])) != 0,
+        "other bytes have other tags: %s %s", tags[0], tags[1]);
+    /* two files of one size and date; one of another date, by a nanosecond and by a second */
+    for (i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%s/%s.txt", dir, i == 1 ? "b" : "a");
+        times[0].tv_sec = times[1].tv_sec = i == 3 ? 1000001 : 1000000;
+        times[0].tv_nsec = times[1].tv_nsec = i == 2 ? 1000 : 0;
+        ok(utimensat(AT_FDCWD, path, times, 0) == 0, "a date");
+        etag_of(app, i == 1 ? "GET /d/b.txt" : "GET /d/a.txt", tags[i]);
+    }
+    ok(strcmp(tags[0], tags[1]) != 0, "another file has another tag: %s", tags[1]);
+#if defined(st_mtime)
+    ok(strcmp(tags[0], tags[2]) != 0, "... so it has a microsecond later: %s", tags[2]);
+#endif
+    ok(strcmp(tags[0], tags[3]) != 0, "... a second later: %s", tags[3]);
+    refuse("open(path", -1, EMFILE);
+    ask(app, "GET /d/a.txt", NULL, NULL, 503, "Service Unavailable\n");
+    write_text(dir, "a.txt.gz", "as if compressed");
+    refuse("open(path", 1, EMFILE);
+    ask(app, "GET /d/a.txt", "Accept-Encoding: gzip\n", NULL, 200, "0123");
+    ok(!sse_test_header(&r, "Content-Encoding"), "... as the other cannot be opened now");
+    ask(app, "GET /d/a.txt", "Accept-Encoding: gzip\n", NULL, 200, "as if compressed");
+    refuse("open(path", -1, EOVERFLOW);
+    ask(app, "GET /d/a.txt", NULL, NULL, 500, "Internal Server Error\n");
+    is_str(warned, "sse_static: of 2 GiB and more, or dated after 2038: compile with "
+                   "-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 (/d/a.txt)",
+        "... in the log");
+    refuse("", 0, 0);
+    sse_test_close(&r);
+    sse_app_free(app);
+    snprintf(path, sizeof path, "rm -r %s", dir);
+    is_int(system(path), 0, "the directory goes");
 }
 
 static void no_requests(void) {
@@ -1689,6 +1907,8 @@ int main(void) {
     files_after_failures();
     files();
     parts_of_files();
+    answers_without_memory();
+    places_of_files();
     no_requests();
     wrong_streams();
     uses();
