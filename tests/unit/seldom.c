@@ -159,6 +159,7 @@ static void body(sse_req *req, void *user) {
 }
 
 static void download(sse_req *req, void *user) {
+    sse_puts(sse_out(req), "a text in front");
     IS(sse_send_file(req, (const char *)user, "a \"b\"; \xc3\xa9.txt"), 0);
     IS(sse_send_file(req, (const char *)user, NULL), SSE_E_STATE);
 }
@@ -1595,6 +1596,10 @@ static void answers_without_memory(void) {
                 "%s without allocation %ld: %d, %lu bytes", rows[i][0], n, r.status,
                 (unsigned long)r.body_len);
             ok(failed || (r.complete && r.body_len == best.body_len), "... or the best of them");
+            answer_at = 0;
+            ask(app, rows[i][0], rows[i][1], NULL, best.status, NULL);
+            ok(r.body_len == best.body_len && memcmp(r.body, best.body, r.body_len) == 0,
+                "... which is the next one");
             sse_test_close(&r);
             sse_app_free(app);
         }
@@ -1711,6 +1716,54 @@ static void places_of_files(void) {
     snprintf(path, sizeof path, "rm -r %s", dir);
     is_int(system(path), 0, "the directory goes");
 }
+
+#ifndef SSE_NO_COMPRESSION
+/* Files that are compressed, at once or by a thread, and those that would not be shorter. */
+static void compressed_files(void) {
+    static const char  gzip[] = "Accept-Encoding: gzip\n";
+    char               dir[] = "/tmp/sse-seldom-XXXXXX", path[100], tag[100], weak[100];
+    static char        text[100001], noise[2001];
+    sse_app           *app = app_new();
+    uint32_t           x = 1;
+    int                i;
+    if (!mkdtemp(dir)) return;
+    for (i = 0; i < 100000; i++) text[i] = "a line of some words\n"[i % 21];
+    for (i = 0; i < 2000; i++) noise[i] = (char)(33 + (x = x * 1664525 + 1013904223) / 65536 % 222);
+    write_text(dir, "large.txt", text);
+    write_text(dir, "noise.txt", noise);
+    text[3000] = '\0';
+    write_text(dir, "small.txt", text);
+    snprintf(path, sizeof path, "%s/small.txt", dir);
+    IS(sse_static(app, "/d", dir, NULL), 0);
+    sse_get(app, "/status", as_status, path);
+    for (i = 0; i < 2; i++) {
+        ask(app, "GET /d/noise.txt", gzip, NULL, 200, noise);
+        ok(!sse_test_header(&r, "Content-Encoding"), "what would not be shorter is sent as it is");
+    }
+    ask(app, "GET /status", gzip, NULL, 200, NULL);
+    ok(sse_test_header(&r, "Content-Encoding") && r.body_len < 200, "a text is compressed");
+    ask(app, "GET /status", NULL, NULL, 200, text);
+    ask(app, "GET /status?status=404", gzip, NULL, 404, text);
+    ask(app, "GET /status", "Accept-Encoding: gzip\nRange: bytes=2-5\n", NULL, 206, "line");
+    ask(app, "GET /d/large.txt", gzip, NULL, 200, NULL);
+    ok(sse_test_header(&r, "Content-Encoding") && r.body_len < 5000, "a large one as it leaves");
+    snprintf(weak, sizeof weak, "%s", sse_test_header(&r, "ETag"));
+    for (i = 0; i < 10000 && (i == 0 || !sse_test_header(&r, "Content-Length")); i++) {
+        sse_test_run(app, 1);
+        (void)poll(NULL, 0, 1);
+        (void)sse_test_request(app, "HEAD /d/large.txt", gzip, NULL, &r);
+    }
+    ask(app, "GET /d/large.txt", gzip, NULL, 200, NULL);
+    snprintf(tag, sizeof tag, "W/%s", sse_test_header(&r, "ETag"));
+    ok(sse_test_header(&r, "Content-Length") && r.body_len < 5000, "... until that is done");
+    ok(SSE__IF_THREADS(strcmp(tag, weak), strcmp(tag + 2, weak)) == 0,
+        "other bytes, so that the tag was a weak one: %s %s", tag, weak);
+    sse_test_close(&r);
+    sse_app_free(app);
+    snprintf(path, sizeof path, "rm -r %s", dir);
+    is_int(system(path), 0, "the directory goes");
+}
+#endif
 
 static void no_requests(void) {
     static const struct {
@@ -1909,6 +1962,9 @@ int main(void) {
     parts_of_files();
     answers_without_memory();
     places_of_files();
+#ifndef SSE_NO_COMPRESSION
+    compressed_files();
+#endif
     no_requests();
     wrong_streams();
     uses();

@@ -12,10 +12,10 @@ static int      fail_random;           /* there is no random byte to be had */
 static int      fail_directory;        /* errno of the fsync of a directory */
 static int      directories;           /* that were synced */
 static unsigned interrupts;
-static volatile int held; /* no write of a file returns */
+static int      held; /* no write of a file returns */
 
 static int fails(const char *call) {
-    while (held && strncmp(call, "write(u->fd", 11) == 0) poll(NULL, 0, 1);
+    while (SSE__FLAG(held) && strncmp(call, "write(u->fd", 11) == 0) poll(NULL, 0, 1);
     if (strncmp(call, "write(u->fd", 11) == 0)
         errno = fail_write ? fail_write : ++interrupts % 2 ? EINTR : 0;
     else if (strncmp(call, "fsync(u->fd", 11) == 0) errno = fail_sync;
@@ -506,7 +506,7 @@ static void held_back(void) {
     int                   i;
     memset(&o, 0, sizeof o);
     app = app_with(&o);
-    held = 1;
+    SSE__FLAG_SET(held);
     c = begin(app, "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2500000\r\n\r\n");
     for (i = 0; i < 500 && sse__list_empty(&app->router->kept); i++) turns(app, 1);
     req = SSE__CONTAINER(app->router->kept.next, sse_req, kept);
@@ -522,7 +522,7 @@ static void held_back(void) {
     most = u->gathered.len;
     turns(app, 20);
     is_int((long long)u->gathered.len, (long long)most, "... and no more");
-    held = 0;
+    SSE__FLAG_CLEAR(held);
     more(app, c, big + sent, BIG - sent);
     answered(app, c);
     ok(strncmp(c->got, "HTTP/1.1 204", 12) == 0 && same() == BIG, "... and then all of it comes");
