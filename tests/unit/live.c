@@ -80,11 +80,18 @@ static void enter(sse_req *req, void *user) { /* ?me=ann&as=... */
 
 /* Guards as a stream that is open asks them: what each answers must hold as it does for a request
    of its own. */
+static int reads_nothing(sse_req *req, sse_str chunk, int status, void *user) {
+    (void)req, (void)chunk, (void)status, (void)user;
+    return 0;
+}
+
 static void guard_of(sse_req *req, void *user) { /* by the view's parameter */
     const char *how = sse_param(req, "how");
     (void)user;
     is_str(sse_path(req), sse_fmt(req, "/guarded/%s", how), "it sees the path of the view");
     if (strcmp(how, "defers") == 0 && sse_defer(req)) return;
+    if (strcmp(how, "reads") == 0)
+        is_int(sse_body_read(req, reads_nothing, NULL), SSE_E_STATE, "a guard reads no body");
     if (strcmp(how, "files") == 0) sse_send_file(req, "/etc/hostname", NULL);
     if (strcmp(how, "sets") == 0) sse_set_attr(req, "user", "admin"), sse_fail(req, 401, "no");
     if (strcmp(how, "asks") == 0 && !sse_attr(req, "user")) sse_fail(req, 401, "no");
@@ -99,11 +106,14 @@ static void guard_of(sse_req *req, void *user) { /* by the view's parameter */
 
 static void guarded(sse_req *req, sse_stream s) {
     sse_set_attr(req, "mine", "before");
+    sse_set_attr(req, "other", "before");
     sse_set_attr_ptr(req, "mine", &app);
+    sse_set_attr_ptr(req, "other", &app);
     newest = s;
     is_int(sse_stream_view(s, "/guarded/admits"), 0, "a guard that answers nothing admits");
     is_int(sse_stream_view(s, "/guarded/defers"), SSE_E_STATE,
         "one that would answer later refuses");
+    is_int(sse_stream_view(s, "/guarded/reads"), SSE_E_STATE, "so does one that would read a body");
     is_int(sse_stream_view(s, "/guarded/files"), SSE_E_STATE, "one that sends a file refuses");
     is_int(sse_stream_view(s, "/guarded/backs"), SSE_E_STATE, "one that says come back refuses");
     is_int(sse_stream_view(s, "/guarded/asks"), SSE_E_STATE, "one that looks for an attr refuses");
@@ -903,10 +913,10 @@ static void private_requests(void) {
                       other[] = "Host: localhost\nX-A: xxxxxxxxxxxxxxxxxxxx\nCookie: c=other\n",
                       want[] = "<p id=x>/mine/7 7 own ann - two words mine Accept set sig "
                                "127.0.0.1 1 ";
-    sse_live_options  o = options_of(names);
-    sse_test_reply    r, others;
-    int               i;
-    char              line[200];
+    sse_live_options o = options_of(names);
+    sse_test_reply   r, others;
+    int              i;
+    char             line[200];
     memset(&r, 0, sizeof r);
     memset(&others, 0, sizeof others);
     renders = 0;

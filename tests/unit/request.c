@@ -193,11 +193,11 @@ static void on_pipe(int signal) { (void)signal, pipe_signals++; }
 
 /* Whether the signal of a peer that is gone ends the program is the program's to say. */
 static void peers_of_files(void) {
-    char           path[] = "/tmp/sse-request-XXXXXX";
-    const int      fd = mkstemp(path);
-    sigset_t       pipe, were, now;
-    sse__block    *block = sse__block_new(NULL, 0), rest;
-    int            i, fds[2] = {-1, -1};
+    char        path[] = "/tmp/sse-request-XXXXXX";
+    const int   fd = mkstemp(path);
+    sigset_t    pipe, were, now;
+    sse__block *block = sse__block_new(NULL, 0), rest;
+    int         i, fds[2] = {-1, -1};
     memset(&rest, 0, sizeof rest);
     ok(fd >= 0 && write(fd, "0123456789", 10) == 10 && block, "a file");
     block->fd = fd;

@@ -39,7 +39,9 @@ static void done(sse_req *req, const sse_body_file *file, void *user) {
     snprintf(last_name, sizeof last_name, "%s", file->filename ? file->filename : "-");
     snprintf(last_type, sizeof last_type, "%s", file->type ? file->type : "-");
     is_str(file->path, path, "done is told where");
-    if (answers) sse_printf(sse_out(req), "kept %d", *(int *)user);
+    if (answers == 1) sse_printf(sse_out(req), "kept %d", *(int *)user);
+    if (answers == 2) sse_set_status(req, 202);
+    if (answers == 3) sse_send_file(req, "tests/tap.h", NULL);
 }
 
 static int number = 7;
@@ -48,6 +50,9 @@ static void put(sse_req *req, void *user) {
     sse_body_file_options o = *(sse_body_file_options *)user;
     o.user = &number;
     sse_body_to_file(req, path, done, &o);
+    if (strcmp(sse_path(req), "/early") == 0)
+        is_str(words, "sse_body_to_file: its route has no .body_later (/early)",
+            "a body that is there already");
 }
 
 /* ---- misuse ---- */
@@ -319,6 +324,10 @@ static void refused(void) {
     c = send_all(app, 100001);
     ok(strstr(c->got, "\r\n\r\nkept 7") && last_error == SSE_E_FULL,
         "... but what done has answered stays");
+    answers = 2;
+    ok(strncmp(send_all(app, 100001)->got, "HTTP/1.1 202", 12) == 0, "... a status");
+    answers = 3;
+    ok(strncmp(send_all(app, 100001)->got, "HTTP/1.1 200", 12) == 0, "... a file");
     answers = 0;
     ok(strncmp(send_all(app, 100000)->got, "HTTP/1.1 204", 12) == 0, "as many as may be");
     dial_free(app);
@@ -327,8 +336,9 @@ static void refused(void) {
     answered(app, c);
     ok(strncmp(c->got, "HTTP/1.1 500", 12) == 0 && !dones,
         "not in a route whose body is there already");
-    is_str(words, "/early failed: SSE_E_STATE: not possible now: something has begun already, or "
-                  "ended: see the log",
+    is_str(words,
+        "/early failed: SSE_E_STATE: not possible now: something has begun already, or "
+        "ended: see the log",
         "... which was silent");
     dial_free(app);
     o.field = "x";
@@ -481,7 +491,7 @@ static void disk(void) {
         "... 500");
     is_int(files(), 1, "... it stays, and nothing beside it is left");
     unlink(path);
-    is_int(symlink("/nowhere/at/all", path), 0, "a link");
+    is_int(symlink("/tmp", path), 0, "a link");
     ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 204", 12) == 0, "... is replaced");
     ok(lstat(path, &st) == 0 && S_ISREG(st.st_mode), "... not what it leads to");
     directories = 0;
@@ -538,17 +548,23 @@ static void tells(sse_app *app, sse__upload *u, uint64_t now, client *watcher, i
     is_int(times(watcher, "event: progress\n"), want, "... so often in all");
 }
 
+static bool seen(const sse_event *event, void *user) { return (void)event, (void)user, true; }
+
 static void told_of(void) { /* at most ten times a second, and of the end */
     sse_body_file_options o;
     sse_app              *app;
     client               *watcher;
+    sse_topic_options     topic;
     sse_req               req;
     sse__upload           u;
     memset(&o, 0, sizeof o);
     memset(&req, 0, sizeof req);
     memset(&u, 0, sizeof u);
+    memset(&topic, 0, sizeof topic);
     app = app_with(&o);
     opening = follow;
+    topic.history = 10;
+    is_int(sse_topic(app, "up", &topic), 0, "a topic that keeps what it is told");
     watcher = dial(app, "/s", NULL);
     req.app = app;
     u.req = &req;
@@ -576,6 +592,7 @@ static void told_of(void) { /* at most ten times a second, and of the end */
         "it is there");
     u.topic = NULL;
     tells(app, &u, 2000, watcher, 4);
+    is_int(sse_topic_history(app, "up", 0, seen, NULL), 0, "... but how far a file was");
     dial_free(app);
 }
 

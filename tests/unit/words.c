@@ -278,9 +278,8 @@ static void test_refused(void) {
             {"script", "sse_redirect: \"javascript:x\" is no relative reference"},
             {"attr", "sse_set_attr: name is NULL"}, {"back", "sse_come_back: ms is negative"},
             {"fail", "sse_fail: 200 is not within 400..599 (/refuses)"},
-            {"finish",
-                "sse_finish: without sse_defer: the reply leaves when the handler returns "
-                "(/refuses)"},
+            {"finish", "sse_finish: without sse_defer: the reply leaves when the handler returns "
+                       "(/refuses)"},
             {"twice", "sse_defer: a second time (/refuses)"}};
     char     path[64];
     size_t   i;
