@@ -80,12 +80,19 @@ static void enter(sse_req *req, void *user) { /* ?me=ann&as=... */
 
 /* Guards as a stream that is open asks them: what each answers must hold as it does for a request
    of its own. */
+static int reads_nothing(sse_req *req, sse_str chunk, int status, void *user) {
+    (void)req, (void)chunk, (void)status, (void)user;
+    return 0;
+}
+
 static void guard_of(sse_req *req, void *user) { /* by the view's parameter */
     const char *how = sse_param(req, "how");
     (void)user;
     is_str(sse_path(req), sse_fmt(req, "/guarded/%s", how), "it sees the path of the view");
     is_str(sse_query(req, "from"), "here", "... and what the query of the request has besides");
     if (strcmp(how, "defers") == 0 && sse_defer(req)) return;
+    if (strcmp(how, "reads") == 0)
+        is_int(sse_body_read(req, reads_nothing, NULL), SSE_E_STATE, "a guard reads no body");
     if (strcmp(how, "files") == 0) sse_send_file(req, "/etc/hostname", NULL);
     if (strcmp(how, "sets") == 0) sse_set_attr(req, "user", "admin"), sse_fail(req, 401, "no");
     if (strcmp(how, "asks") == 0 && !sse_attr(req, "user")) sse_fail(req, 401, "no");
@@ -100,12 +107,15 @@ static void guard_of(sse_req *req, void *user) { /* by the view's parameter */
 
 static void guarded(sse_req *req, sse_stream s) {
     sse_set_attr(req, "mine", "before");
+    sse_set_attr(req, "other", "before");
     sse_set_attr_ptr(req, "mine", &app);
+    sse_set_attr_ptr(req, "other", &app);
     newest = s;
     is_str(sse_query(req, "from"), "here", "a handler with a query");
     is_int(sse_stream_view(s, "/guarded/admits"), 0, "a guard that answers nothing admits");
     is_int(sse_stream_view(s, "/guarded/defers"), SSE_E_STATE,
         "one that would answer later refuses");
+    is_int(sse_stream_view(s, "/guarded/reads"), SSE_E_STATE, "so does one that would read a body");
     is_int(sse_stream_view(s, "/guarded/files"), SSE_E_STATE, "one that sends a file refuses");
     is_int(sse_stream_view(s, "/guarded/backs"), SSE_E_STATE, "one that says come back refuses");
     is_int(sse_stream_view(s, "/guarded/asks"), SSE_E_STATE, "one that looks for an attr refuses");
@@ -878,6 +888,64 @@ static void texts_of_renders(void) {
     sse_app_free(app);
 }
 
+static void names(sse_req *req, void *user) {
+    (void)user;
+    sse_set_attr(req, "me", "ann");
+    sse_set_attr(req, "gone", "soon");
+    sse_set_attr(req, "gone", NULL);
+}
+
+static const char *shown(const char *text) { return text ? text : "-"; }
+
+/* Each render reads one thing more for the first time, behind texts that are for this render
+   alone: those take the place of none that was read before. */
+static void render_what_it_knows(sse_req *req, sse_buf *html, void *user) {
+    const int   k = ++renders;
+    const char *junk = sse_fmt(req, "%2000s", "junk");
+    (void)user;
+    if (k == 5) sse_set_attr(req, "later", "set");
+    if (k == 8) sse_set_attr_ptr(req, "later", &renders);
+    sse_html(html, "<p id=x>%s %s %s %s %s", sse_path(req), shown(sse_param(req, "id")),
+        shown(sse_header(req, "X-A")), shown(sse_attr(req, "me")), shown(sse_attr(req, "gone")));
+    if (k > 1) sse_html(html, " %s", shown(sse_query(req, "q")));
+    if (k > 2) sse_html(html, " %s", shown(sse_cookie(req, "c")));
+    if (k > 3) sse_html(html, " %s", sse_header_all(req)->name);
+    if (k > 4) sse_html(html, " %s", shown(sse_attr(req, "later")));
+    if (k > 5) sse_html(html, " %s", shown(sse_signal(req, "s")));
+    if (k > 6) sse_html(html, " %s", sse_peer(req));
+    if (k > 7) sse_html(html, " %d", sse_attr_ptr(req, "later") == &renders);
+    sse_html(html, " %d %d</p>", k, (int)strlen(junk));
+}
+
+static void private_requests(void) {
+    static const char head[] = "Accept: text/event-stream\nX-A: own\nCookie: c=mine\n",
+                      other[] = "Host: localhost\nX-A: xxxxxxxxxxxxxxxxxxxx\nCookie: c=other\n",
+                      want[] = "<p id=x>/mine/7 7 own ann - two words mine Accept set sig "
+                               "127.0.0.1 1 ";
+    sse_live_options o = options_of(names);
+    sse_test_reply   r, others;
+    int              i;
+    char             line[200];
+    memset(&r, 0, sizeof r);
+    memset(&others, 0, sizeof others);
+    renders = 0;
+    o.every_ms = 1000;
+    app = sse_app_new(NULL);
+    sse_live_each(app, "/mine/{id}", render_what_it_knows, &o);
+    sse_test_request(app, "GET /mine/7?q=two+words&datastar=%7B%22s%22:%22sig%22%7D", head, NULL,
+        &r);
+    for (i = 1; i < 12; i++) {
+        sse_test_request(app, "GET /none/8?q=nothing", other, NULL, &others);
+        is_int(renders, i, "a render a second");
+        snprintf(line, sizeof line, "%s%d 2000</p>", want, i);
+        ok(i < 8 || strstr(r.body, line), "... has all that it, or one before, has read: %d", i);
+        sse_test_run(app, 1000);
+    }
+    sse_test_close(&r);
+    sse_test_close(&others);
+    sse_app_free(app);
+}
+
 /* ---- the signals of a further view ---- */
 
 static void signal_guard(sse_req *req, void *user) {
@@ -1333,6 +1401,7 @@ int main(void) {
     guards_of_more_views();
     not_opened();
     texts_of_renders();
+    private_requests();
     signals_of_views();
     around_views();
     private_views();

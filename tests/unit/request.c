@@ -108,7 +108,8 @@ static void rules(void) {
         const char *forwarded, *peer;
     } hops[] = {{"203.0.113.9", "203.0.113.9"}, {"::ffff:203.0.113.9", "203.0.113.9"},
         {"2001:DB8:0:0::1", "2001:db8::1"}, {"203.0.113.9, 2001:DB8:0:0:0:0:0:7", "203.0.113.9"},
-        {"203.0.113.9, ::FFFF:198.51.100.1", "203.0.113.9"}, {"2001:db8::9", "2001:db8::9"}};
+        {"203.0.113.9, ::FFFF:198.51.100.1", "203.0.113.9"}, {"2001:db8::9", "2001:db8::9"},
+        {"0000:0000:0000:0000:0000:ffff:203.100.113.123", "203.100.113.123"}};
     sse_app_options o;
     sse_stats       stats;
     sse_app        *app;
@@ -183,6 +184,50 @@ static void kept_connections(void) {
     ok(c->over && stats.timeouts == 0, "that a kept connection ends is no timeout");
     dial_free(app);
 }
+
+#if defined(__linux__)
+#include <signal.h>
+
+static int  pipe_signals;
+static void on_pipe(int signal) { (void)signal, pipe_signals++; }
+
+/* Whether the signal of a peer that is gone ends the program is the program's to say. */
+static void peers_of_files(void) {
+    char        path[] = "/tmp/sse-request-XXXXXX";
+    const int   fd = mkstemp(path);
+    sigset_t    pipe, were, now;
+    sse__block *block = sse__block_new(NULL, 0), rest;
+    int         i, fds[2] = {-1, -1};
+    memset(&rest, 0, sizeof rest);
+    ok(fd >= 0 && write(fd, "0123456789", 10) == 10 && block, "a file");
+    block->fd = fd;
+    rest.from = block;
+    rest.offset = 2;
+    signal(SIGPIPE, on_pipe);
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    for (i = 0; i < 2; i++) {
+        char got[20] = {0};
+        sigprocmask(i ? SIG_BLOCK : SIG_UNBLOCK, &pipe, &were);
+        if (i) raise(SIGPIPE); /* somebody else's, who waits for it */
+        is_int(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0, "a peer");
+        is_int((long long)sse__file_send(fds[0], &rest, 100), 8, "takes the rest of a file");
+        ok(recv(fds[1], got, sizeof got, 0) == 8 && memcmp(got, "23456789", 8) == 0, "... it");
+        close(fds[1]);
+        ok(sse__file_send(fds[0], &rest, 100) < 0 && errno == EPIPE, "... and is gone");
+        close(fds[0]);
+        sigprocmask(SIG_SETMASK, NULL, &now);
+        is_int(sigismember(&now, SIGPIPE), i, "the signal is blocked only by who blocked it");
+        sigpending(&now);
+        is_int(sigismember(&now, SIGPIPE), i, "... and waits there");
+        is_int(pipe_signals, 0, "nobody else hears of it");
+    }
+    sigprocmask(SIG_SETMASK, &were, NULL);
+    is_int(pipe_signals, 1, "until it is let through");
+    sse__block_drop(block);
+    unlink(path);
+}
+#endif
 
 static void echo(sse_req *req, void *user) {
     const sse_str body = sse_body(req);
@@ -500,6 +545,9 @@ int main(void) {
     texts_stay();
     only_what_is_asked_for();
     one_write();
+#if defined(__linux__)
+    peers_of_files();
+#endif
     finished();
     finished_by_another();
     return tap_done();

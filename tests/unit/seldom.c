@@ -8,11 +8,12 @@
 #include "../tap.h"
 #include <sys/stat.h>
 
-static char said[2000], told[2000];
+static char said[2000], told[2000], warned[600]; /* told, warned: the latest line of the log */
 
 static void on_log(int level, const char *line, void *user) {
     (void)user;
     if (level == SSE_LOG_INFO) snprintf(told, sizeof told, "%s", line);
+    else if (level <= SSE_LOG_WARNING) snprintf(warned, sizeof warned, "%s", line);
 }
 
 static void say(const char *fmt, ...) {
@@ -46,6 +47,11 @@ static void asks(sse_req *req, void *user) {
     (void)user;
     ok(bytes.len == 2 && memcmp(bytes.ptr, "\0b", 2) == 0, "a query's bytes");
     ok(!broken.ptr && !sse_query_bytes(req, "absent").ptr, "... broken or absent: none");
+    ok(sse_query_bytes(req, "d").len == 2 && sse_query_bytes(req, "d").ptr[0] == ' ',
+        "... a plus is a space");
+    ok(!sse_query_bytes(req, "").ptr, "... a name that is broken is none, and not the empty one");
+    ok(sse_query_at(req, "d", 0) && !sse_query(req, "") && !sse_query(req, "%zz"),
+        "likewise where a query is read as texts");
     ok(!sse_param(req, NULL) && !sse_param(req, "absent"), "no parameter");
     is_str(sse_param(req, "id"), "7", "a parameter");
     ok(!sse_header_at(req, NULL, 0) && !sse_header_at(req, "x", -1) && !sse_header_at(req, "x", 2),
@@ -81,12 +87,16 @@ static void signals(sse_req *req, void *user) {
     refuse("", user ? -1 : 0, ENOSYS); /* no random bytes, so no index of them */
     a = sse_signal(req, "a");
     refuse("", 0, 0);
+    IS(sse_set_header(req, "X-A", a ? a : "none"), 0);
     sse_printf(sse_out(req), "%s", a ? a : "none");
 }
 
 static void failed_by(sse_req *req, void *user) { /* what is set behind that is too late */
+    sse_buf *before = sse_out(req);
     (void)user;
     IS(sse_fail(req, 499, "why"), 0);
+    sse_puts(before, "more");
+    sse_puts(sse_out(req), "still more");
     IS(sse_set_status(req, 201), SSE_E_STATE);
     IS(sse_set_type(req, "text/html"), SSE_E_STATE);
     IS(sse_redirect(req, "/"), SSE_E_STATE);
@@ -142,19 +152,38 @@ static void cookie(sse_req *req, void *user) {
 static void body(sse_req *req, void *user) {
     (void)user;
     IS(sse_body_parts(req, NULL, NULL), SSE_E_ARG);
+    memset(sse_req_app(req)->refused, 0, sizeof sse_req_app(req)->refused);
     IS(sse_body_read(req, NULL, NULL), SSE_E_ARG);
+    is_str(warned, "sse_body_read: fn is NULL (/body)", "... in the log");
+    memset(sse_req_app(req)->refused, 0, sizeof sse_req_app(req)->refused);
     IS(sse_body_to_file(req, NULL, on_saved, NULL), SSE_E_ARG);
+    is_str(warned, "sse_body_to_file: there is no path (/body)", "... in the log");
     IS(sse_body_to_file(req, "", on_saved, NULL), SSE_E_ARG);
     if (sse_query(req, "parts")) IS(sse_body_parts(req, on_part, NULL), 0);
     else IS(sse_body_read(req, on_chunk, NULL), 0);
+    warned[0] = '\0';
+    memset(sse_req_app(req)->refused, 0, sizeof sse_req_app(req)->refused);
     IS(sse_body_read(req, on_chunk, NULL), SSE_E_STATE);
+    is_str(warned, "sse_body_read: its body has a reader (/body)", "... in the log");
+    memset(sse_req_app(req)->refused, 0, sizeof sse_req_app(req)->refused);
     IS(sse_body_to_file(req, "/tmp/x", on_saved, NULL), SSE_E_STATE);
+    is_str(warned, "sse_body_to_file: its body has a reader (/body)", "... likewise");
     ok(!sse_form(req, "a"), "no form where the body comes later");
 }
 
 static void download(sse_req *req, void *user) {
+    sse_puts(sse_out(req), "a text in front");
     IS(sse_send_file(req, (const char *)user, "a \"b\"; \xc3\xa9.txt"), 0);
     IS(sse_send_file(req, (const char *)user, NULL), SSE_E_STATE);
+}
+
+static void no_file(sse_req *req, void *user) {
+    (void)user;
+    IS(sse_send_file(req, NULL, NULL), SSE_E_ARG);
+}
+
+static void no_plain_file(sse_req *req, void *user) { /* a directory, and a device */
+    IS(sse_send_file(req, (const char *)user, NULL), SSE_E_IO);
 }
 
 static void bearer(sse_req *req, void *user) {
@@ -178,6 +207,7 @@ static void basic_nobody(sse_req *req, void *user) {
 
 static void basic_broken(sse_req *req, void *user) {
     (void)user;
+    sse_puts(sse_out(req), "page: ");
     if (sse_auth_basic(req, "a\nb", "u", "p")) sse_puts(sse_out(req), "in");
 }
 
@@ -216,11 +246,14 @@ static void on_kept(sse_req *req, const sse_body_file *file, void *user) {
 }
 
 static void scarcely(sse_req *req, void *user) { /* the allocation that fails is *user */
-    const int   call = (int)sse_parse_int(sse_query(req, "call"), 0);
-    const char *text = sse_req_sign(req, "v"), *back = NULL;
-    char        far[3000]; /* the same file */
-    bool        done = false;
-    int         error = -1;
+    const int             call = (int)sse_parse_int(sse_query(req, "call"), 0);
+    const char           *text = sse_req_sign(req, "v"), *back = NULL;
+    char                  far[3000]; /* the same file */
+    bool                  done = false;
+    int                   error = -1;
+    sse_body_file_options o;
+    memset(&o, 0, sizeof o);
+    o.topic = "kept";
     memset(far, '/', sizeof far);
     snprintf(far + sizeof far - sizeof kept, sizeof kept, "%s", kept);
     if (filled && req->arena.blocks) req->arena.used = req->arena.blocks->size;
@@ -228,7 +261,7 @@ static void scarcely(sse_req *req, void *user) { /* the allocation that fails is
     if (call == BASIC) done = sse_auth_basic(req, NULL, "u", "p");
     if (call == UNSIGN) done = (back = sse_req_unsign(req, text, 0)) != NULL;
     if (call == SEND_FILE) error = sse_send_file(req, kept, "name");
-    if (call == TO_FILE) error = sse_body_to_file(req, far, on_kept, NULL);
+    if (call == TO_FILE) error = sse_body_to_file(req, far, on_kept, &o);
     *(long *)user = fail_at;
     fail_at = 0;
     if (error != -1) is_int(error, *(long *)user ? 0 : SSE_E_NOMEM, calls[call]);
@@ -290,7 +323,7 @@ static void chosen(sse_req *req, void *user) { /* ?lacks=sse_fmt&out=-7 */
 }
 
 static void files_after_failures(void) {
-    static const char *const rows[] = {"", "?lacks=1", "?out=-7"};
+    static const char *const rows[] = {"", "?lacks=1", "", "?out=-7", ""};
     char                     request[40];
     size_t                   i;
     sse_app                 *app = app_new();
@@ -299,7 +332,7 @@ static void files_after_failures(void) {
     sse_get(app, "/chosen", chosen, NULL);
     for (i = 0; i < SSE__COUNT(rows); i++) {
         snprintf(request, sizeof request, "GET /chosen%s", rows[i]);
-        ask(app, request, NULL, NULL, i ? 500 : 200, i ? NULL : "done");
+        ask(app, request, NULL, NULL, rows[i][0] ? 500 : 200, rows[i][0] ? NULL : "done");
     }
     sse_test_close(&r);
     sse_app_free(app);
@@ -664,10 +697,16 @@ static void fields_of_streams(void) {
     sse_app_free(app);
 }
 
+static void shapes(sse_req *req, void *user);
+
 /* What a client sends stands in the access log without what ends a field of it or a line. */
 static void access_log(void) {
-    sse_serve_options o;
-    sse_app          *app = app_new();
+    static const char *const rows[][2] = {{"GET /shapes?text=xyz", " 200 3"},
+        {"HEAD /shapes?text=xyz", " 200 0"}, {"GET /shapes?status=204&text=x", " 204 0"},
+        {"GET /shapes?status=205&text=x", " 205 0"}, {"GET /shapes?fail=404", " 404 4"}};
+    sse_serve_options        o;
+    size_t                   i;
+    sse_app                 *app = app_new();
     memset(&o, 0, sizeof o);
     o.port = SSE_ANY_PORT;
     o.access_log = true;
@@ -675,6 +714,12 @@ static void access_log(void) {
     is_int(sse_test_request(app, "GET /a\"b?c\\d", NULL, NULL, &r), 0, "a request");
     is_int(r.status, 404, "... for nothing");
     ok(strstr(told, "] \"GET /a\\\"b?c\\\\d HTTP/1.1\" 404 ") != NULL, "%s", told);
+    sse_get(app, "/shapes", shapes, NULL);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        (void)sse_test_request(app, rows[i][0], NULL, NULL, &r);
+        ok(strstr(told, rows[i][1]) && !strstr(told, rows[i][1])[strlen(rows[i][1])],
+            "what was sent of a body: %s", told);
+    }
     sse_app_free(app);
     sse_test_close(&r);
 }
@@ -737,7 +782,7 @@ static sse_app *app_new(void) {
 
 static void requests(void) {
     sse_app *app = app_new();
-    ask(app, "GET /asks/7?b=%00b&c=%zz", "X: 1\nX: 2\n", NULL, 500, NULL);
+    ask(app, "GET /asks/7?b=%00b&c=%zz&%zz=1&d=+x", "X: 1\nX: 2\n", NULL, 500, NULL);
     ask(app, "GET /above", NULL, NULL, 500, NULL);
     ask(app, "GET /failed", NULL, NULL, 499, "why\n");
     is_str(sse_test_header(&r, "Content-Type"), "text/plain; charset=utf-8", "... and its type");
@@ -749,7 +794,12 @@ static void requests(void) {
     ask(app, "GET /signals-unkeyed?datastar=%7B%22a%22:1%7D", NULL, NULL, 200, "1");
     ask(app, "GET /signals?datastar=%7B%22datastar%22:%7B%22a%22:2%7D%7D", NULL, NULL, 200, "2");
     ask(app, "GET /signals?datastar=%7B%22datastar%22:3,%22a%22:4%7D", NULL, NULL, 200, "4");
-    ask(app, "GET /signals?datastar=%7B%22a%22:%22%5Cu0000%22%7D", NULL, NULL, 400, NULL);
+    ask(app, "GET /signals?datastar=%7B%22a%22:%22%5Cu0000%22%7D", NULL, NULL, 400,
+        "the signal a holds a NUL\n");
+    ask(app, "GET /signals?datastar=%7B%22a%22:1", NULL, NULL, 400,
+        "the JSON is not well-formed at byte 6\n");
+    ask(app, "HEAD /signals?datastar=%7B%22a%22:1%7D", NULL, NULL, 200, "");
+    is_str(sse_test_header(&r, "X-A"), "1", "HEAD has its signals in the query, too");
     ask(app, "GET /signals", NULL, NULL, 200, "none");
     ask(app, "POST /signals", "Content-Type: application/json\n", "{\"a\":{\"b\":5}}", 200,
         "{\"b\":5}");
@@ -761,14 +811,14 @@ static void requests(void) {
     ask(app, "POST /body?parts=1", "Content-Type: multipart/form-data; boundary=b\n",
         "--b\r\nContent-Disposition: form-data; name=\"n\"\r\n\r\ntext\r\n--b--\r\n", 500, NULL);
     is_str(said, "n:1:text n:0: end:0: ", "its parts as they come");
-    ask(app, "GET /bearer", NULL, NULL, 401, NULL);
+    ask(app, "GET /bearer", NULL, NULL, 401, "a token is needed here\n");
     is_str(sse_test_header(&r, "www-authenticate"), "Bearer", "a token is asked for");
     ask(app, "GET /bearer", "Authorization: Bearer wrong\n", NULL, 401, NULL);
     is_str(sse_test_header(&r, "WWW-Authenticate"), "Bearer error=\"invalid_token\"", "another");
     ask(app, "GET /bearer", "Authorization: Bearer secret\n", NULL, 200, "in");
     ask(app, "GET /bearer-none", "Authorization: Bearer\n", NULL, 401, NULL);
     ask(app, "GET /bearer-none", "Authorization: Bearer \n", NULL, 401, NULL);
-    ask(app, "GET /basic", NULL, NULL, 401, NULL);
+    ask(app, "GET /basic", NULL, NULL, 401, "a name and a password are needed here\n");
     is_str(sse_test_header(&r, "WWW-Authenticate"),
         "Basic realm=\"a \\\"b\\\" \\\\ c\", charset=\"UTF-8\"", "a realm that needs escapes");
     ask(app, "GET /basic", "Authorization: Basic dTpw\n", NULL, 200, "in");
@@ -780,11 +830,712 @@ static void requests(void) {
         "no realm");
     ask(app, "GET /basic-nobody", "Authorization: Basic KG51bGwpOnA=\n", NULL, 401, NULL);
     ask(app, "GET /basic-nobody", "Authorization: Basic OnA=\n", NULL, 401, NULL);
-    ask(app, "GET /basic-broken", "Authorization: Basic dTpw\n", NULL, 200, "in");
-    ask(app, "GET /basic-broken", "Authorization: Basic dTpx\n", NULL, 500, NULL);
+    ask(app, "GET /basic-broken", "Authorization: Basic dTpw\n", NULL, 200, "page: in");
+    ask(app, "GET /basic-broken", "Authorization: Basic dTpx\n", NULL, 500,
+        "Internal Server Error\n");
     ok(!sse_test_header(&r, "WWW-Authenticate"), "a realm that no field can hold is not sent");
     is_int(sse_test_close(&r), 0, "closed");
     ok(!sse_test_header(&r, "x") && !sse_test_header(NULL, "x"), "no reply has no field");
+    sse_app_free(app);
+}
+
+/* ---- what a reply may be ---- */
+
+/* ?status=  ?type=  ?field=&value=  ?json=  ?to=  ?fail=  ?text=, in this order: ?wants= is what
+   the last of the setters answers */
+static void shapes(sse_req *req, void *user) {
+    const char *fail = sse_query(req, "fail"), *text = sse_query(req, "text");
+    int         got = 0;
+    (void)user;
+    if (sse_query(req, "status"))
+        got = sse_set_status(req, (int)sse_parse_int(sse_query(req, "status"), 0));
+    if (sse_query(req, "type")) got = sse_set_type(req, sse_query(req, "type"));
+    if (sse_query(req, "field"))
+        got = sse_set_header(req, sse_query(req, "field"), sse_query(req, "value"));
+    if (sse_query(req, "to")) got = sse_redirect(req, sse_query(req, "to"));
+    if (fail) got = sse_fail(req, (int)sse_parse_int(fail, 0), "why");
+    is_int(got, sse_parse_int(sse_query(req, "wants"), 0), "what the setter answers");
+    if (text) sse_puts(sse_query(req, "json") ? sse_out_json(req) : sse_out(req), text);
+    if (sse_query(req, "broken")) sse_buf_fail(sse_out(req), SSE_E_ARG);
+}
+
+static int fields_in(const char *head, const char *name) { /* how many there are */
+    int n = 0;
+    while ((head = strstr(head, name)) != NULL) n++, head++;
+    return n;
+}
+
+static int fields_named(const char *name) { return fields_in(r.head, name); }
+
+static int own_fields_of(const char *head) { /* memory may lack to keep a connection, or to vary */
+    return fields_in(head, ": ") - fields_in(head, "Connection: ") - fields_in(head, "Vary: ");
+}
+
+static void shapes_of_replies(void) {
+    static const struct {
+        const char *query, *status, *body, *field, *value; /* of the reply; value NULL: no such */
+    } rows[] = {
+        {"text=x", "200 OK", "x", "Content-Type", "text/html; charset=utf-8"},
+        {"status=200&text=x", "200 OK", "x", "Content-Length", "1"},
+        {"status=201&text=x", "201 Created", "x", NULL, NULL},
+        {"status=599&text=x", "599 Unknown", "x", NULL, NULL},
+        {"status=200", "200 OK", "", "Content-Length", "0"},
+        {"type=text/x-a", "200 OK", "", "Content-Type", "text/x-a"},
+        {"status=204&text=x", "204 No Content", "", "Content-Length", NULL},
+        {"status=205&text=x", "205 Reset Content", "", "Content-Length", "0"},
+        {"status=205&text=x", "205 Reset Content", "", "Content-Type", NULL},
+        {"status=304&text=x", "304 Not Modified", "", "Content-Length", NULL},
+        {"status=304&text=x", "304 Not Modified", "", "Content-Type", NULL},
+        {"json=1&text=1", "200 OK", "1", "Content-Type", "application/json"},
+        {"type=text/x-a&json=1&text=1", "200 OK", "1", "Content-Type", "text/x-a"},
+        {"field=CONTENT-type&value=text/x-b&text=1", "200 OK", "1", "Content-Type", "text/x-b"},
+        {"status=401&text=x", "401 Unauthorized", "x", "WWW-Authenticate", "Session"},
+        {"status=401&field=www-AUTHENTICATE&value=Own&text=x", "401 Unauthorized", "x",
+            "www-AUTHENTICATE", "Own"},
+        {"to=/b", "303 See Other", "", "Location", "/b"},
+        {"status=300&to=/b", "300 Multiple Choices", "", "Location", "/b"},
+        {"status=399&to=/b", "399 Unknown", "", "Location", "/b"},
+        {"status=201&to=/b", "303 See Other", "", NULL, NULL},
+        {"status=299&to=/b", "303 See Other", "", NULL, NULL},
+        {"status=400&to=/b", "303 See Other", "", NULL, NULL},
+        {"fail=400", "400 Bad Request", "why\n", NULL, NULL},
+        {"fail=402", "402 Payment Required", "why\n", NULL, NULL},
+        {"fail=599&text=x", "599 Unknown", "why\n", "Content-Type", "text/plain; charset=utf-8"},
+        {"type=text/x-a&fail=404", "404 Not Found", "why\n", "Content-Type",
+            "text/plain; charset=utf-8"},
+        {"fail=600&wants=-2", "500 Internal Server Error", "why\n", NULL, NULL},
+        {"field=keep-alive&value=x&wants=-5", "500 Internal Server Error",
+            "Internal Server Error\n", "keep-alive", NULL},
+        {"field=Date&value=x&wants=-5", "500 Internal Server Error", "Internal Server Error\n",
+            NULL, NULL},
+        {"field=upgrade&value=x&wants=-5", "500 Internal Server Error", "Internal Server Error\n",
+            "upgrade", NULL},
+        {"field=X-A&value=b&text=x", "200 OK", "x", "X-A", "b"},
+        {"field=X-A&value=b&broken=1", "500 Internal Server Error", "Internal Server Error\n",
+            "X-A", NULL},
+    };
+    char   request[100], status[60];
+    size_t i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_app *app = app_new(); /* words of statuses come in with the first call of their kind */
+        const char *value;
+        sse_get(app, "/shapes", shapes, NULL);
+        snprintf(request, sizeof request, "GET /shapes?%s", rows[i].query);
+        is_int(sse_test_request(app, request, NULL, NULL, &r), 0, rows[i].query);
+        snprintf(status, sizeof status, "HTTP/1.1 %s\n", rows[i].status);
+        ok(strncmp(r.head, status, strlen(status)) == 0, "... %s: %.40s", rows[i].status, r.head);
+        is_str(r.body, rows[i].body, "... its body");
+        if (rows[i].field) {
+            value = sse_test_header(&r, rows[i].field);
+            is_str(value ? value : "none", rows[i].value ? rows[i].value : "none", rows[i].field);
+        }
+        ok(fields_named("ontent-Type: ") <= 1 && fields_named("-A") <= 1, "... each field once");
+        sse_test_close(&r);
+        sse_app_free(app);
+    }
+}
+
+/* The head of most replies is that of the one before, where nothing of it differs. */
+static void heads_of_replies(void) {
+    static const char *const rows[][3] = {
+        {"type=text/x-a", "200 OK", "text/x-a"},
+        {"type=text/x-b", "200 OK", "text/x-b"},
+        {"type=text/x-b&status=201", "201 Created", "text/x-b"},
+        {"type=text/x-bcd&status=201", "201 Created", "text/x-bcd"},
+        {"type=xt/x-bcd&status=201", "201 Created", "xt/x-bcd"},
+        {"type=xt/x-bcd", "200 OK", "xt/x-bcd"},
+        {"status=204", "204 No Content", "none"},
+        {"status=200", "200 OK", "text/html; charset=utf-8"},
+    };
+    sse_app *app = app_new();
+    char     request[100], status[60], date[40];
+    size_t   i;
+    sse_get(app, "/shapes", shapes, NULL);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const char *type;
+        snprintf(request, sizeof request, "GET /shapes?%s", rows[i][0]);
+        is_int(sse_test_request(app, request, NULL, NULL, &r), 0, request);
+        snprintf(status, sizeof status, "HTTP/1.1 %s\n", rows[i][1]);
+        ok(strncmp(r.head, status, strlen(status)) == 0, "... %s: %.40s", rows[i][1], r.head);
+        type = sse_test_header(&r, "Content-Type");
+        is_str(type ? type : "none", rows[i][2], "... its type");
+    }
+    snprintf(date, sizeof date, "%s", sse_test_header(&r, "Date"));
+    sse_test_run(app, 5000);
+    ask(app, request, NULL, NULL, 200, "");
+    ok(strcmp(sse_test_header(&r, "Date"), date) != 0, "%s, and 5 s later another date", date);
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+/* A request is kept for the next one: what failed in it, or was too large, is not. */
+static void fails_to_set(sse_req *req, void *user) {
+    static const char value[2000] = {0};
+    char             *text = sse__arena_text(&req->arena, sse__str(value, sizeof value - 1));
+    (void)user;
+    memset(text, 'x', sizeof value - 1);
+    fail_at = 1;
+    IS(sse_set_header(req, "X-Large", text), SSE_E_NOMEM);
+    fail_at = 0;
+    sse_puts(sse_out(req), "without it");
+}
+
+static void long_text(sse_req *req, void *user) {
+    int n = (int)sse_parse_int(sse_query(req, "n"), 0);
+    (void)user;
+    while (n-- > 0) sse_puts(sse_out(req), "x");
+}
+
+static void requests_after_others(void) {
+    sse_app *app = app_new();
+    sse_get(app, "/lacks", fails_to_set, NULL);
+    sse_get(app, "/shapes", shapes, NULL);
+    sse_get(app, "/long", long_text, NULL);
+    ask(app, "GET /lacks", NULL, NULL, 500, "Internal Server Error\n");
+    ask(app, "GET /shapes?field=X-A&value=b&text=x", NULL, NULL, 200, "x");
+    is_str(sse_test_header(&r, "X-A"), "b", "the next one sets its fields");
+    ask(app, "GET /shapes?broken=1", NULL, NULL, 500, NULL);
+    ask(app, "GET /shapes?text=x", NULL, NULL, 200, "x");
+    ok(!sse_test_header(&r, "X-A"), "... and none of those before");
+    ok(app->router->spare && app->router->spare->out.cap > 0, "the memory of a short text is kept");
+    ask(app, "HEAD /long?n=100000", NULL, NULL, 200, "");
+    is_int((long long)app->router->spare->out.cap, 0, "that of a long one is not");
+    ask(app, "HEAD /long?n=1000", NULL, NULL, 200, "");
+    ok(app->router->spare->out.cap >= 1000, "... that of a thousand bytes is");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+/* ---- cookies that browsers would not take ---- */
+
+static const struct {
+    const char        *name, *value;
+    sse_cookie_options options;
+    int                error;
+    const char        *words;
+} odd_cookies[] = {
+    {"a b", "v", {0}, SSE_E_FIELD, "a b: the name is no token"},
+    {NULL, "v", {0}, SSE_E_FIELD, "NULL: the name is no token"},
+    {"a", NULL, {0}, SSE_E_FIELD, "a: the value is NULL"},
+    {"a", "b c", {0}, SSE_E_FIELD,
+        "a: the value holds a space, quote, comma, semicolon or control character"},
+    {"a", "b c", {.path = "x"}, SSE_E_FIELD,
+        "a: the value holds a space, quote, comma, semicolon or control character"},
+    {"__Host-a", "v", {0}, SSE_E_ARG,
+        "__Host-a: a __Host- cookie needs .secure, no .domain, and / as .path"},
+    {"__Host-a", "v", {.path = "/x", .secure = true}, SSE_E_ARG,
+        "__Host-a: a __Host- cookie needs .secure, no .domain, and / as .path"},
+    {"__Host-a", "v", {.domain = "a.example", .secure = true}, SSE_E_ARG,
+        "__Host-a: a __Host- cookie needs .secure, no .domain, and / as .path"},
+    {"__Host-a", "v", {.path = "/", .secure = true}, 0, NULL},
+    {"__Secure-a", "v", {0}, SSE_E_ARG, "__Secure-a: a __Secure- cookie needs .secure"},
+    {"__Secure-a", "v", {.path = "/x", .secure = true}, 0, NULL},
+    {"a", "v", {.same_site = "none"}, SSE_E_ARG, "a: .same_site None needs .secure"},
+    {"a", "v", {.same_site = "None", .secure = true}, 0, NULL},
+    {"a", "v", {.max_age_s = -2}, SSE_E_ARG, "a: .max_age_s is negative"},
+    {"a", "v", {.max_age_s = SSE_OFF}, 0, NULL},
+    {"a", "v", {.path = "x"}, SSE_E_ARG, "a: .path does not begin with /"},
+    {"a", "v", {.path = ""}, SSE_E_ARG, "a: .path does not begin with /"},
+    {"a", "v", {.domain = ""}, SSE_E_ARG, "a: .domain is no host name"},
+    {"a", "v", {.domain = "a/b"}, SSE_E_ARG, "a: .domain is no host name"},
+    {"a", "v", {.same_site = "Often"}, SSE_E_ARG, "a: .same_site is none of Strict, Lax, None"},
+    {"a", "v", {.path = "/a;b"}, SSE_E_ARG,
+        "a: .path holds a semicolon, a control character or one that is not ASCII"},
+    {"a", "v", {.path = "/\x1f"}, SSE_E_ARG,
+        "a: .path holds a semicolon, a control character or one that is not ASCII"},
+    {"a", "v", {.path = "/\xc3\xa9"}, SSE_E_ARG,
+        "a: .path holds a semicolon, a control character or one that is not ASCII"},
+    {"a", "v", {.path = "/ ~"}, 0, NULL},
+};
+
+static void sets_odd_cookies(sse_req *req, void *user) {
+    sse_cookie_options o;
+    char               words[200];
+    size_t             i;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    for (i = 0; i < SSE__COUNT(odd_cookies); i++) {
+        memset(sse_req_app(req)->refused, 0,
+            sizeof sse_req_app(req)->refused); /* a second passed */
+        warned[0] = '\0';
+        is_int(sse_set_cookie(req, odd_cookies[i].name, odd_cookies[i].value,
+                   &odd_cookies[i].options),
+            odd_cookies[i].error, odd_cookies[i].words ? odd_cookies[i].words : "a cookie");
+        snprintf(words, sizeof words, "sse_set_cookie: %s (/odd-cookies)", odd_cookies[i].words);
+        is_str(warned, odd_cookies[i].words ? words : "", "... in the log");
+    }
+    memset(sse_req_app(req)->refused, 0, sizeof sse_req_app(req)->refused);
+    is_int(sse_set_cookie_signed(req, NULL, NULL, NULL), SSE_E_ARG, "a value to sign");
+    is_str(warned, "sse_set_cookie_signed: NULL: the value is NULL (/odd-cookies)",
+        "... in the log");
+    o.path = "/signed";
+    o.max_age_s = 1;
+    IS(sse_set_cookie_signed(req, "s", "v", &o), 0);
+    o.domain = "a.example";
+    IS(sse_cookie_delete(req, "gone", &o), 0);
+    sse_puts(sse_out(req), "set");
+}
+
+static void cookies(void) {
+    const char *at;
+    sse_app    *app = app_new();
+    sse_get(app, "/odd-cookies", sets_odd_cookies, NULL);
+    ask(app, "GET /odd-cookies", NULL, NULL, 200, "set");
+    is_int(fields_named("Set-Cookie: "), 7, "those that are fine are set");
+    at = strstr(r.head, "Set-Cookie: s=");
+    ok(at && strstr(at, "; Path=/signed; SameSite=Lax; Max-Age=1; HttpOnly\n"),
+        "a signed one with its options");
+    ok(strstr(r.head, "Set-Cookie: a=v; Path=/; SameSite=Lax; Max-Age=0; HttpOnly\n") != NULL,
+        "one that ends at once");
+    ok(strstr(r.head, "Set-Cookie: gone=; Path=/signed; SameSite=Lax; Domain=a.example; "
+                      "Max-Age=0; HttpOnly\n") != NULL,
+        "one that is taken back where it was set");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+/* ---- what is signed grows old ---- */
+
+static void signs(sse_req *req, void *user) { /* ?age= of what ?text= says, or signs "v" */
+    const int   age = (int)sse_parse_int(sse_query(req, "age"), 0);
+    const char *text = sse_query(req, "text"), *cookie = sse_cookie_signed(req, "c", age);
+    (void)user;
+    if (!text) sse_puts(sse_out(req), sse_req_sign(req, "v"));
+    else {
+        text = sse_req_unsign(req, text, age);
+        if (text || cookie) /* else it is silent: a forged text is no failure of the program */
+            sse_printf(sse_out(req), "%s %s", text ? text : "-", cookie ? cookie : "-");
+    }
+}
+
+static void ages(void) {
+    static const struct {
+        int         after_s;
+        const char *age, *want;
+    } rows[] = {{0, "", "v v"}, {10, "&age=10", "v v"}, {0, "&age=9", ""}, {0, "", "v v"},
+        {3590, "", "v v"}, {1, "", ""}, {0, "&age=3601", "v v"}, {1, "&age=3601", ""},
+        {0, "&age=-1", "v v"}};
+    sse_app *app = app_new();
+    char     text[200], request[300], head[300];
+    size_t   i;
+    sse_get(app, "/signs", signs, NULL);
+    sse_test_request(app, "GET /signs", NULL, NULL, &r);
+    snprintf(text, sizeof text, "%s", r.body);
+    snprintf(head, sizeof head, "Cookie: c=%s\n", text);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_test_run(app, rows[i].after_s * 1000);
+        snprintf(request, sizeof request, "GET /signs?text=%s%s", text, rows[i].age);
+        ask(app, request, head, NULL, rows[i].want[0] ? 200 : 204, rows[i].want);
+    }
+    ask(app, "GET /signs?text=v.forged", NULL, NULL, 204, "");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+static void signs_nothing(sse_req *req, void *user) {
+    (void)user;
+    ok(!sse_req_sign(req, NULL), "no value to sign");
+}
+
+/* ---- attributes ---- */
+
+static void many_attrs(sse_req *req, void *user) {
+    char name[2] = "a";
+    int  i, values[3] = {1, 2, 3};
+    (void)user;
+    for (i = 0; i < 3; i++, name[0]++) { /* names are copied */
+        IS(sse_set_attr(req, name, name), 0);
+        IS(sse_set_attr_ptr(req, name, &values[i]), 0);
+    }
+    ok(!sse_attr(req, name) && !sse_attr_ptr(req, name), "an attribute that is not set");
+    IS(sse_set_attr(req, "a", "again"), 0);
+    IS(sse_set_attr_ptr(req, "a", &values[2]), 0);
+    is_str(sse_attr(req, "a"), "again", "the first is set again");
+    is_str(sse_attr(req, "b"), "b", "... the second is as it was");
+    ok(sse_attr_ptr(req, "a") == &values[2] && sse_attr_ptr(req, "b") == &values[1] &&
+            sse_attr_ptr(req, "c") == &values[2],
+        "likewise pointers");
+    sse_puts(sse_out(req), "set");
+}
+
+/* ?what=attr, ptr, type or defer, without memory */
+static void lacks_room(sse_req *req, void *user) {
+    const char *what = sse_query(req, "what");
+    int         error = 0;
+    while (sse__arena_get(&req->arena, 1) && req->arena.used < req->arena.blocks->size) {
+    }
+    fail_at = *(long *)user;
+    if (strcmp(what, "attr") == 0) error = sse_set_attr(req, "a", "text");
+    if (strcmp(what, "ptr") == 0) error = sse_set_attr_ptr(req, "a", req);
+    if (strcmp(what, "type") == 0) error = sse_set_type(req, "text/x-a");
+    if (strcmp(what, "defer") == 0) error = sse_defer(req);
+    *(long *)user = fail_at;
+    fail_at = 0;
+    is_int(error, *(long *)user ? 0 : SSE_E_NOMEM, what);
+    sse_puts(sse_out(req), "set");
+    if (strcmp(what, "defer") == 0) {
+        memset(sse_req_app(req)->refused, 0, sizeof sse_req_app(req)->refused);
+        IS(sse_finish(req), error ? SSE_E_STATE : 0);
+        ok(!error || strcmp(warned, "sse_finish: without sse_defer: the reply leaves when the "
+                                    "handler returns (/lacks)") == 0,
+            "... in the log: %s", warned);
+    }
+}
+
+static void attributes(void) {
+    static const char *const requests[] = {"GET /lacks?what=attr", "GET /lacks?what=ptr",
+        "GET /lacks?what=type", "GET /lacks?what=defer"};
+    sse_app                 *app = app_new();
+    long                     at, n;
+    int                      i;
+    sse_get(app, "/attrs", many_attrs, NULL);
+    sse_get(app, "/lacks", lacks_room, &at);
+    sse_get(app, "/signs-nothing", signs_nothing, NULL);
+    ask(app, "GET /attrs", NULL, NULL, 200, "set");
+    ask(app, "GET /signs-nothing", NULL, NULL, 500, NULL);
+    for (i = 0; i < 4; i++)
+        for (n = 1, at = 0; n < 10 && !at; n++) {
+            at = n;
+            is_int(sse_test_request(app, requests[i], NULL, NULL, &r), 0, requests[i]);
+            ok(at ? strcmp(r.body, "set") == 0 : r.status == 500, "... without allocation %ld: %d",
+                n, r.status);
+        }
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+/* ---- calls that come too late, and the first failure ---- */
+
+static void is_warned(sse_req *req, const char *words) { /* and may be warned again at once */
+    is_str(warned, words, "... in the log");
+    warned[0] = '\0';
+    sse_req_app(req)->phase_warned_ms = 0;
+    memset(sse_req_app(req)->refused, 0, sizeof sse_req_app(req)->refused);
+}
+
+static void late(sse_app *app, void *user) { /* its handler has returned */
+    sse_req *req = (sse_req *)user;
+    (void)app;
+    is_warned(req, "");
+    IS(sse_defer(req), SSE_E_STATE);
+    is_warned(req, "sse_defer: not possible when its handler has returned (/late)");
+    IS(sse_body_read(req, on_chunk, NULL), SSE_E_STATE);
+    is_str(warned, "sse_body_read: not possible when its handler has returned (/late)",
+        "... in the log");
+    warned[0] = '\0';
+    IS(sse_defer(req), SSE_E_STATE);
+    is_warned(req, "");
+    IS(sse_body_pause(req, true), SSE_E_STATE);
+    IS(sse_set_status(req, 202), 0);
+    sse_puts(sse_out(req), "late");
+    IS(sse_finish(req), 0);
+    IS(sse_fail(req, 400, "why"), SSE_E_STATE);
+    is_warned(req, ""); /* what a client sent may be why */
+}
+
+static void defers(sse_req *req, void *user) {
+    (void)user;
+    warned[0] = '\0';
+    IS(sse_defer(req), 0);
+    IS(sse_defer(req), SSE_E_STATE);
+    is_warned(req, "sse_defer: a second time (/late)");
+    sse_after(sse_req_app(req), 10, late, req);
+}
+
+static void on_reply(sse_req *req, void *user) {
+    (void)user;
+    if (strcmp(sse_path(req), "/late") != 0) return;
+    warned[0] = '\0';
+    IS(sse_set_status(req, 500), SSE_E_STATE);
+    is_warned(req, "sse_set_status: not possible when the reply is on its way (/late)");
+    ok(sse_out(req)->error != 0, "nothing is written behind the reply");
+    is_warned(req, "sse_out: not possible when the reply is on its way (/late)");
+}
+
+static void streams_first(sse_req *req, void *user) {
+    (void)user;
+    warned[0] = '\0';
+    ok(sse_stream_open(req, NULL).app != NULL, "a stream");
+    IS(sse_set_status(req, 202), SSE_E_STATE);
+    is_warned(req, "sse_set_status: not possible once a stream is open (/streams-first)");
+}
+
+/* ?then=lacks or says */
+static void fails_twice(sse_req *req, void *user) {
+    const char *then = sse_query(req, "then");
+    sse_event   event;
+    (void)user;
+    memset(&event, 0, sizeof event);
+    event.event = "a\nb";
+    IS(sse_publish(sse_req_app(req), "t", &event), SSE_E_FIELD);
+    (void)sse_set_attr_ptr(req, NULL, req);
+    (void)sse_set_header(req, "a b", "c");
+    if (then && strcmp(then, "lacks") == 0) {
+        fail_at = 1;
+        is_str(sse_fmt(req, "x"), "", "no text without memory");
+        fail_at = 0;
+    }
+    if (then) sse_puts(sse_out(req), "said");
+}
+
+static void order_of_calls(void) {
+    sse_app_options o;
+    sse_app        *app;
+    memset(&o, 0, sizeof o);
+    o.on_log = on_log;
+    o.on_reply = on_reply;
+    app = sse_app_new(&o);
+    sse_get(app, "/late", defers, NULL);
+    sse_get(app, "/streams-first", streams_first, NULL);
+    sse_get(app, "/twice", fails_twice, NULL);
+    sse_test_request(app, "GET /late", NULL, NULL, &r);
+    sse_test_run(app, 10);
+    ok(r.status == 202 && strcmp(r.body, "late") == 0, "what was said in time: %d %s", r.status,
+        r.body);
+    ask(app, "GET /streams-first", NULL, NULL, 200, NULL);
+    ask(app, "GET /twice", NULL, NULL, 500, NULL);
+    is_str(warned, "/twice failed: SSE_E_ARG: an argument or option is outside its range",
+        "the first failure with the request is the one that is told");
+    ask(app, "GET /twice?then=says", NULL, NULL, 200, "said");
+    ask(app, "GET /twice?then=lacks", NULL, NULL, 500, NULL);
+    is_str(warned, "/twice failed: SSE_E_NOMEM: out of memory", "... but for memory");
+    ask(app, "GET /twice?then=lacks", "Accept: text/event-stream\n", NULL, 200, "retry: 2000\n\n");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+/* ---- hooks that answer ---- */
+
+static void finishes_it(sse_app *app, void *user) { (void)app, (void)sse_finish((sse_req *)user); }
+
+static void answers(sse_req *req, void *user) { /* ?how= */
+    const char *how = sse_query(req, "how");
+    if (strcmp(how, "text") == 0) sse_puts(sse_out(req), "by the hook");
+    if (strcmp(how, "error") == 0) sse_buf_fail(sse_out(req), SSE_E_ARG);
+    if (strcmp(how, "status") == 0) sse_set_status(req, 202);
+    if (strcmp(how, "fail") == 0) sse_fail(req, 418, "by the hook");
+    if (strcmp(how, "file") == 0) IS(sse_send_file(req, (const char *)user, NULL), 0);
+    if (strcmp(how, "later") == 0) {
+        IS(sse_defer(req), 0);
+        sse_after(sse_req_app(req), 0, finishes_it, req);
+    }
+    if (strcmp(how, "stream") == 0) ok(sse_stream_open(req, NULL).app != NULL, "a stream");
+    if (strcmp(how, "none") != 0) return;
+    sse_set_header(req, "X-A", "b");
+    sse_set_cookie(req, "a", "b", NULL);
+    sse_set_attr(req, "a", "b");
+    sse_set_type(req, "text/x-own");
+}
+
+static void hooks_that_answer(void) {
+    static const struct {
+        const char *request;
+        int         status, in;
+    } rows[] = {{"GET /hooked?how=text", 200, 0}, {"GET /hooked?how=error", 500, 0},
+        {"GET /hooked?how=status", 202, 0}, {"GET /hooked?how=fail", 418, 0},
+        {"GET /hooked?how=file", 200, 0}, {"GET /hooked?how=later", 204, 0},
+        {"GET /hooked?how=stream", 200, 0}, {"GET /hooked?how=none", 200, 1}};
+    char      file[] = "/tmp/sse-seldom-XXXXXX";
+    const int fd = mkstemp(file);
+    sse_app  *app = app_new();
+    size_t    i;
+    int       in;
+    ok(fd >= 0 && write(fd, "file", 4) == 4, "a file");
+    sse_before(app, "/hooked", answers, file);
+    sse_get(app, "/hooked", let_in, &in);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        in = 0;
+        ask(app, rows[i].request, NULL, NULL, rows[i].status, NULL);
+        is_int(in, rows[i].in, "... whether its handler runs");
+        sse_test_close(&r);
+    }
+    sse_app_free(app);
+    close(fd);
+    unlink(file);
+}
+
+/* ---- come back later ---- */
+
+static void comes_back_in(sse_req *req, void *user) { /* ?ms= */
+    (void)user;
+    if (sse_query(req, "headers")) sse_set_header(req, "X-A", "b");
+    IS(sse_come_back(req, (int)sse_parse_int(sse_query(req, "ms"), 0)), 0);
+    IS(sse_come_back(req, 5000), SSE_E_STATE); /* the first one stays */
+}
+
+static void silent(sse_req *req, void *user) { (void)req, (void)user; }
+
+static void opens_wrongly(sse_req *req, void *user) {
+    sse_stream_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.status = 199;
+    ok(!sse_stream_open(req, &o).app, "no stream");
+}
+
+static void come_back(void) {
+    static const char events[] = "Accept: text/event-stream\n",
+                      datastar[] = "Datastar-Request: true\n";
+    static const struct {
+        const char *request, *headers;
+        int         status;
+        const char *body, *retry_after;
+    } rows[] = {
+        {"GET /back", NULL, 503, "there is no room at the moment: come back later\n", "2"},
+        {"GET /back?ms=1", NULL, 503, NULL, "1"},
+        {"GET /back?ms=1000", NULL, 503, NULL, "1"},
+        {"GET /back?ms=1001", NULL, 503, NULL, "2"},
+        {"GET /back?ms=59999", datastar, 200, "retry: 59999\n\n", "60"},
+        {"GET /back", events, 200, "retry: 2000\n\n", "2"},
+        {"POST /back", datastar, 503, NULL, "2"},
+        {"GET /silent", events, 200, "retry: 2000\n\n", NULL},
+        {"GET /silent", datastar, 204, "", NULL},
+        {"GET /silent", NULL, 204, "", NULL},
+        {"GET /said?fail=500", events, 500, "why\n", NULL},
+        {"GET /said?status=202", events, 202, "", NULL},
+        {"GET /opens", datastar, 200, "retry: 2000\n\n", NULL},
+        {"GET /opens", NULL, 500, NULL, NULL},
+    };
+    sse_app *app = app_new();
+    char     status[40];
+    size_t   i;
+    sse_get(app, "/back", comes_back_in, NULL);
+    sse_post(app, "/back", comes_back_in, NULL);
+    sse_get(app, "/silent", silent, NULL);
+    sse_get(app, "/opens", opens_wrongly, NULL);
+    sse_get(app, "/said", shapes, NULL);
+    IS(sse_log_access(app), 0);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const bool  comes = rows[i].status == 200;
+        const char *value;
+        ask(app, rows[i].request, rows[i].headers, rows[i].request[0] == 'P' ? "" : NULL,
+            rows[i].status, rows[i].body);
+        value = sse_test_header(&r, "Retry-After");
+        is_str(value ? value : "none", rows[i].retry_after ? rows[i].retry_after : "none",
+            "... in how many seconds");
+        value = sse_test_header(&r, "Content-Type");
+        ok((value && strcmp(value, "text/event-stream") == 0) == comes, "... a stream: %d", comes);
+        ok((sse_test_header(&r, "Cache-Control") != NULL) == comes, "... that is not kept");
+        ok((sse_test_header(&r, "Connection") != NULL) == comes, "... nor its connection");
+        snprintf(status, sizeof status, " HTTP/1.1\" %d ", rows[i].status);
+        ok(strstr(told, status) != NULL, "... as the log says: %s", told);
+        sse_test_close(&r);
+    }
+    sse_app_free(app);
+}
+
+/* ---- forms and parts ---- */
+
+static void form(sse_req *req, void *user) {
+    const char *f = sse_form(req, "f"), *g = sse_form(req, "g");
+    (void)user;
+    ok(!f || strcmp(f, sse_signal(req, "f")) == 0, "a field is a signal as well");
+    sse_printf(sse_out(req), "%s %s", f ? f : "-", g ? g : "-");
+}
+
+static int stop_at; /* the call with a part that ends the body; 0: none does */
+
+static int stopping_part(sse_req *req, const sse_part *part, sse_str chunk, int status,
+    void *user) {
+    (void)on_part(req, part, chunk, status, user);
+    if (!status && !part) sse_puts(sse_out(req), "whole");
+    if (!stop_at || --stop_at) return 0;
+    sse_puts(sse_out(req), "enough");
+    return 1;
+}
+
+static void parts(sse_req *req, void *user) { /* ?want= */
+    (void)user;
+    IS(sse_body_parts(req, stopping_part, NULL), (int)sse_parse_int(sse_query(req, "want"), 0));
+}
+
+static void no_parts(sse_req *req, void *user) {
+    (void)user;
+    IS(sse_body_parts(req, NULL, NULL), SSE_E_ARG);
+}
+
+static void reads_scarcely(sse_req *req, void *user) { /* the allocation that fails is *user */
+    const char *text;
+    if (req->arena.blocks) req->arena.used = req->arena.blocks->size;
+    fail_at = *(long *)user;
+    text = sse_signal(req, "f");
+    *(long *)user = fail_at;
+    fail_at = 0;
+    sse_puts(sse_out(req), text ? text : "none");
+}
+
+/* What a body holds is read, or the answer is 500: its client is not blamed. */
+static void bodies_without_memory(sse_app *app) {
+    static const char *const rows[][2] = {{"Content-Type: application/json\n", "{\"f\":\"text\"}"},
+        {"Content-Type: application/x-www-form-urlencoded\n", "f=text&g=2"},
+        {"Content-Type: multipart/form-data; boundary=b\n",
+            "--b\r\nContent-Disposition: form-data; name=f\r\n\r\ntext\r\n--b--"}};
+    size_t                   i;
+    long                     n, at;
+    sse_post(app, "/reads", reads_scarcely, &at);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        for (n = 1, at = 0; n < 40 && !at; n++) {
+            at = n;
+            is_int(sse_test_request(app, "POST /reads", rows[i][0], rows[i][1], &r), 0, rows[i][1]);
+            ok((!at && r.status == 500) || (r.status == 200 && strcmp(r.body, "text") == 0),
+                "... without allocation %ld: %d %s", n, r.status, r.body);
+        }
+        ok(at && n > 2, "... %ld failed", n - 2);
+    }
+}
+
+#define PART(name, text) "--b\r\nContent-Disposition: form-data; " name "\r\n\r\n" text "\r\n"
+
+static void forms_and_parts(void) {
+    static const char multi[] = "Content-Type: multipart/form-data; boundary=b\n",
+                      plain[] = "Content-Type: application/x-www-form-urlencoded\n",
+                      malformed[] = "the form is not well-formed, or holds a NUL\n",
+                      two[] = PART("name=n", "one") PART("name=m", "two") "--b--\r\n";
+    static const struct {
+        const char *request, *type, *text;
+        int         status, stop;
+        const char *body, *told; /* told: to the function of parts */
+    } rows[] = {
+        {"POST /form", plain, "f=1&g=2", 200, 0, "1 2", NULL},
+        {"POST /form", plain, "f=1&%zz=2", 400, 0, malformed, NULL},
+        {"POST /form", plain, "f=%zz", 400, 0, malformed, NULL},
+        {"POST /form", multi,
+            PART("name=f; filename=x", "file") PART("name=f", "text") PART("name=g", "") "--b--",
+            200, 0, "text ", NULL},
+        {"POST /form", multi, PART("name=f", "text") PART("name=g; filename=x", "f") "--b--", 200,
+            0, "text -", NULL},
+        {"POST /form", multi, PART("name=f", "text"), 400, 0, malformed, NULL},
+        {"POST /form", "Content-Type: multipart/form-data\n", "x", 400, 0, malformed, NULL},
+        {"POST /form", "Content-Type: text/plain\n", "f=1", 200, 0, "- -", NULL},
+        {"POST /parts", multi, two, 200, 0, "whole", "n:1:one n:0: m:1:two m:0: end:0: "},
+        {"POST /parts", multi, two, 200, 1, "enough", "n:1:one "},
+        {"POST /parts", multi, two, 200, 2, "enough", "n:1:one n:0: "},
+        {"POST /parts", multi, two, 200, 3, "enough", "n:1:one n:0: m:1:two "},
+        {"POST /parts", multi, PART("name=n", "one"), 400, 0,
+            "the multipart body is not well-formed\n", "n:1:one end:-12: "},
+        {"POST /parts", multi, "--b\r\nno field\r\n\r\n", 400, 0,
+            "the multipart body is not well-formed\n", "end:-12: "},
+        {"POST /parts?want=-12", plain, "f=1", 415, 0, "only multipart/form-data is taken here\n",
+            ""},
+    };
+    sse_route_options later;
+    sse_app          *app = app_new();
+    size_t            i;
+    memset(&later, 0, sizeof later);
+    later.method = "POST";
+    later.body_later = true;
+    sse_post(app, "/form", form, NULL);
+    sse_route(app, "/parts", parts, NULL, &later);
+    sse_route(app, "/no-parts", no_parts, NULL, &later);
+    ask(app, "POST /no-parts", multi, two, 500, NULL);
+    bodies_without_memory(app);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        said[0] = '\0';
+        stop_at = rows[i].stop;
+        ask(app, rows[i].request, rows[i].type, rows[i].text, rows[i].status, rows[i].body);
+        if (rows[i].told) is_str(said, rows[i].told, "... what its function was told");
+    }
+    sse_test_close(&r);
     sse_app_free(app);
 }
 
@@ -882,12 +1633,16 @@ static void parts_of_files(void) {
         value = sse_test_header(&r, rows[i].field);
         is_str(value ? value : "none", rows[i].value ? rows[i].value : "none", rows[i].field);
     }
-    ask(apps[0], "GET /file?errno=2", NULL, NULL, 404, NULL); /* ENOENT */
+    ask(apps[0], "GET /file?errno=2", NULL, NULL, 404, "there is nothing at /file\n"); /* ENOENT */
+    snprintf(field, sizeof field, "cannot send %s: %s", file, strerror(ENOENT));
+    is_str(warned, field, "... in the log");
     for (k = 0; k < 5; k++) {
         static const int errors[] = {EMFILE, ENFILE, ENOMEM, EOVERFLOW, EACCES},
                          statuses[] = {503, 503, 503, 500, 404};
+        static const char *const bodies[] = {"Service Unavailable\n", "Service Unavailable\n",
+            "Service Unavailable\n", "Internal Server Error\n", "there is nothing at /file\n"};
         snprintf(field, sizeof field, "GET /file?errno=%d", errors[k]);
-        ask(apps[0], field, NULL, NULL, statuses[k], NULL);
+        ask(apps[0], field, NULL, NULL, statuses[k], bodies[k]);
         ok(!strstr(r.body, "0123"), "... and no file: %s", strerror(errors[k]));
     }
     sse_app_free(apps[0]);
@@ -906,9 +1661,14 @@ static void files(void) {
     struct stat st;
     struct tm   tm;
     time_t      t;
+    int         open;
     ok(fd >= 0 && write(fd, "0123456789", 10) == 10 && fstat(fd, &st) == 0, "a file");
     sse_get(app, "/file", download, path);
+    sse_get(app, "/nothing", no_file, NULL);
+    sse_get(app, "/directory", no_plain_file, (void *)"/tmp");
+    sse_get(app, "/device", no_plain_file, (void *)"/dev/null");
     ask(app, "GET /file", NULL, NULL, 200, "0123456789");
+    ok(!strstr(warned, path), "nothing to warn of: %s", warned);
     is_str(sse_test_header(&r, "Content-Disposition"),
         "attachment; filename=\"a _b__ __.txt\"; filename*=UTF-8''a%20%22b%22%3B%20%C3%A9.txt",
         "the name under which it is saved");
@@ -933,11 +1693,260 @@ static void files(void) {
     is_str(sse_test_header(&r, "Content-Range"), "bytes */10", "how long it is");
     ask(app, "HEAD /file", "Range: bytes=2-4\n", NULL, 200, "");
     ask(app, "GET /file", "If-Modified-Since: yesterday\n", NULL, 200, "0123456789");
+    ask(app, "GET /nothing", NULL, NULL, 500, NULL);
+    sse_test_close(&r);
+    open = descriptors();
+    ask(app, "GET /directory", NULL, NULL, 404, "there is nothing at /directory\n");
+    snprintf(field, sizeof field, "cannot send /tmp: %s", strerror(EISDIR));
+    is_str(warned, field, "... in the log");
+    ask(app, "GET /device", NULL, NULL, 404, NULL);
+    snprintf(field, sizeof field, "cannot send /dev/null: %s", strerror(EINVAL));
+    is_str(warned, field, "... likewise");
+    sse_test_close(&r);
+    is_int(descriptors(), open, "... and no descriptor is left");
     close(fd);
     unlink(path);
     sse_app_free(app);
     sse_test_close(&r);
 }
+
+/* ---- answers without memory ---- */
+
+/* ?n= bytes, or the file *user; what follows the handler lacks memory */
+static long answer_at;
+static void then_lacks(sse_req *req, void *user) {
+    int n = (int)sse_parse_int(sse_query(req, "n"), 0);
+    if (!n) IS(sse_send_file(req, (const char *)user, NULL), 0);
+    for (; n > 0; n--) sse_puts(sse_out(req), n % 7 ? "some" : "text");
+    if (answer_at && req->arena.blocks) req->arena.used = req->arena.blocks->size;
+    fail_at = answer_at;
+}
+
+/* What arrives is one of the two replies that it may be, whole, or none. */
+static void answers_without_memory(void) {
+    static const char *const rows[][2] = {{"GET /a?n=500", "Accept-Encoding: gzip\n"},
+        {"GET /a?n=10000", NULL}, {"GET /a", NULL},
+        {"GET /a", "Accept-Encoding: identity\nAccept-Encoding: gzip\n"},
+        {"GET /a", "Range: bytes=1-3\n"}};
+    char                     file[] = "/tmp/sse-seldom-XXXXXX.txt";
+    FILE                    *f;
+    size_t                   i;
+    int                      fd = mkstemps(file, 4), k, error;
+    f = fd < 0 ? NULL : fdopen(fd, "w");
+    for (k = 0; f && k < 2000; k++) fprintf(f, "line %d\n", k);
+    ok(f && fclose(f) == 0, "a file");
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_app       *app = app_new();
+        sse_test_reply plain, best;
+        long           n;
+        bool           failed = true;
+        sse_get(app, "/a", then_lacks, file);
+        memset(&plain, 0, sizeof plain);
+        memset(&best, 0, sizeof best);
+        answer_at = 0;
+        sse_test_request(app, rows[i][0], NULL, NULL, &plain);
+        sse_test_request(app, rows[i][0], rows[i][1], NULL, &best);
+        ok(plain.complete && best.complete, "%s: two replies", rows[i][0]);
+        sse_app_free(app);
+        for (n = 1; n < 60 && failed; n++) {
+            const sse_test_reply *want;
+            app = app_new();
+            sse_get(app, "/a", then_lacks, file);
+            answer_at = n;
+            error = sse_test_request(app, rows[i][0], rows[i][1], NULL, &r);
+            failed = fail_at == 0;
+            fail_at = 0;
+            want = r.status == plain.status && !sse_test_header(&r, "Content-Encoding") ? &plain
+                                                                                        : &best;
+            ok(error || r.status == 0 || r.status == 500 || !r.complete ||
+                    (r.status == want->status && r.body_len == want->body_len &&
+                        memcmp(r.body, want->body, r.body_len) == 0 &&
+                        own_fields_of(r.head) == own_fields_of(want->head)),
+                "%s without allocation %ld: %d, %lu bytes", rows[i][0], n, r.status,
+                (unsigned long)r.body_len);
+            ok(failed || (r.complete && r.body_len == best.body_len), "... or the best of them");
+            answer_at = 0;
+            ask(app, rows[i][0], rows[i][1], NULL, best.status, NULL);
+            ok(r.body_len == best.body_len && memcmp(r.body, best.body, r.body_len) == 0,
+                "... which is the next one");
+            sse_test_close(&r);
+            sse_app_free(app);
+        }
+        ok(!failed, "... %ld failed", n - 2);
+        sse_test_close(&plain);
+        sse_test_close(&best);
+    }
+    unlink(file);
+}
+
+/* ---- names and places of files ---- */
+
+static void saves_as(sse_req *req, void *user) { /* ?name= */
+    IS(sse_send_file(req, (const char *)user, sse_query(req, "name")), 0);
+}
+
+static void write_text(const char *dir, const char *name, const char *text) {
+    char  path[100];
+    FILE *f;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    f = fopen(path, "w");
+    ok(f && fputs(text, f) >= 0 && fclose(f) == 0, "%s", name);
+}
+
+static const char *etag_of(sse_app *app, const char *request, char tag[100]) {
+    ask(app, request, NULL, NULL, 200, NULL);
+    snprintf(tag, 100, "%s", sse_test_header(&r, "ETag"));
+    return tag;
+}
+
+static void places_of_files(void) {
+    static const sse_file    listed[] = {{"/a.txt", "abc", 3}, {"/b.txt", "abd", 3},
+           {"/c.css", "abcd", 2}, {"/empty", NULL, 0}, {NULL, NULL, 0}};
+    static const char *const names[][2] = {{"a\\b%25c",
+                                               "filename=\"a_b_c\"; filename*=UTF-8''a%5Cb%25c"},
+        {"%1f%20%7e%7f", "filename=\"_ ~_\"; filename*=UTF-8''%1F%20~%7F"}};
+    char                     dir[] = "/tmp/sse-seldom-XXXXXX", path[200], tags[4][100];
+    sse_static_options       o;
+    struct timespec          times[2];
+    sse_app                 *app = app_new();
+    size_t                   i;
+    memset(&o, 0, sizeof o);
+    memset(times, 0, sizeof times);
+    if (!mkdtemp(dir)) return;
+    write_text(dir, "a.txt", "0123");
+    write_text(dir, "b.txt", "0123");
+    write_text(dir, ".hidden", "dot");
+    snprintf(path, sizeof path, "%s/a.txt", dir);
+    sse_get(app, "/save", saves_as, path);
+    IS(sse_static(app, "/d", dir, NULL), 0);
+    IS(sse_static(app, "/all", "/", NULL), 0);
+    o.dotfiles = true;
+    o.cache_control = "no-store";
+    IS(sse_static(app, "/dots", dir, &o), 0);
+    o.files = listed;
+    IS(sse_static(app, "/listed", NULL, &o), 0);
+    for (i = 0; i < SSE__COUNT(names); i++) {
+        char request[100], want[120];
+        snprintf(request, sizeof request, "GET /save?name=%s", names[i][0]);
+        snprintf(want, sizeof want, "attachment; %s", names[i][1]);
+        ask(app, request, NULL, NULL, 200, "0123");
+        is_str(sse_test_header(&r, "Content-Disposition"), want, "... its name");
+    }
+    ask(app, "GET /d/a.txt", NULL, NULL, 200, "0123");
+    is_str(sse_test_header(&r, "Cache-Control"), "no-cache", "a file is asked about each time");
+    is_str(sse_test_header(&r, "X-Content-Type-Options"), "nosniff", "... is what it says it is");
+    is_str(sse_test_header(&r, "Accept-Ranges"), "bytes", "... and there are parts of it");
+    ask(app, "GET /d/.hidden", NULL, NULL, 404, "there is nothing at /d/.hidden\n");
+    ask(app, "GET /dots/.hidden", NULL, NULL, 200, "dot");
+    is_str(sse_test_header(&r, "Cache-Control"), "no-store", "... as the options say");
+    ask(app, "GET /dots//.hidden", NULL, NULL, 404, NULL);
+    ask(app, "GET /d/none", NULL, NULL, 404, "there is nothing at /d/none\n");
+    ask(app, "POST /d/a.txt", NULL, "", 405, "files can only be read\n");
+    is_str(sse_test_header(&r, "Allow"), "GET, HEAD, OPTIONS", "... as these methods do");
+    ask(app, "OPTIONS /d/a.txt", NULL, NULL, 204, "");
+    is_str(sse_test_header(&r, "Allow"), "GET, HEAD, OPTIONS", "... which may be asked");
+    snprintf(path, sizeof path, "GET /all%s/a.txt", dir);
+    ask(app, path, NULL, NULL, 200, "0123");
+    ask(app, "GET /listed/empty", NULL, NULL, 200, "");
+    ask(app, "GET /listed/c.css", NULL, NULL, 200, "ab");
+    is_str(sse_test_header(&r, "Content-Type"), "text/css; charset=utf-8", "... a style");
+    ok(strcmp(etag_of(app, "GET /listed/a.txt", tags[0]),
+           etag_of(app, "GET /listed/b.txt", tags[1])) != 0 &&
+            strcmp(tags[0], etag_of(app, "GET /listed/c.css", tags[2])) != 0,
+        "other bytes have other tags: %s %s", tags[0], tags[1]);
+    /* two files of one size and date; one of another date, by a nanosecond and by a second */
+    for (i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%s/%s.txt", dir, i == 1 ? "b" : "a");
+        times[0].tv_sec = times[1].tv_sec = i == 3 ? 1000001 : 1000000;
+        times[0].tv_nsec = times[1].tv_nsec = i == 2 ? 1000 : 0;
+        ok(utimensat(AT_FDCWD, path, times, 0) == 0, "a date");
+        etag_of(app, i == 1 ? "GET /d/b.txt" : "GET /d/a.txt", tags[i]);
+    }
+    ok(strcmp(tags[0], tags[1]) != 0, "another file has another tag: %s", tags[1]);
+#if defined(st_mtime)
+    ok(strcmp(tags[0], tags[2]) != 0, "... so it has a microsecond later: %s", tags[2]);
+#endif
+    ok(strcmp(tags[0], tags[3]) != 0, "... a second later: %s", tags[3]);
+    refuse("open(path", -1, EMFILE);
+    ask(app, "GET /d/a.txt", NULL, NULL, 503, "Service Unavailable\n");
+    write_text(dir, "a.txt.gz", "as if compressed");
+    refuse("open(path", 1, EMFILE);
+    ask(app, "GET /d/a.txt", "Accept-Encoding: gzip\n", NULL, 200, "0123");
+    ok(!sse_test_header(&r, "Content-Encoding"), "... as the other cannot be opened now");
+    ask(app, "GET /d/a.txt", "Accept-Encoding: gzip\n", NULL, 200, "as if compressed");
+    refuse("open(path", -1, EOVERFLOW);
+    ask(app, "GET /d/a.txt", NULL, NULL, 500, "Internal Server Error\n");
+    is_str(warned,
+        "sse_static: of 2 GiB and more, or dated after 2038: compile with "
+        "-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 (/d/a.txt)",
+        "... in the log");
+    refuse("", 0, 0);
+    sse_test_close(&r);
+    sse_app_free(app);
+    snprintf(path, sizeof path, "rm -r %s", dir);
+    is_int(system(path), 0, "the directory goes");
+}
+
+#ifndef SSE_NO_COMPRESSION
+static void says(sse_req *req, void *user) { sse_puts(sse_out(req), (const char *)user); }
+
+/* Files that are compressed, at once or by a thread, and those that would not be shorter. */
+static void compressed_files(void) {
+    static const char gzip[] = "Accept-Encoding: gzip\n";
+    char              dir[] = "/tmp/sse-seldom-XXXXXX", path[100], tag[100], weak[100];
+    static char       text[100001], noise[2001];
+    sse_app          *app = app_new();
+    uint32_t          x = 1;
+    int               i;
+    if (!mkdtemp(dir)) return;
+    for (i = 0; i < 100000; i++) text[i] = "a line of some words\n"[i % 21];
+    for (i = 0; i < 2000; i++) noise[i] = (char)(33 + (x = x * 1664525 + 1013904223) / 65536 % 222);
+    write_text(dir, "large.txt", text);
+    write_text(dir, "noise.txt", noise);
+    text[3000] = '\0';
+    write_text(dir, "small.txt", text);
+    snprintf(path, sizeof path, "%s/small.txt", dir);
+    IS(sse_static(app, "/d", dir, NULL), 0);
+    sse_get(app, "/status", as_status, path);
+    for (i = 0; i < 2; i++) {
+        ask(app, "GET /d/noise.txt", gzip, NULL, 200, noise);
+        ok(!sse_test_header(&r, "Content-Encoding"), "what would not be shorter is sent as it is");
+    }
+    ask(app, "GET /status", gzip, NULL, 200, NULL);
+    ok(sse_test_header(&r, "Content-Encoding") && r.body_len < 200, "a text is compressed");
+    ask(app, "GET /status", NULL, NULL, 200, text);
+    ask(app, "GET /status?status=404", gzip, NULL, 404, text);
+    sse_get(app, "/shapes", shapes, NULL);
+    sse_get(app, "/noise", says, noise);
+    for (i = 0; i < 2; i++) {
+        char request[1200];
+        snprintf(request, sizeof request, "GET /shapes?status=%d&text=%01100d", i ? 206 : 204, 0);
+        ask(app, request, gzip, NULL, i ? 206 : 204, NULL);
+        ok(!sse_test_header(&r, "Content-Encoding") && !sse_test_header(&r, "Vary"),
+            "no text, or a part of one, is not compressed");
+    }
+    ask(app, "GET /noise", gzip, NULL, 200, noise);
+    is_str(sse_test_header(&r, "Vary"), "Accept-Encoding", "noise is not shorter");
+    ask(app, "GET /status", "Accept-Encoding: gzip\nRange: bytes=2-5\n", NULL, 206, "line");
+    ask(app, "GET /d/large.txt", gzip, NULL, 200, NULL);
+    ok(sse_test_header(&r, "Content-Encoding") && r.body_len < 5000, "a large one as it leaves");
+    snprintf(weak, sizeof weak, "%s", sse_test_header(&r, "ETag"));
+    for (i = 0; i < 10000 && (i == 0 || !sse_test_header(&r, "Content-Length")); i++) {
+        sse_test_run(app, 1);
+        (void)poll(NULL, 0, 1);
+        (void)sse_test_request(app, "HEAD /d/large.txt", gzip, NULL, &r);
+    }
+    ask(app, "GET /d/large.txt", gzip, NULL, 200, NULL);
+    snprintf(tag, sizeof tag, "W/%s", sse_test_header(&r, "ETag"));
+    ok(sse_test_header(&r, "Content-Length") && r.body_len < 5000, "... until that is done");
+    ok(SSE__IF_THREADS(strcmp(tag, weak), strcmp(tag + 2, weak)) == 0,
+        "other bytes, so that the tag was a weak one: %s %s", tag, weak);
+    sse_test_close(&r);
+    sse_app_free(app);
+    snprintf(path, sizeof path, "rm -r %s", dir);
+    is_int(system(path), 0, "the directory goes");
+}
+#endif
 
 static void no_requests(void) {
     static const struct {
@@ -1023,6 +2032,9 @@ static void directories(void) {
     ask(app, "GET /d/index.html", NULL, NULL, 200, "index");
     is_str(sse_test_header(&r, "Content-Type"), "text/x-own", "what a hook said stays");
     snprintf(head, sizeof head, "If-Match: \"x\"\nIf-Match: %s\n", sse_test_header(&r, "ETag"));
+    ask(app, "GET /d/index.html", head, NULL, 200, "index");
+    snprintf(head, sizeof head, "If-Match: \"x\"\nIf-Match: \"y\"\nIf-Match: %s\n",
+        sse_test_header(&r, "ETag"));
     ask(app, "GET /d/index.html", head, NULL, 200, "index");
     ask(app, "GET /d/index.html", "If-Match: \"x\"\nIf-Match: \"y\"\n", NULL, 412, NULL);
     ask(app, "GET /typed", NULL, NULL, 200, "index");
@@ -1111,9 +2123,11 @@ static void shows_host(sse_req *req, void *user) {
 static void hosts(void) { /* an absolute target says which; the field is not believed */
     sse_app *app = app_new();
     sse_get(app, "/host/{path...}", shows_host, NULL);
+    IS(sse_log_access(app), 0);
     ask(app, "GET /host/a", "Host: localhost:80\n", NULL, 200, "localhost:80 localhost:80 /host/a");
     ask(app, "GET http://localhost/host/a?b", "Host: evil.example\n", NULL, 200,
         "localhost localhost /host/a");
+    ok(strstr(told, "\"GET http://localhost/host/a?b HTTP/1.1\" 200 ") != NULL, "%s", told);
     ask(app, "GET http://LOCALHOST:8/host/b", "Host: evil.example\n", NULL, 200,
         "LOCALHOST:8 LOCALHOST:8 /host/b");
     sse_test_close(&r);
@@ -1124,11 +2138,26 @@ int main(void) {
     pages_elsewhere();
     hosts();
     requests();
+    shapes_of_replies();
+    heads_of_replies();
+    requests_after_others();
+    cookies();
+    ages();
+    attributes();
+    order_of_calls();
+    hooks_that_answer();
+    come_back();
+    forms_and_parts();
     without_memory();
     guards_without_memory();
     files_after_failures();
     files();
     parts_of_files();
+    answers_without_memory();
+    places_of_files();
+#ifndef SSE_NO_COMPRESSION
+    compressed_files();
+#endif
     no_requests();
     wrong_streams();
     uses();

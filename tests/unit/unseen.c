@@ -164,6 +164,55 @@ static void cached(void) { /* one that has been compressed is known again: that 
     SSE_FREE(files);
 }
 
+static void credit(void) { /* what compressing files may cost the loop */
+    enum { FULL = SSE__CACHE_CREDIT_US };
+    sse_app_options  options = quiet();
+    sse_app         *app = sse_app_new(&options);
+    sse__file_cache *files = SSE__NEW(sse__file_cache);
+    const uint64_t   began = sse__clock_us();
+    sse__file        file;
+    sse__cached     *cached;
+    int              i;
+    memset(&file, 0, sizeof file);
+    app->files = files;
+    files->earned_us = began - 1000000000;
+    files->credit_us = -1;
+    ok(sse__file_cache_may_compress(files), "time earns credit");
+    is_int((long long)files->credit_us, FULL, "... of no more than there is");
+    ok(files->earned_us >= began, "... once");
+    for (i = 0; i < 3; i++) { /* it got shorter, did not, or nobody knows */
+        sse__compress_job *job = SSE__NEW(sse__compress_job);
+        cached = sse__cached_oldest(files, false);
+        cached->busy = true;
+        cached->encoding = SSE__GZIP;
+        cached->used = ++files->uses;
+        job->cached = cached;
+        job->known = i < 2;
+        job->took_us = i ? 1000 : 1000000000000;
+        if (!i) sse_puts(&job->out, "shorter");
+        files->credit_us = FULL;
+        sse__compress_done(app, job);
+        is_int((long long)files->credit_us, i ? FULL - 1000 : -FULL,
+            "what it took is taken, up to a bound");
+        ok(!cached->busy && (cached->block != NULL) == !i &&
+                cached->encoding == (i < 2 ? SSE__GZIP : 0),
+            "... the place has what is known");
+    }
+    is_int((long long)files->bytes, 7, "... and the bytes");
+    for (i = 0; i < SSE__CACHE_FILES; i++) files->at[i].busy = true;
+    ok(!sse__cached_oldest(files, false), "no place but those that threads have");
+    files->at[7].busy = false;
+    ok(sse__cached_oldest(files, false) == &files->at[7], "... one");
+    for (i = 0; i < SSE__CACHE_FILES; i++) files->at[i].busy = false;
+    files->at[9].encoding = SSE__GZIP;
+    strcpy(files->at[9].etag, "\"9\"");
+    strcpy(file.etag, "\"9\"");
+    ok(sse__cached_get(app, &file, SSE__GZIP) == &files->at[9] &&
+            files->at[9].used == files->uses && files->uses > 3,
+        "one that is asked for again was used last");
+    sse_app_free(app);
+}
+
 static int  renders;
 static void failing(sse_view *view, sse_buf *html, void *user) {
     (void)view, (void)user;
@@ -561,6 +610,7 @@ int main(void) {
     live_socket();
     cache();
     cached();
+    credit();
     backoff();
     guards();
     no_inotify();

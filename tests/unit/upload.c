@@ -9,12 +9,17 @@ static int fails(const char *call);
 
 static int      fail_write, fail_sync; /* errno of the writes of a file, of fsync */
 static int      fail_random;           /* there is no random byte to be had */
+static int      fail_directory;        /* errno of the fsync of a directory */
+static int      directories;           /* that were synced */
 static unsigned interrupts;
+static int      held; /* no write of a file returns */
 
 static int fails(const char *call) {
+    while (SSE__FLAG(held) && strncmp(call, "write(u->fd", 11) == 0) poll(NULL, 0, 1);
     if (strncmp(call, "write(u->fd", 11) == 0)
         errno = fail_write ? fail_write : ++interrupts % 2 ? EINTR : 0;
     else if (strncmp(call, "fsync(u->fd", 11) == 0) errno = fail_sync;
+    else if (strncmp(call, "fsync(fd", 8) == 0) directories++, errno = fail_directory;
     else if (strncmp(call, "getrandom", 9) == 0 || strstr(call, "/dev/urandom"))
         errno = fail_random;
     else errno = 0;
@@ -24,15 +29,19 @@ static int fails(const char *call) {
 static char               dir[] = "/tmp/sse-upload-XXXXXX", path[64];
 static int                dones, last_error, answers; /* answers: done writes a reply */
 static unsigned long long last_bytes;
-static char               last_name[64];
+static char               last_name[64], last_type[64];
+static char               words[300]; /* the latest warning or error that was logged */
 
 static void done(sse_req *req, const sse_body_file *file, void *user) {
     dones++;
     last_error = file->error;
     last_bytes = file->bytes;
     snprintf(last_name, sizeof last_name, "%s", file->filename ? file->filename : "-");
+    snprintf(last_type, sizeof last_type, "%s", file->type ? file->type : "-");
     is_str(file->path, path, "done is told where");
-    if (answers) sse_printf(sse_out(req), "kept %d", *(int *)user);
+    if (answers == 1) sse_printf(sse_out(req), "kept %d", *(int *)user);
+    if (answers == 2) sse_set_status(req, 202);
+    if (answers == 3) sse_send_file(req, "tests/tap.h", NULL);
 }
 
 static int number = 7;
@@ -41,6 +50,9 @@ static void put(sse_req *req, void *user) {
     sse_body_file_options o = *(sse_body_file_options *)user;
     o.user = &number;
     sse_body_to_file(req, path, done, &o);
+    if (strcmp(sse_path(req), "/early") == 0)
+        is_str(words, "sse_body_to_file: its route has no .body_later (/early)",
+            "a body that is there already");
 }
 
 /* ---- misuse ---- */
@@ -52,8 +64,13 @@ static void twice(sse_req *req, void *user) { /* the first goes on */
     memset(&o, 0, sizeof o);
     (void)user;
     answers_of[0] = sse_body_to_file(req, path, done, &o);
+    sse_body_to_file(req, "/nowhere/else", done, &o);
+    is_str(words, "sse_body_to_file: the request is deferred already (/twice)", "... in the log");
+    memset(sse_req_app(req)->refused, 0, sizeof sse_req_app(req)->refused);
     answers_of[1] = sse_body_to_file(req, "/nowhere/else", done, &o);
     answers_of[2] = sse_finish(req);
+    is_str(words, "sse_finish: sse_body_to_file does that when the file is there (/twice)",
+        "... so is the end of it");
 }
 
 static void deferred(sse_req *req, void *user) {
@@ -63,11 +80,9 @@ static void deferred(sse_req *req, void *user) {
     sse_finish(req);
 }
 
-static char mode_words[200];
-
-static void hear_mode(int level, const char *text, void *user) {
+static void on_log(int level, const char *text, void *user) {
     (void)user;
-    if (level <= SSE_LOG_WARNING) snprintf(mode_words, sizeof mode_words, "%s", text);
+    if (level <= SSE_LOG_WARNING) snprintf(words, sizeof words, "%s", text);
 }
 
 static void odd_mode(sse_req *req, void *user) {
@@ -77,10 +92,12 @@ static void odd_mode(sse_req *req, void *user) {
     o.mode = -1;
     answers_of[0] = sse_body_to_file(req, path, done, &o);
     o.mode = 644;
-    sse_req_app(req)->options.on_log = hear_mode;
     memset(sse_req_app(req)->refused, 0, sizeof sse_req_app(req)->refused);
     answers_of[1] = sse_body_to_file(req, path, done, &o);
-    sse_req_app(req)->options.on_log = NULL;
+    is_str(words,
+        "sse_body_to_file: .mode 01204: not within 0..0777, a file mode in octal such as 0660 "
+        "(/mode)",
+        "... which is said in octal");
 }
 
 static void look_first(sse_req *req, void *user) { /* a hook for everything, say */
@@ -97,7 +114,11 @@ static void no_route(sse_req *req, void *user) { /* a hook of everything */
 
 static sse_app *app_with(sse_body_file_options *o) {
     sse_route_options r;
-    sse_app          *app = dial_app(NULL);
+    sse_app_options   options;
+    sse_app          *app;
+    memset(&options, 0, sizeof options);
+    options.on_log = on_log;
+    app = dial_app(&options);
     memset(&r, 0, sizeof r);
     r.body_later = true;
     r.max_body_bytes = 3000000;
@@ -110,6 +131,7 @@ static sse_app *app_with(sse_body_file_options *o) {
     sse_route(app, "/look", look_first, NULL, &r);
     sse_before(app, NULL, no_route, NULL);
     dones = last_error = 0;
+    words[0] = '\0';
     unlink(path);
     return app;
 }
@@ -231,6 +253,9 @@ static void forms(void) {
     static const char *const said[] = {"HTTP/1.1 204", "HTTP/1.1 400", "HTTP/1.1 400",
         "HTTP/1.1 400"};
     static const int         why[] = {0, SSE_E_ABSENT, SSE_E_ABSENT, SSE_E_SYNTAX};
+    static const char *const body_of[] = {"", "\r\n\r\nthe form has no file named firmware\n",
+        "\r\n\r\nthe form has no file named firmware\n",
+        "\r\n\r\nthe multipart body is not well-formed\n"};
     sse_body_file_options    o;
     size_t                   i;
     memset(&o, 0, sizeof o);
@@ -245,6 +270,7 @@ static void forms(void) {
         answered(app, c);
         ok(strncmp(c->got, said[i], 12) == 0, "form %d: %.12s", (int)i, c->got);
         is_int(last_error, why[i], "... the reason");
+        ok(strstr(c->got, body_of[i]) != NULL, "... in words");
         is_int(dones, 1, "... done once");
         is_int(files(), i == 0, "... a file only if it was there");
         if (i == 0) {
@@ -254,9 +280,32 @@ static void forms(void) {
             fclose(f);
             is_str(got, "BYTES", "... of the first of its name");
             is_str(last_name, "../a.bin", "the stranger's name is told");
+            is_str(last_type, "application/octet-stream", "... and the type");
         }
         dial_free(app);
     }
+}
+
+/* A file without bytes is one: of a form, and of a form that says no type of it. */
+static void empty_file(void) {
+    static const char request[] =
+        "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 73\r\n"
+        "Content-Type: multipart/form-data; boundary=xx\r\n\r\n"
+        "--xx\r\nContent-Disposition: form-data; name=f; filename=none\r\n\r\n\r\n--xx--\r\n";
+    sse_body_file_options o;
+    sse_app              *app;
+    client               *c;
+    memset(&o, 0, sizeof o);
+    o.field = "f";
+    app = app_with(&o);
+    is_int((int)strlen(strstr(request, "--xx")), 73, "a form of 73 bytes");
+    c = begin(app, request);
+    answered(app, c);
+    ok(strncmp(c->got, "HTTP/1.1 204", 12) == 0 && dones == 1 && !last_error && !last_bytes,
+        "a file without bytes (%.12s)", c->got);
+    ok(strcmp(last_name, "none") == 0 && strcmp(last_type, "-") == 0, "... its name, and no type");
+    is_int(files(), 1, "... is there");
+    dial_free(app);
 }
 
 static void refused(void) {
@@ -269,7 +318,17 @@ static void refused(void) {
     c = send_all(app, 100001);
     ok(strncmp(c->got, "HTTP/1.1 413", 12) == 0 && last_error == SSE_E_FULL,
         "a byte too many: 413 (%.12s)", c->got);
+    ok(strstr(c->got, "\r\n\r\nthe file is too large\n") != NULL, "... in words");
     is_int(files(), 0, "... and no file");
+    answers = 1;
+    c = send_all(app, 100001);
+    ok(strstr(c->got, "\r\n\r\nkept 7") && last_error == SSE_E_FULL,
+        "... but what done has answered stays");
+    answers = 2;
+    ok(strncmp(send_all(app, 100001)->got, "HTTP/1.1 202", 12) == 0, "... a status");
+    answers = 3;
+    ok(strncmp(send_all(app, 100001)->got, "HTTP/1.1 200", 12) == 0, "... a file");
+    answers = 0;
     ok(strncmp(send_all(app, 100000)->got, "HTTP/1.1 204", 12) == 0, "as many as may be");
     dial_free(app);
     app = app_with(&o);
@@ -277,6 +336,10 @@ static void refused(void) {
     answered(app, c);
     ok(strncmp(c->got, "HTTP/1.1 500", 12) == 0 && !dones,
         "not in a route whose body is there already");
+    is_str(words,
+        "/early failed: SSE_E_STATE: not possible now: something has begun already, or "
+        "ended: see the log",
+        "... which was silent");
     dial_free(app);
     o.field = "x";
     app = app_with(&o);
@@ -324,10 +387,6 @@ static void misused(void) {
     ok(answers_of[0] == SSE_E_ARG && answers_of[1] == SSE_E_ARG &&
             strncmp(c->got, "HTTP/1.1 500", 12) == 0,
         "permissions are 0..0777");
-    is_str(mode_words,
-        "sse_body_to_file: .mode 01204: not within 0..0777, a file mode in octal such as 0660 "
-        "(/mode)",
-        "... which is said in octal");
     c = sends(app, "/look", "multipart/form-data; boundary=xx", form);
     ok(answers_of[0] && answers_of[1] == 0 && strncmp(c->got, "HTTP/1.1 204", 12) == 0,
         "a form that is still to come is not malformed (%.12s)", c->got);
@@ -397,15 +456,21 @@ static void leaves(void) { /* UP2: in the middle: gathered, or written already *
 static void disk(void) {
     sse_body_file_options o;
     sse_app              *app;
-    char                  keep[64];
+    struct stat           st;
+    char                  keep[200];
     memset(&o, 0, sizeof o);
     app = app_with(&o);
     fail_write = ENOSPC;
     ok(strncmp(send_all(app, 300000)->got, "HTTP/1.1 507", 12) == 0 && last_error == SSE_E_IO,
         "the disk is full: 507");
+    ok(strstr(clients[nclients - 1].got, "\r\n\r\nthe disk is full\n") != NULL, "... in words");
+    snprintf(keep, sizeof keep, "sse_body_to_file: %s: %s (/file)", path, strerror(ENOSPC));
+    is_str(words, keep, "... and in the log");
     is_int(files(), 0, "... nothing is left");
     fail_write = EIO;
     ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 500", 12) == 0, "it fails: 500");
+    ok(strstr(clients[nclients - 1].got, "\r\n\r\nthe file could not be kept\n") != NULL,
+        "... in words");
     fail_write = 0;
     fail_sync = EIO;
     ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 500", 12) == 0, "it cannot be synced: 500");
@@ -415,7 +480,7 @@ static void disk(void) {
     snprintf(path, sizeof path, "%s/none/file", dir);
     ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 500", 12) == 0 && last_error == SSE_E_IO,
         "there is no such directory: 500");
-    snprintf(path, sizeof path, "%s", keep);
+    snprintf(path, sizeof path, "%.60s", keep);
     mkdir(path, 0700);
     ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 500", 12) == 0,
         "a directory stands in its place: 500");
@@ -426,7 +491,129 @@ static void disk(void) {
         "... 500");
     is_int(files(), 1, "... it stays, and nothing beside it is left");
     unlink(path);
+    is_int(symlink("/tmp", path), 0, "a link");
+    ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 204", 12) == 0, "... is replaced");
+    ok(lstat(path, &st) == 0 && S_ISREG(st.st_mode), "... not what it leads to");
+    directories = 0;
     ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 204", 12) == 0, "and then it is well");
+    is_int(directories, 1, "... on the disk under its name");
+    fail_directory = EINVAL;
+    ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 204", 12) == 0,
+        "... also where no directory can be synced");
+    fail_directory = 0;
+    dial_free(app);
+}
+
+/* A client is held back while the disk is slower. */
+static void held_back(void) {
+#ifndef SSE_NO_THREADS
+    sse_body_file_options o;
+    sse_app              *app;
+    sse_req              *req;
+    sse__upload          *u;
+    client               *c;
+    size_t                sent = 0, most;
+    int                   i;
+    memset(&o, 0, sizeof o);
+    app = app_with(&o);
+    SSE__FLAG_SET(held);
+    c = begin(app, "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2500000\r\n\r\n");
+    for (i = 0; i < 500 && sse__list_empty(&app->router->kept); i++) turns(app, 1);
+    req = SSE__CONTAINER(app->router->kept.next, sse_req, kept);
+    u = (sse__upload *)req->body_user;
+    for (i = 0; i < 3000 && !req->conn->paused; i++) {
+        const ssize_t n = send(c->fd, big + sent, BIG - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n > 0) sent += (size_t)n;
+        turns(app, 1);
+    }
+    ok(u->writing && req->conn->paused, "what comes while a piece is written is held back");
+    ok(u->gathered.len >= SSE__UPLOAD_MOST && u->gathered.len < 2 * SSE__UPLOAD_MOST,
+        "... when there is so much of it: %lu", (unsigned long)u->gathered.len);
+    most = u->gathered.len;
+    turns(app, 20);
+    is_int((long long)u->gathered.len, (long long)most, "... and no more");
+    SSE__FLAG_CLEAR(held);
+    more(app, c, big + sent, BIG - sent);
+    answered(app, c);
+    ok(strncmp(c->got, "HTTP/1.1 204", 12) == 0 && same() == BIG, "... and then all of it comes");
+    dial_free(app);
+#endif
+}
+
+static void tells(sse_app *app, sse__upload *u, uint64_t now, client *watcher, int want) {
+    int i;
+    sse__upload_tell(u, now);
+    for (i = 0; i < 300 && times(watcher, "event: progress\n") < want; i++) turns(app, 1);
+    turns(app, 2);
+    is_int(times(watcher, "event: progress\n"), want, "... so often in all");
+}
+
+static bool seen(const sse_event *event, void *user) { return (void)event, (void)user, true; }
+
+static void told_of(void) { /* at most ten times a second, and of the end */
+    sse_body_file_options o;
+    sse_app              *app;
+    client               *watcher;
+    sse_topic_options     topic;
+    sse_req               req;
+    sse__upload           u;
+    memset(&o, 0, sizeof o);
+    memset(&req, 0, sizeof req);
+    memset(&u, 0, sizeof u);
+    memset(&topic, 0, sizeof topic);
+    app = app_with(&o);
+    opening = follow;
+    topic.history = 10;
+    is_int(sse_topic(app, "up", &topic), 0, "a topic that keeps what it is told");
+    watcher = dial(app, "/s", NULL);
+    req.app = app;
+    u.req = &req;
+    u.topic = "up";
+    u.told_ms = 1000;
+    u.total = 500;
+    u.file.bytes = 100;
+    tells(app, &u, 1099, watcher, 0);
+    tells(app, &u, 1100, watcher, 1);
+    ok(strstr(watcher->got, "data: {\"bytes\":100,\"total\":500}\n") != NULL, "a piece has come");
+    tells(app, &u, 1199, watcher, 1);
+    u.file.bytes = 600; /* more than was said: a form has other fields behind it */
+    tells(app, &u, 1200, watcher, 2);
+    ok(strstr(watcher->got, "data: {\"bytes\":600,\"total\":600}\n") != NULL,
+        "the total is no less than what has come");
+    u.last = true;
+    u.file.error = SSE_E_IO;
+    u.total = 700;
+    tells(app, &u, 1201, watcher, 3);
+    ok(strstr(watcher->got, "data: {\"bytes\":600,\"total\":700,\"failed\":true}\n") != NULL,
+        "it has failed");
+    u.file.error = SSE_OK;
+    tells(app, &u, 1201, watcher, 4);
+    ok(strstr(watcher->got, "data: {\"bytes\":600,\"total\":600,\"done\":true}\n") != NULL,
+        "it is there");
+    u.topic = NULL;
+    tells(app, &u, 2000, watcher, 4);
+    is_int(sse_topic_history(app, "up", 0, seen, NULL), 0, "... but how far a file was");
+    dial_free(app);
+}
+
+static void put_quietly(sse_req *req, void *user) {
+    (void)user;
+    is_int(sse_body_to_file(req, path, NULL, NULL), 0, "a file, and nothing runs when it is there");
+}
+
+static void nothing_runs(void) {
+    sse_body_file_options o;
+    sse_route_options     later;
+    sse_app              *app;
+    client               *c;
+    memset(&o, 0, sizeof o);
+    memset(&later, 0, sizeof later);
+    later.method = "PUT";
+    later.body_later = true;
+    app = app_with(&o);
+    sse_route(app, "/quietly", put_quietly, NULL, &later);
+    c = sends(app, "/quietly", "text/plain", "hello");
+    ok(strncmp(c->got, "HTTP/1.1 204", 12) == 0 && !dones && files() == 1, "... it is there");
     dial_free(app);
 }
 
@@ -521,10 +708,14 @@ int main(void) {
     whole();
     chunked();
     forms();
+    empty_file();
     refused();
     misused();
     leaves();
     disk();
+    held_back();
+    nothing_runs();
+    told_of();
     progress();
     progress_of_forms();
     unlink(path);

@@ -280,7 +280,8 @@ static void test_refused(void) {
             {"again", "sse_redirect: a second time (/refuses)"},
             {"attr", "sse_set_attr: name is NULL"}, {"back", "sse_come_back: ms is negative"},
             {"fail", "sse_fail: 200 is not within 400..599 (/refuses)"},
-            {"finish", "sse_finish: without sse_defer"},
+            {"finish", "sse_finish: without sse_defer: the reply leaves when the handler returns "
+                       "(/refuses)"},
             {"twice", "sse_defer: a second time (/refuses)"}};
     char     path[64];
     size_t   i;
@@ -371,6 +372,22 @@ static void test_events(void) {
     dial(app, "/unread", NULL);
     is_said("sse_body_read: its route has no .body_later (/unread)");
     dial_free(app);
+    for (i = 0; i < 2; i++) {
+        app = fresh(SSE_OFF);
+        app->options.check_utf8 = i > 0;
+        dial(app, "/s", NULL);
+        memset(&event, 0, sizeof event);
+        event.data = "\xC3\xA9";
+        is_int(sse_publish(app, "t", &event), 0, "an event in UTF-8");
+        event.data = "\xC3";
+        is_int(sse_publish(app, "t", &event), i ? SSE_E_SYNTAX : 0, "one that is not");
+        is_int(sse_stream_send(newest, &event), i ? SSE_E_SYNTAX : 0, "... to send");
+        is_int(said("sse_publish: it is not UTF-8, which .check_utf8 wants"), (int)i,
+            "... in the log");
+        is_int(said("sse_stream_send: it is not UTF-8, which .check_utf8 wants"), (int)i,
+            "... likewise");
+        dial_free(app);
+    }
 }
 
 /* ---- steps, and requests that nobody answers ---- */
