@@ -52,12 +52,14 @@ static void values(void) {
     is_var("T_A='x'# c\n", "x", "a comment right behind quotes");
     is_var("T_A=\"x\"\r\n", "x", "CR LF behind quotes");
     is_var("T_A=x\r", "x", "a CR at the end");
+    is_var("T_A = 'x  y' \n", "x  y", "spaces around quotes");
     is_var("T_A=a \"b\"\n", "a \"b\"", "quotes further on");
     is_var("T_A=\"a'b\"\n", "a'b", "a quote inside of the other");
     is_var("T_A=\"\\z\"\n", "\\z", "a backslash before any other letter stays");
 }
 
 static void refused(void) {
+    int line = 0;
     is_wrong("T_A=1\nno equals sign\n", "a line without =");
     is_wrong("T_A=1\n=2\n", "no name");
     is_wrong("T_A=1\n0B=2\n", "a name that starts with a digit");
@@ -70,6 +72,7 @@ static void refused(void) {
     is_wrong("T_A=1\nT_B=\"open\nT_C=1\n", "double quotes left open");
     is_wrong("T_A=1\nT_B='open", "single quotes left open");
     is_wrong("T_A=1\nT_B=\"x\" y\n", "something behind the quotes");
+    is_wrong("T_A=1\nT_B=\"x\" T_C=1\n", "... another variable");
     is_wrong("T_A=1\nT_B=\"x\\\"\n", "the closing quote is escaped");
     unsetenv("T_A");
     is_int(load("T_A=1\nT_B=a\0b\n", 14), SSE_E_SYNTAX, "NUL in a value");
@@ -79,6 +82,15 @@ static void refused(void) {
     is_int(line_of("A=1\n\n# c\nB='\n\n'\nbad\nC=1\n"), 7, "the line of the mistake");
     is_int(line_of("A=1\nB=\"x\" y\nC=1\n"), 2, "... behind quotes");
     is_int(line_of("A=1\nB=\"x\n\n"), 2, "... of a quote left open, where it opens");
+    is_int(sse__env_walk(sse__str("A=1\n", 1), false, &line), SSE_E_SYNTAX,
+        "what stands behind the text is no value");
+    is_int(line, 1, "... and is not read");
+    is_int(sse__env_walk(sse__str("A='x'\nB=2\n", 4), false, &line), SSE_E_SYNTAX,
+        "what stands behind the text closes no quote");
+    is_int(line, 1, "... and is not read");
+    is_int(sse__env_walk(sse__str("A=\"x\\\"\nB=2\n", 5), false, &line), SSE_E_SYNTAX,
+        "... nor is it what a backslash at its end is for");
+    is_int(line, 1, "... and is not read");
 }
 
 /* The place of a mistake, and not its text, is on stderr. */
