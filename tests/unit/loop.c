@@ -493,7 +493,7 @@ static void held(sse_app *app, int ms, int want, const char *name) { /* for so l
 
 static void test_timers(void) {
     sse_app  *app = sse_app_new(NULL);
-    sse_timer once;
+    sse_timer once, again_and_again;
     sse_test_run(app, 0);
     sse_every(app, 100, count_tick, NULL);
     held(app, 99, 0, "a timer of 100 ms");
@@ -517,10 +517,15 @@ static void test_timers(void) {
     once = sse_after(app, 0, cancels_itself, &once);
     sse_test_run(app, 0);
     is_int(cancelled, SSE_E_CLOSED, "a timer that fires once has ended when it does");
-    ok(sse_every(app, 1, count_tick, NULL).app != NULL, "one of 1 ms");
+    again_and_again = sse_every(app, 1, count_tick, NULL);
+    ok(again_and_again.app != NULL, "one of 1 ms");
     nticks = 0;
     sse_test_run(app, 10);
     is_int(nticks, 10, "... fires ten times in ten");
+    is_int(sse_timer_cancel(again_and_again), SSE_OK, "... until it is cancelled");
+    sse_test_run(app, 10);
+    is_int(nticks, 10, "... then no more");
+    is_int(sse_timer_cancel(again_and_again), SSE_E_CLOSED, "... and is over");
     sse_app_free(app);
 }
 

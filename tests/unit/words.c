@@ -260,7 +260,7 @@ static void told_held(sse_app *app, const char *which, uint64_t ms) {
 }
 static void told_log(sse_app *app, int level, const char *words) {
     (void)app, (void)words;
-    nwarned += level == SSE_LOG_WARNING;
+    nwarned += 1 + 10 * (level != SSE_LOG_WARNING);
 }
 
 static void asks_for(sse_app *app, const char *request) {
