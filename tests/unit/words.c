@@ -270,6 +270,37 @@ static void asks_for(sse_app *app, const char *request) {
     sse_test_close(&r);
 }
 
+static void event_takes(sse_app *app, const char *topic, const sse_event *event, void *user) {
+    (void)topic, (void)event;
+    timer_takes(app, user);
+}
+
+#if !defined(SSE_NO_THREADS)
+static void *publishes(void *user) { return say((sse_app *)user, "news", "x"), user; }
+
+/* What another thread publishes is no sse_call of the program's. */
+static void test_published_elsewhere(void) {
+    sse_app  *app;
+    pthread_t thread;
+    uint64_t  ms = 30;
+    int       i;
+    frozen_ms = 5000000;
+    app = fresh(30);
+    sse_topic_listen(app, "news", event_takes, &ms);
+    sse_poll(app, 0);
+    if (!pthread_create(&thread, NULL, publishes, app)) pthread_join(thread, NULL);
+    for (i = 0; i < 100 && !nslow(app); i++) sse_poll(app, 1);
+    is_int(said("listener of topic news held the loop for 30 ms"), 1, "a listener holds the loop");
+    is_int(said(" held "), 1, "... and nothing else");
+    dial_free(app);
+    frozen_ms = 0;
+}
+#else
+static void test_published_elsewhere(void) {
+    (void)event_takes;
+}
+#endif
+
 /* What counts as slow, to the millisecond, and that it is said once a second of each kind. */
 static void test_slow_to_the_ms(void) {
     sse__observer   observer;
@@ -327,6 +358,9 @@ static void test_slow_to_the_ms(void) {
     sse__log(app, SSE_LOG_INFO, "by the way");
     sse__log(app, SSE_LOG_WARNING, "careful");
     is_int(nwarned, 1, "of which it is told");
+    app->options.slow_ms = SSE_OFF;
+    asks_for(app, "GET /takes");
+    is_int(nheld, 1, "with SSE_OFF nothing is measured");
     app->observer = NULL;
     sse_app_free(app);
     o.slow_ms = 99; /* by the clock that is exact */
@@ -953,6 +987,7 @@ static void test_deferred(void) {
 int main(void) {
     test_slow();
     test_slow_to_the_ms();
+    test_published_elsewhere();
     test_refused();
     test_refused_again();
     test_limited();
