@@ -88,7 +88,7 @@ static void refused(void) {
     is_int(sse__env_walk(sse__str("A='x'\nB=2\n", 4), false, &line), SSE_E_SYNTAX,
         "what stands behind the text closes no quote");
     is_int(line, 1, "... and is not read");
-    is_int(sse__env_walk(sse__str("A=\"x\\\"\nB=2\n", 5), false, &line), SSE_E_SYNTAX,
+    is_int(sse__env_walk(sse__str("A=\"x\\\"x\nB=2\n", 5), false, &line), SSE_E_SYNTAX,
         "... nor is it what a backslash at its end is for");
     is_int(line, 1, "... and is not read");
 }

@@ -491,6 +491,21 @@ static void held(sse_app *app, int ms, int want, const char *name) { /* for so l
     is_int(nticks, want, name);
 }
 
+static void test_time_of_day(void) {
+    sse_app      *app = sse_app_new(NULL);
+    const int64_t before = time(NULL);
+    int64_t       runs = sse__loop_wall_ms(&app->loop), stands;
+    sse_test_run(app, 0);
+    stands = sse__loop_wall_ms(&app->loop);
+    ok(runs >= before * 1000 && stands >= runs && stands < (int64_t)(time(NULL) + 2) * 1000,
+        "the time of day, while the clock runs, and where it stands still");
+    runs = sse__loop_wall_ms(&app->loop);
+    is_int(runs, stands, "... does so, too");
+    sse_test_run(app, 1234);
+    is_int(sse__loop_wall_ms(&app->loop) - stands, 1234, "... and goes on with it");
+    sse_app_free(app);
+}
+
 static void test_timers(void) {
     sse_app  *app = sse_app_new(NULL);
     sse_timer once, again_and_again;
@@ -734,6 +749,7 @@ int main(void) {
     test_due_again();
     test_put_off();
     test_loop();
+    test_time_of_day();
     test_timers();
     test_upcalls();
     test_said();
