@@ -338,12 +338,34 @@ static void again(void) {
     is_int(t.worked, 8, "all are done");
 }
 
+static int  began;
+static void lasts(sse_app *app, void *user) { /* a while */
+            struct timespec ms = {0, 30000000};
+            (void)app;
+            pthread_mutex_lock(&gate);
+            began = 1;
+            pthread_mutex_unlock(&gate);
+            nanosleep(&ms, NULL);
+            pthread_mutex_lock(&gate);
+            ++*(int *)user;
+            pthread_mutex_unlock(&gate);
+}
+
+static int has_begun(void) {
+    int has;
+    pthread_mutex_lock(&gate);
+    has = began;
+    pthread_mutex_unlock(&gate);
+    return has;
+}
+
 /* What is under way on any pool is known, and can be waited for on the disk's. */
 static void under_way(void) {
     static int (*const pools[])(sse_app *, sse_app_fn, sse_app_fn, void *) = {sse_offload,
         sse__disk_do, sse__packer_do};
-    size_t i, k;
-    int    worked;
+    const long had = living;
+    size_t     i, k;
+    int        worked, lasted;
     for (i = 0; i < SSE__COUNT(pools); i++) {
         sse_app *app = start();
         task     tasks[20];
@@ -351,11 +373,17 @@ static void under_way(void) {
         ok(!sse__pools_work(app), "nothing is under way");
         pthread_mutex_lock(&gate);
         is_int(pools[i](app, work, NULL, &tasks[0]), 0, "a job of one of the pools");
-        for (k = 0; k < 3; k++) rest();
         ok(sse__pools_work(app), "... is");
         pthread_mutex_unlock(&gate);
         while (sse__pools_work(app)) rest();
         is_int(tasks[0].worked, 1, "until it is done");
+        began = lasted = 0;
+        is_int(pools[i](app, lasts, NULL, &lasted), 0, "one that lasts");
+        while (!has_begun()) rest();
+        ok(sse__pools_work(app), "... and none behind it");
+        while (i != 1 && sse__pools_work(app)) rest();
+        sse__disk_wait(app);
+        is_int(lasted, 1, "... is waited for");
         pthread_mutex_lock(&gate);
         for (k = 1; k < 20; k++) pools[i](app, work, NULL, &tasks[k]);
         ok(sse__pools_work(app), "many of them");
@@ -365,7 +393,11 @@ static void under_way(void) {
         is_int(worked, i == 1 ? 20 : 0, "the disk's are over when it was waited for");
         is_int(i == 0 ? app->pool->count : 1, i == 0 ? SSE__POOL_THREADS : 1, "by so many");
         if (i == 2) is_int(app->packer->count, 1, "files are compressed one at a time");
+        while (sse__pools_work(app)) rest();
+        is_int(pools[i](app, lasts, NULL, &lasted), 0, "one that lasts");
         sse_app_free(app);
+        is_int(lasted, 2, "... longer than the app, which waits for it");
+        is_int(living, had, "no memory is left");
     }
 }
 

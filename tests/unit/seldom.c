@@ -679,6 +679,30 @@ static void begin_without_memory(void) {
     is_int(descriptors(), before, "no descriptor is");
 }
 
+/* More of them than there is room for, until memory is had. */
+static void many_watches(void) {
+    sse_app *app = app_new();
+    int      fds[20], i, wrong = 0, most = 0; /* refused */
+    for (i = 0; i < 20; i++) {
+        const long had = living;
+        int        error = SSE_E_NOMEM;
+        long       n;
+        fds[i] = dup(0);
+        for (n = 1; n < 9 && error; n++) {
+            fail_at = n;
+            error = sse_watch(app, fds[i], SSE_WRITE, count_fd, NULL);
+            wrong += error ? error != SSE_E_NOMEM || living != had : living != had + 1;
+        }
+        fail_at = 0;
+        wrong += error != 0;
+        if (most < n - 2) most = (int)n - 2;
+    }
+    is_int(most, SSE__EPOLL ? 1 : 3, "poll(2) has two tables that grow");
+    is_int(wrong, 0, "twenty watches, each refused first for want of memory, leave nothing more");
+    sse_app_free(app);
+    while (i > 0) close(fds[--i]);
+}
+
 static sse_timer every;
 static void      ends_itself(sse_app *app, void *user) {
          (void)app, (void)user;
@@ -1209,6 +1233,7 @@ int main(void) {
     access_log();
     setting_up();
     begin_without_memory();
+    many_watches();
     ends_of_timers();
     lines_of_a_watch();
     watches_refused();

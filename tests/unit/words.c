@@ -285,7 +285,7 @@ static void event_takes(sse_app *app, const char *topic, const sse_event *event,
 #if !defined(SSE_NO_THREADS)
 static void *publishes(void *user) { return say((sse_app *)user, "news", "x"), user; }
 
-/* What another thread publishes is no sse_call of the program's. */
+/* What another thread publishes is no sse_call of the program's, and the library's work no sse_offload. */
 static void test_published_elsewhere(void) {
     sse_app  *app;
     pthread_t thread;
@@ -299,6 +299,10 @@ static void test_published_elsewhere(void) {
     for (i = 0; i < 100 && !nslow(app); i++) sse_poll(app, 1);
     is_int(said("listener of topic news held the loop for 30 ms"), 1, "a listener holds the loop");
     is_int(said(" held "), 1, "... and nothing else");
+    ms = 31;
+    is_int(sse__disk_do(app, no_work, timer_takes, &ms), 0, "work of the library's own");
+    for (i = 0; i < 3000 && frozen_ms < 5000061; i++) sse_poll(app, 1);
+    is_int(said(" held "), 1, "... is none of sse_offload");
     dial_free(app);
     frozen_ms = 0;
 }
