@@ -61,7 +61,8 @@ static void test_app_error(void) {
     sse__log(app, SSE_LOG_WARNING, "%s", "GET /a\r\nb\x7F\xC3\xA9");
     is_str(logged(), "GET /a??b?\xC3\xA9", "what peers send stays in its line"); /* CO1 */
     is_int(sse_app_error(NULL, &why), SSE_E_ARG, "no app");
-    ok(*why, "... has a reason too");
+    is_str(why, "there is no app: sse_app_new has logged why", "... has a reason too");
+    is_int(sse_app_error(NULL, NULL), SSE_E_ARG, "... which need not be asked for");
     sse_app_free(app);
 }
 
