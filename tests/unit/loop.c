@@ -477,7 +477,7 @@ static void test_descriptors(void) {
 
 /* ---- timers, in a time that stands still ---- */
 
-static int nticks, cancelled;
+static int  nticks, cancelled;
 static void count_tick(sse_app *app, void *user) { (void)app, (void)user, nticks++; }
 static void cancels_itself(sse_app *app, void *user) {
     (void)app;
@@ -622,11 +622,11 @@ static char   some_heard[200];
 static size_t longest;
 static int    file_fd;
 static void   hear_some(sse_app *app, const char *text, void *user) { /* until one says stop */
-      const size_t n = strlen(some_heard);
-      (void)user;
-      if (text && strlen(text) > longest) longest = strlen(text);
-      snprintf(some_heard + n, sizeof some_heard - n, "[%.9s]", text ? text : "end");
-      if (text && strcmp(text, "stop") == 0) sse_watch(app, file_fd, 0, NULL, NULL);
+    const size_t n = strlen(some_heard);
+    (void)user;
+    if (text && strlen(text) > longest) longest = strlen(text);
+    snprintf(some_heard + n, sizeof some_heard - n, "[%.9s]", text ? text : "end");
+    if (text && strcmp(text, "stop") == 0) sse_watch(app, file_fd, 0, NULL, NULL);
 }
 
 /* What a file of n times x and of text is heard as. */

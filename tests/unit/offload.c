@@ -340,15 +340,15 @@ static void again(void) {
 
 static int  began;
 static void lasts(sse_app *app, void *user) { /* a while */
-            struct timespec ms = {0, 30000000};
-            (void)app;
-            pthread_mutex_lock(&gate);
-            began = 1;
-            pthread_mutex_unlock(&gate);
-            nanosleep(&ms, NULL);
-            pthread_mutex_lock(&gate);
-            ++*(int *)user;
-            pthread_mutex_unlock(&gate);
+    struct timespec ms = {0, 30000000};
+    (void)app;
+    pthread_mutex_lock(&gate);
+    began = 1;
+    pthread_mutex_unlock(&gate);
+    nanosleep(&ms, NULL);
+    pthread_mutex_lock(&gate);
+    ++*(int *)user;
+    pthread_mutex_unlock(&gate);
 }
 
 static int has_begun(void) {

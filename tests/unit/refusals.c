@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 static rlim_t most_files; /* that may be open. 0: as it is; RLIM_INFINITY - 1: who knows */
+
 static int limit_of_test(int what, struct rlimit *limit) {
     const int error = getrlimit((__typeof__(RLIMIT_NOFILE))what, limit);
     if (most_files) limit->rlim_cur = most_files;

@@ -466,7 +466,8 @@ static void test_begins_late(void) {
     sse_test_run(n.app, 0);
     is_str(got(&r), series(3, 5), "a small queue: memory greets");
     first = strstr(r.body, "id: ");
-    ok(first && strncmp(first + 4, id_of(3), strlen(id_of(3))) == 0, "each with its id: %s", r.body);
+    ok(first && strncmp(first + 4, id_of(3), strlen(id_of(3))) == 0, "each with its id: %s",
+        r.body);
     sse_app_free(n.app);
     sse_test_close(&r);
 }

@@ -147,10 +147,10 @@ static void ends(void) {
 static void signals(void) {
 #ifdef __linux__
     static const char *const fields[] = {"SigBlk:", "SigIgn:"};
-    const unsigned long long bits = 1ull << (SIGTERM - 1) | 1ull << (SIGPIPE - 1) |
-                                    1ull << (SIGUSR1 - 1);
-    sse_app                 *app = begin(true);
-    sigset_t                 mask, was;
+    const unsigned long long bits =
+        1ull << (SIGTERM - 1) | 1ull << (SIGPIPE - 1) | 1ull << (SIGUSR1 - 1);
+    sse_app *app = begin(true);
+    sigset_t mask, was;
     void (*pipe_was)(int) = signal(SIGPIPE, SIG_IGN), (*term_was)(int) = signal(SIGTERM, SIG_IGN);
     sse_tunnel *t;
     size_t      i;
@@ -158,8 +158,7 @@ static void signals(void) {
     sigaddset(&mask, SIGUSR1);
     sigaddset(&mask, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &mask, &was);
-    t = sse_tunnel_start(app,
-        "grep -a ^Sig /proc/self/status; echo https://a.example; sleep 100");
+    t = sse_tunnel_start(app, "grep -a ^Sig /proc/self/status; echo https://a.example; sleep 100");
     pthread_sigmask(SIG_SETMASK, &was, NULL);
     signal(SIGPIPE, pipe_was);
     signal(SIGTERM, term_was);

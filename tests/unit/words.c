@@ -5,7 +5,8 @@
 #include <time.h>
 
 static uint64_t frozen_ms; /* what the clock shows, the rough one in tens; 0: it runs */
-static int      clock_of_test(clockid_t clock, struct timespec *t) {
+
+static int clock_of_test(clockid_t clock, struct timespec *t) {
     uint64_t ms = frozen_ms;
     if (!ms || clock == CLOCK_REALTIME) return clock_gettime(clock, t);
 #if defined(CLOCK_MONOTONIC_COARSE)
@@ -240,7 +241,7 @@ static void test_slow(void) {
     dial_free(app);
 }
 
-static int last_level; /* of the log */
+static int  last_level; /* of the log */
 static void on_level(int level, const char *text, void *user) {
     (void)user;
     last_level = level;
@@ -291,7 +292,8 @@ static void event_takes(sse_app *app, const char *topic, const sse_event *event,
 #if !defined(SSE_NO_THREADS)
 static void *publishes(void *user) { return say((sse_app *)user, "news", "x"), user; }
 
-/* What another thread publishes is no sse_call of the program's, and the library's work no sse_offload. */
+/* What another thread publishes is no sse_call of the program's, nor is the library's own work one of
+   sse_offload. */
 static void test_published_elsewhere(void) {
     sse_app  *app;
     pthread_t thread;
@@ -313,9 +315,7 @@ static void test_published_elsewhere(void) {
     frozen_ms = 0;
 }
 #else
-static void test_published_elsewhere(void) {
-    (void)event_takes;
-}
+static void test_published_elsewhere(void) { (void)event_takes; }
 #endif
 
 /* What counts as slow, to the millisecond, and that it is said once a second of each kind. */
@@ -363,7 +363,8 @@ static void test_slow_to_the_ms(void) {
     asks_for(app, "GET /takes");
     is_int(said("handler of "), 2, "... and no sooner");
     is_int(nslow(app), 6, "but counted");
-    if (!pipe(fds) && write(fds[1], "a", 1) == 1) sse_watch(app, fds[0], SSE_READ, watch_takes, &ms);
+    if (!pipe(fds) && write(fds[1], "a", 1) == 1)
+        sse_watch(app, fds[0], SSE_READ, watch_takes, &ms);
     sse_test_run(app, 0);
     snprintf(which, sizeof which, "watch of descriptor %d held the loop for 30 ms", fds[0]);
     is_said(which);
