@@ -292,8 +292,8 @@ static void event_takes(sse_app *app, const char *topic, const sse_event *event,
 #if !defined(SSE_NO_THREADS)
 static void *publishes(void *user) { return say((sse_app *)user, "news", "x"), user; }
 
-/* What another thread publishes is no sse_call of the program's, nor is the library's own work one of
-   sse_offload. */
+/* What another thread publishes is no sse_call of the program's, nor is the library's own work one
+   of sse_offload. */
 static void test_published_elsewhere(void) {
     sse_app  *app;
     pthread_t thread;
