@@ -25752,14 +25752,16 @@ SSE_API sse_tunnel *sse_tunnel_start(sse_app *app, const char *command) {
 
 SSE_API const char *sse_tunnel_url(sse_tunnel *t, int timeout_ms) {
     const uint64_t end = sse__clock_ms() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0);
+    sse_app       *app = t ? t->app : NULL;
     struct pollfd  p;
     uint64_t       now;
-    if (!t || !sse__on_loop(t->app)) return NULL;
+    if (!t || !sse__on_loop(app)) return NULL;
     for (now = sse__clock_ms(); !t->url && t->out >= 0 && now < end; now = sse__clock_ms()) {
         p.fd      = t->out;
         p.events  = POLLIN;
         p.revents = 0;
-        if (poll(&p, 1, (int)(end - now)) > 0) sse__lines_fire(sse__watch_find(t->app, t->out));
+        if (poll(&p, 1, (int)(end - now)) > 0) sse__lines_fire(sse__watch_find(app, t->out));
+        if (app->tunnel != t) return NULL; /* the program has stopped it, by what its log heard */
     }
     return t->url;
 }

@@ -119,6 +119,32 @@ static void test_due_again(void) {
     is_int(sse__wheel_next_ms(&wheel, 1000), 0, "which is now");
 }
 
+/* One that is due already, and put off before it fires. */
+static int  nput_off;
+static void count_put_off(sse__alarm *a) { (void)a, nput_off++; }
+
+static void test_put_off(void) {
+    static const uint64_t due[] = {999, 1000};
+    static sse__alarm     a;
+    size_t                i;
+    a.fn = count_put_off;
+    for (i = 0; i < SSE__COUNT(due); i++) {
+        nput_off = 0;
+        sse__wheel_init(&wheel, 1000);
+        memset(&a.link, 0, sizeof a.link);
+        sse__alarm_set(&wheel, &a, due[i]);
+        sse__alarm_set(&wheel, &a, 1500);
+        is_int(sse__wheel_next_ms(&wheel, 1000) > 0, 1, "an alarm that was due is put off");
+        sse__wheel_advance(&wheel, 1499);
+        is_int(nput_off, 0, "... and does not fire before");
+        sse__wheel_advance(&wheel, 1500);
+        is_int(nput_off, 1, "... but then");
+    }
+    sse__alarm_set(&wheel, &a, 1500 + (uint64_t)UINT32_MAX * 4);
+    is_int(sse__wheel_next_ms(&wheel, 1500), INT32_MAX, "one that is further than an int is far");
+    sse__alarm_cancel(&a);
+}
+
 /* ---- on a real loop ------------------------------------------------------------ */
 
 static int       ticks, calls, lines, reads;
@@ -395,6 +421,45 @@ static void test_edge(sse_app *app) {
     close(ready[0]), close(ready[1]);
 }
 
+static void fire_too(sse_app *app, int fd, int events, void *user) {
+    (void)app, (void)fd, (void)events;
+    ++*(int *)user;
+}
+
+static void test_anew(sse_app *app) {
+    int fds[2], turned, second = 0;
+    if (pipe(fds) || write(fds[1], "a", 1) != 1) return;
+    nfired = 0;
+    is_int(sse_watch(app, fds[0], SSE_READ, fire, NULL), 0, "a watch");
+    is_int(sse_watch(app, fds[0], SSE_READ, fire_too, &second), 0, "... anew, for another");
+    for (turned = 0; turned < 3; turned++) sse_poll(app, 20);
+    ok(nfired == 0 && second > 0, "which alone is told: %d, %d", nfired, second);
+    close(fds[1]);
+    is_int(sse_watch(app, fds[0], SSE_READ, fire, NULL), 0, "a pipe whose writer has gone");
+    turns_until(app, 1);
+    is_int(fired_events, SSE_READ, "... is told of as what was asked for");
+    sse_watch(app, fds[0], 0, NULL, NULL);
+    close(fds[0]);
+}
+
+static void test_always(sse_app *app) { /* descriptors that are always ready */
+    const int null_fd = open("/dev/null", O_RDWR);
+    int       turned;
+    nfired = 0;
+    is_int(sse_watch(app, null_fd, SSE_READ | SSE_PRI, fire, NULL), 0, "reading from /dev/null");
+    turns_until(app, 1);
+    is_int(fired_events, SSE_READ, "... is told of");
+    nfired = 0;
+    is_int(sse_watch(app, null_fd, SSE_WRITE, fire, NULL), 0, "writing to it");
+    turns_until(app, 1);
+    is_int(fired_events, SSE_WRITE, "... likewise");
+    sse_watch(app, null_fd, 0, NULL, NULL);
+    nfired = 0;
+    for (turned = 0; turned < 3; turned++) sse_poll(app, 20);
+    is_int(nfired, 0, "until nobody watches it");
+    close(null_fd);
+}
+
 static void test_descriptors(void) {
     sse_app_options o;
     sse_app        *app;
@@ -404,8 +469,198 @@ static void test_descriptors(void) {
     test_plain_file(app);
     test_urgent(app);
     test_room(app);
+    test_anew(app);
+    test_always(app);
     test_edge(app);
     sse_app_free(app);
+}
+
+/* ---- timers, in a time that stands still ---- */
+
+static int  nticks, cancelled;
+static void count_tick(sse_app *app, void *user) { (void)app, (void)user, nticks++; }
+static void cancels_itself(sse_app *app, void *user) {
+    (void)app;
+    cancelled = sse_timer_cancel(*(sse_timer *)user);
+}
+
+static void held(sse_app *app, int ms, int want, const char *name) { /* for so long, at once */
+    nticks = 0;
+    app->loop.still_ms += (uint64_t)ms;
+    sse_test_run(app, 0);
+    is_int(nticks, want, name);
+}
+
+static void test_time_of_day(void) {
+    sse_app      *app = sse_app_new(NULL);
+    const int64_t before = time(NULL);
+    int64_t       runs = sse__loop_wall_ms(&app->loop), stands;
+    sse_test_run(app, 0);
+    stands = sse__loop_wall_ms(&app->loop);
+    ok(runs >= before * 1000 && stands >= runs && stands < (int64_t)(time(NULL) + 2) * 1000,
+        "the time of day, while the clock runs, and where it stands still");
+    runs = sse__loop_wall_ms(&app->loop);
+    is_int(runs, stands, "... does so, too");
+    sse_test_run(app, 1234);
+    is_int(sse__loop_wall_ms(&app->loop) - stands, 1234, "... and goes on with it");
+    sse_app_free(app);
+}
+
+static void test_timers(void) {
+    sse_app  *app = sse_app_new(NULL);
+    sse_timer once, again_and_again;
+    sse_test_run(app, 0);
+    sse_every(app, 100, count_tick, NULL);
+    held(app, 99, 0, "a timer of 100 ms");
+    held(app, 1, 1, "... fires");
+    held(app, 250, 1, "the loop was held: it fires once");
+    held(app, 99, 0, "... and does not catch up");
+    held(app, 1, 1, "... but goes on from then");
+    held(app, 200, 1, "held until it would fire again: once");
+    held(app, 99, 0, "... likewise");
+    held(app, 1, 1, "... it goes on");
+    held(app, 130, 1, "a little late");
+    held(app, 69, 0, "... is made up for");
+    held(app, 1, 1, "... by the next one");
+    sse_app_free(app);
+    app = sse_app_new(NULL);
+    sse_test_run(app, 0);
+    app->loop.still_ms += 1000; /* since the loop turned */
+    sse_after(app, 500, count_tick, NULL);
+    held(app, 499, 0, "a time begins when it is asked for, not at the turn of the loop");
+    held(app, 1, 1, "... and is over then");
+    once = sse_after(app, 0, cancels_itself, &once);
+    sse_test_run(app, 0);
+    is_int(cancelled, SSE_E_CLOSED, "a timer that fires once has ended when it does");
+    again_and_again = sse_every(app, 1, count_tick, NULL);
+    ok(again_and_again.app != NULL, "one of 1 ms");
+    nticks = 0;
+    sse_test_run(app, 10);
+    is_int(nticks, 10, "... fires ten times in ten");
+    is_int(sse_timer_cancel(again_and_again), SSE_OK, "... until it is cancelled");
+    sse_test_run(app, 10);
+    is_int(nticks, 10, "... then no more");
+    is_int(sse_timer_cancel(again_and_again), SSE_E_CLOSED, "... and is over");
+    sse_app_free(app);
+}
+
+/* What each of them finds the count of callbacks at: it is another one. */
+static uint32_t upcalls[6];
+static int      nupcalls;
+static void     note_upcall(sse_app *app, void *user) {
+        (void)user;
+        upcalls[nupcalls++ % 6] = app->loop.upcall;
+}
+static void note_watch(sse_app *app, int fd, int events, void *user) {
+    (void)events;
+    sse_watch(app, fd, 0, NULL, NULL);
+    note_upcall(app, user);
+}
+
+static void test_upcalls(void) {
+    sse_app *app = sse_app_new(NULL);
+    int      fds[2], i, k, same = 0, other;
+    if (pipe(fds) || write(fds[1], "a", 1) != 1) return;
+    other = dup(fds[0]);
+    nupcalls = 0;
+    sse_call(app, note_upcall, NULL);
+    sse_call(app, note_upcall, NULL);
+    sse_after(app, 0, note_upcall, NULL);
+    sse_after(app, 0, note_upcall, NULL);
+    sse_watch(app, fds[0], SSE_READ, note_watch, NULL);
+    sse_watch(app, other, SSE_READ, note_watch, NULL);
+    for (i = 0; i < 100 && nupcalls < 6; i++) sse_poll(app, 20);
+    is_int(nupcalls, 6, "two calls, two timers, two watches");
+    for (i = 0; i < 6; i++)
+        for (k = 0; k < i; k++) same += upcalls[i] == upcalls[k];
+    is_int(same, 0, "... are six callbacks");
+    sse_app_free(app);
+    close(fds[0]), close(fds[1]), close(other);
+}
+
+/* ---- what is said of them ---- */
+
+static void test_said(void) {
+    sse_app_options o;
+    sse_app        *app;
+    char            want[200];
+    int             fds[2];
+    memset(&o, 0, sizeof o);
+    o.on_log = on_log;
+    app = sse_app_new(&o);
+    if (pipe(fds)) return;
+    said[0] = '\0';
+    ok(sse_after(app, 0, called, NULL).app && sse_every(app, 1, called, NULL).app, "(timers)");
+    sse_app_free(app);
+    is_str(said, "", "of timers that are fine nothing is said");
+    app = sse_app_new(&o);
+    ok(!sse_after(app, -1, called, NULL).app, "a time that is past");
+    is_str(said, "sse_after: ms is negative", "... in words");
+    sse_app_free(app);
+    app = sse_app_new(&o);
+    ok(!sse_after(app, 1, NULL, NULL).app, "a timer of nothing");
+    is_str(said, "sse_after: fn is NULL", "... in words");
+    is_int(sse_watch(app, fds[0], 64, fire, NULL), SSE_E_ARG, "events that there are not");
+    is_str(said, "sse_watch: events 64: of SSE_READ, SSE_WRITE, SSE_PRI, or 0", "... in words");
+    is_int(sse_watch(app, fds[0], 0, NULL, NULL), SSE_OK, "no more of what was not watched");
+    is_int(sse_watch_lines(app, fds[0], NULL, NULL), SSE_E_ARG, "lines for nobody");
+    is_str(said, "sse_watch_lines: fn is NULL", "... in words");
+    sse_app_free(app);
+    app = sse_app_new(&o);
+    is_int(sse_watch(app, fds[0], SSE_READ, NULL, NULL), SSE_E_ARG, "a watch for nobody");
+    is_str(said, "sse_watch: fn is NULL", "... in words");
+    close(fds[0]), close(fds[1]);
+    is_int(sse_watch_lines(app, fds[0], line, NULL), SSE_E_IO, "lines of what is closed");
+    snprintf(want, sizeof want, "sse_watch_lines: descriptor %d: %s", fds[0], strerror(EBADF));
+    is_str(said, want, "... in words");
+    sse_app_free(app);
+}
+
+/* ---- lines ---- */
+
+static char   some_heard[200];
+static size_t longest;
+static int    file_fd;
+static void   hear_some(sse_app *app, const char *text, void *user) { /* until one says stop */
+    const size_t n = strlen(some_heard);
+    (void)user;
+    if (text && strlen(text) > longest) longest = strlen(text);
+    snprintf(some_heard + n, sizeof some_heard - n, "[%.9s]", text ? text : "end");
+    if (text && strcmp(text, "stop") == 0) sse_watch(app, file_fd, 0, NULL, NULL);
+}
+
+/* What a file of n times x and of text is heard as. */
+static void hear_all(size_t n, const char *text, const char *want, const char *name) {
+    static char xs[SSE__LINE_MAX + 5000];
+    char        file[] = "/tmp/sse-loop-XXXXXX";
+    sse_app    *app = sse_app_new(NULL);
+    int         turned;
+    memset(xs, 'x', sizeof xs);
+    some_heard[0] = '\0';
+    file_fd = mkstemp(file);
+    unlink(file);
+    ok(write(file_fd, xs, n) == (ssize_t)n &&
+            write(file_fd, text, strlen(text)) == (ssize_t)strlen(text) &&
+            lseek(file_fd, 0, SEEK_SET) == 0,
+        "(a file)");
+    is_int(sse_watch_lines(app, file_fd, hear_some, NULL), SSE_OK, "its lines");
+    for (turned = 0; turned < 100 && strcmp(some_heard, want) != 0; turned++) sse_poll(app, 20);
+    for (turned = 0; turned < 3; turned++) sse_poll(app, 0);
+    is_str(some_heard, want, name);
+    sse_app_free(app);
+    close(file_fd);
+}
+
+static void test_lines(void) {
+    hear_all(1, "\r\ntwo\n\r\nthree\rfour\r", "[x][two][][three\rfou][end]", "breaks of lines");
+    hear_all(0, "one\nstop\nthree\n", "[one][stop]", "a watch that ends has no more lines");
+    hear_all(0, "one\nstop", "[one][stop]", "... nor an end, at its last line");
+    longest = 0;
+    hear_all(SSE__LINE_MAX, "\nnext\n", "[xxxxxxxxx][next][end]", "a long line");
+    is_int((long long)longest, 65535, "... is whole");
+    longest = 0;
+    hear_all(SSE__LINE_MAX + 5000, "\nnext\n", "[xxxxxxxxx][next][end]", "one that is longer");
+    is_int((long long)longest, 65535, "... is cut there");
 }
 
 static int  late;
@@ -476,13 +731,29 @@ static void test_many_calls(void) {
     is_int(sse_call(app, number, &values[0]), SSE_OK, "... and there is room again");
     sse_app_free(app);
     is_int(ran, 101, "for one that runs as well");
+    o.max_call_bytes = 0;
+    app = sse_app_new(&o);
+    ran = 0;
+    for (i = 0; i < 1500; i++) sse_call(app, number, &values[i]);
+    sse_poll(app, -1);
+    for (i = 1500; i < 2500; i++) sse_call(app, number, &values[i]);
+    sse_app_free(app);
+    is_int(ran, 2500, "when the app is freed all run that were made");
+    for (i = wrong = 0; i < 2500; i++) wrong += numbers[i] != i;
+    is_int(wrong, 0, "... in their order");
 }
 
 int main(void) {
     test_wheel();
     test_cost();
     test_due_again();
+    test_put_off();
     test_loop();
+    test_time_of_day();
+    test_timers();
+    test_upcalls();
+    test_said();
+    test_lines();
     test_descriptors();
     test_late();
     test_many_calls();

@@ -201,6 +201,22 @@ static void freed_inside(void) { /* an app in its own handler */
     sse_app_free(app);
 }
 
+static void freed_in_any_order(void) { /* the others are known as before */
+    static const int orders[][3] = {{0, 1, 2}, {1, 0, 2}, {2, 0, 1}, {1, 2, 0}};
+    sse_app         *others = sse__apps.first, *app;
+    size_t           i;
+    int              k, n;
+    for (i = 0; i < SSE__COUNT(orders); i++) {
+        sse_app *apps[3];
+        for (k = 0; k < 3; k++) apps[k] = sse_app_new(NULL);
+        for (k = 0; k < 3; k++) {
+            sse_app_free(apps[orders[i][k]]);
+            for (n = 0, app = sse__apps.first; app != others; app = app->next) n++;
+            is_int(n, 2 - k, "an app is freed, and no other is forgotten");
+        }
+    }
+}
+
 static void closed_first(void) { /* a database, while an app uses it */
 #ifndef SSE_NO_SQLITE
     sse_db           *db = sse_db_open(":memory:", NULL), *failed;
@@ -283,5 +299,6 @@ int main(void) {
     sse_db_close(db);
     closed_first();
     freed_inside();
+    freed_in_any_order();
     return tap_done();
 }

@@ -1,5 +1,15 @@
 /* Tests of >>offload: work on the pool, its end on the loop, all of it accounted for when the app
    is freed. */
+#define _DEFAULT_SOURCE
+#include "scarce.h"
+#include <errno.h>
+
+static int no_thread; /* can be started */
+static int create_of_test(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+    void *user) {
+    return no_thread ? EAGAIN : pthread_create(thread, attr, fn, user);
+}
+#define pthread_create create_of_test
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -235,6 +245,162 @@ static void deep(void) {
     is_int(worked, 1, "... finds them blocked");
 }
 
+/* ---- what is not there, and what is left ---- */
+
+static void rest(void) { /* a moment */
+    struct timespec ms = {0, 1000000};
+    nanosleep(&ms, NULL);
+}
+
+static void without_threads(void) {
+    const long  had = living;
+    sse_app    *app = start();
+    const char *why = NULL;
+    task        tasks[2];
+    long        before;
+    memset(tasks, 0, sizeof tasks);
+    no_thread = 1;
+    is_int(sse_offload(app, work, done, &tasks[0]), SSE_E_IO, "no thread can be started");
+    before = living;
+    is_int(sse_offload(app, work, done, &tasks[0]), SSE_E_IO, "... nor now");
+    is_int(living, before, "... which leaves nothing");
+    ok(!sse__pools_work(app), "... under way either");
+    is_int(sse_app_error(app, &why), 0, "the app is none the worse");
+    no_thread = 0;
+    left = 2;
+    pthread_mutex_lock(&gate);
+    is_int(sse_offload(app, work, done, &tasks[0]), 0, "one can");
+    no_thread = 1;
+    is_int(sse_offload(app, work, done, &tasks[1]), 0, "no second one: the first will do it");
+    is_int(app->pool->count, 1, "... as there is one");
+    pthread_mutex_unlock(&gate);
+    run(app);
+    no_thread = 0;
+    is_int(once(tasks, 2), 2, "... and does");
+    sse_app_free(app);
+    is_int(living, had, "no memory is left");
+}
+
+static void without_memory(void) {
+    const long had = living;
+    sse_app   *app = start();
+    task       t;
+    int        error = SSE_E_NOMEM;
+    long       n;
+    memset(&t, 0, sizeof t);
+    for (n = 1; n < 9 && error; n++) {
+        fail_at = n;
+        error = sse_offload(app, work, done, &t);
+        fail_at = 0;
+        ok(!error || error == SSE_E_NOMEM, "a job without allocation %ld: %d", n, error);
+    }
+    ok(!error && n > 2, "... then with all");
+    left = 1;
+    run(app);
+    is_int(t.worked + t.finished, 2, "one was accepted");
+    sse_app_free(app);
+    is_int(living, had, "no memory is left");
+}
+
+/* The signals of the thread that offloads stay as they are. */
+static void signals(void) {
+    sse_app *app = start();
+    task     t;
+    sigset_t few, were, after;
+    memset(&t, 0, sizeof t);
+    sigemptyset(&few);
+    sigaddset(&few, SIGUSR1);
+    pthread_sigmask(SIG_SETMASK, &few, &were);
+    is_int(sse_offload(app, work, NULL, &t), 0, "work");
+    pthread_sigmask(SIG_SETMASK, &were, &after);
+    ok(sigismember(&after, SIGUSR1) && !sigismember(&after, SIGTERM),
+        "... leaves the signals of its program alone");
+    sse_app_free(app);
+}
+
+/* A thread that waits takes the next job; a second one starts only if none waits. */
+static void again(void) {
+    sse_app *app = start();
+    task     t;
+    int      i;
+    memset(&t, 0, sizeof t);
+    for (i = 0; i < 5; i++) {
+        is_int(sse_offload(app, work, NULL, &t), 0, "one job at a time");
+        while (sse__pools_work(app)) rest();
+    }
+    is_int(t.worked, 5, "all are done");
+    is_int(app->pool->count, 1, "by one thread");
+    pthread_mutex_lock(&gate);
+    for (i = 0; i < 3; i++) is_int(sse_offload(app, work, NULL, &t), 0, "three at once");
+    is_int(app->pool->count, 3, "by three");
+    pthread_mutex_unlock(&gate);
+    sse_app_free(app);
+    is_int(t.worked, 8, "all are done");
+}
+
+static int  began;
+static void lasts(sse_app *app, void *user) { /* a while */
+    struct timespec ms = {0, 30000000};
+    (void)app;
+    pthread_mutex_lock(&gate);
+    began = 1;
+    pthread_mutex_unlock(&gate);
+    nanosleep(&ms, NULL);
+    pthread_mutex_lock(&gate);
+    ++*(int *)user;
+    pthread_mutex_unlock(&gate);
+}
+
+static int has_begun(void) {
+    int has;
+    pthread_mutex_lock(&gate);
+    has = began;
+    pthread_mutex_unlock(&gate);
+    return has;
+}
+
+/* What is under way on any pool is known, and can be waited for on the disk's. */
+static void under_way(void) {
+    static int (*const pools[])(sse_app *, sse_app_fn, sse_app_fn, void *) = {sse_offload,
+        sse__disk_do, sse__packer_do};
+    const long had = living;
+    size_t     i, k;
+    int        worked, lasted;
+    for (i = 0; i < SSE__COUNT(pools); i++) {
+        sse_app *app = start();
+        task     tasks[20];
+        memset(tasks, 0, sizeof tasks);
+        ok(!sse__pools_work(app), "nothing is under way");
+        pthread_mutex_lock(&gate);
+        is_int(pools[i](app, work, NULL, &tasks[0]), 0, "a job of one of the pools");
+        ok(sse__pools_work(app), "... is");
+        pthread_mutex_unlock(&gate);
+        while (sse__pools_work(app)) rest();
+        is_int(tasks[0].worked, 1, "until it is done");
+        began = lasted = 0;
+        is_int(pools[i](app, lasts, NULL, &lasted), 0, "one that lasts");
+        while (!has_begun()) rest();
+        ok(sse__pools_work(app), "... and none behind it");
+        while (i != 1 && sse__pools_work(app)) rest();
+        sse__disk_wait(app);
+        is_int(lasted, 1, "... is waited for");
+        pthread_mutex_lock(&gate);
+        for (k = 1; k < 20; k++) pools[i](app, work, NULL, &tasks[k]);
+        ok(sse__pools_work(app), "many of them");
+        pthread_mutex_unlock(&gate);
+        sse__disk_wait(app);
+        for (k = 0, worked = 0; i == 1 && k < 20; k++) worked += tasks[k].worked;
+        is_int(worked, i == 1 ? 20 : 0, "the disk's are over when it was waited for");
+        is_int(i == 0 ? app->pool->count : 1, i == 0 ? SSE__POOL_THREADS : 1, "by so many");
+        if (i == 2) is_int(app->packer->count, 1, "files are compressed one at a time");
+        while (sse__pools_work(app)) rest();
+        is_int(pools[i](app, lasts, NULL, &lasted), 0, "one that lasts");
+        sse_app_free(app);
+        is_int(lasted, 2, "... longer than the app, which waits for it");
+        is_int(living, had, "no memory is left");
+    }
+}
+
 int main(void) {
     many();
     deep();
@@ -243,5 +409,10 @@ int main(void) {
     limits();
     idle();
     disk();
+    without_threads();
+    without_memory();
+    signals();
+    again();
+    under_way();
     return tap_done();
 }

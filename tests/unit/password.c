@@ -1,5 +1,8 @@
 /* Tests of >>password: PBKDF2 against known answers (made with Python's hashlib), hashes made here
-   and by others, what is none, and what a check costs. */
+   and by others, what is none, and what a check costs; without memory, and without random bytes. */
+#define _DEFAULT_SOURCE
+#include "scarce.h"
+#include "refuse.h"
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -24,6 +27,9 @@ static void known(void) {
         "an empty password");
     ok(sse_password_check(long_password, long_salt, 0),
         "a password longer than a block, a salt longer than one");
+    ok(sse_password_check("password",
+           "pbkdf2_sha256$3$a-b_c+d/e$ugWrj8+e6S38qlwM5bWZBVpOVqfeLy5aod99Z2UEiE8=", 0),
+        "a salt with the characters of both alphabets");
     long_password[64] = '\0';
     ok(!sse_password_check(long_password, long_salt, 0), "... and not one byte less of it");
 }
@@ -82,6 +88,67 @@ static void made(void) {
     sse_buf_free(&b);
 }
 
+/* Both ends of what rounds may be; of more a hash is none, and a wish the default. */
+static void ends_of_rounds(void) {
+    static const struct {
+        const char *hash;
+        int         rounds;
+        bool        outdated;
+    } rows[] = {{"pbkdf2_sha256$100000000$s$x", 100000000, false},
+        {"pbkdf2_sha256$100000001$s$x", 1, true}, {"pbkdf2_sha256$99999999$s$x", 100000000, true},
+        {"pbkdf2_sha256$600000$s$x", 100000001, false},
+        {"pbkdf2_sha256$599999$s$x", 100000001, true}, {"pbkdf2_sha256$1$s$x", 1, false},
+        {"pbkdf2_sha256$600000$s$x", -1, false}, {"pbkdf2_sha256$599999$s$x", -1, true},
+        {"pbkdf2_sha256$1$s$", 1, true}, {"pbkdf2_sha256$1$$x", 1, true},
+        {"pbkdf2_sha256$0$s$x", 1, true}};
+    size_t i;
+    for (i = 0; i < SSE__COUNT(rows); i++)
+        ok(sse_password_outdated(rows[i].hash, rows[i].rounds) == rows[i].outdated,
+            "%s, of %d rounds, is%s outdated", rows[i].hash, rows[i].rounds,
+            rows[i].outdated ? "" : " not");
+}
+
+/* A hash is appended to what is there, and is whole or an error. */
+static void scarcely(void) {
+    sse_buf b;
+    long    n;
+    int     error = SSE_E_NOMEM;
+    memset(&b, 0, sizeof b);
+    sse_puts(&b, "a-b_c ");
+    is_int(sse_password_hash(&b, "x", 1), SSE_OK, "a hash behind other text");
+    ok(strncmp(sse_buf_text(&b), "a-b_c pbkdf2_sha256$1$", 22) == 0, "... which stays");
+    ok(sse_password_check("x", sse_buf_text(&b) + 6, 1), "... is a hash");
+    for (n = 1; n < 9; n++) { /* one of two salts has a character of base64url's own */
+        b.len = 0;
+        ok(sse_password_hash(&b, "x", 1) == 0 && sse_password_check("x", sse_buf_text(&b), 1),
+            "whatever its salt");
+    }
+    for (n = 1; n < 20 && error == SSE_E_NOMEM; n++) {
+        sse_buf made;
+        bool    right;
+        memset(&made, 0, sizeof made);
+        fail_at = n;
+        error = sse_password_hash(&made, "x", 1);
+        ok(fail_at ? error == SSE_OK : error == SSE_E_NOMEM && made.error == error,
+            "a hash without allocation %ld: %d", n, error);
+        fail_at = n;
+        right = sse_password_check("x", sse_buf_text(&b), 1);
+        ok(right == (fail_at > 0), "... no check takes the password for right without it");
+        fail_at = 0;
+        sse_buf_free(&made);
+    }
+    ok(!error && n > 3, "%ld failed", n - 2);
+    b.len = 0;
+    refuse("", -1, EACCES);
+    is_int(sse_password_hash(&b, "x", 1), SSE_E_IO, "no random bytes: no hash");
+    is_int(sse_random(&b, 0), SSE_OK, "... no bytes are to be had");
+    is_int(sse_random(&n, sizeof n), SSE_E_IO, "... and no more");
+    refuse("", 0, 0);
+    ok(b.len == 0 && !b.error, "nothing was written");
+    sse_buf_free(&b);
+    is_int(living, 0, "no memory is left");
+}
+
 static clock_t cost(const char *hash, int rounds) {
     const clock_t began = clock();
     (void)sse_password_check("a guess", hash, rounds);
@@ -119,6 +186,8 @@ int main(void) {
     known();
     refused();
     made();
+    ends_of_rounds();
+    scarcely();
     same_cost();
     randomness();
     return tap_done();

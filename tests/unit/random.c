@@ -154,6 +154,9 @@ static void test_clock(void) {
         ok(rough + (i ? 0 : 1000) >= before && rough <= sse__clock_ms(), "the time%s",
             i ? ", exactly, where there is no rough one" : " or so");
     }
+    before = sse__clock_ms();
+    rough = sse__clock_us();
+    ok(before <= rough / 1000 && rough / 1000 <= sse__clock_ms(), "microseconds of the same");
 }
 
 #if !defined(SSE_NO_THREADS)
@@ -192,8 +195,27 @@ static void test_threads(void) {
 }
 #endif
 
+static int next_fd(void) { /* the lowest that is free */
+    const int fd = dup(0);
+    close(fd);
+    return fd;
+}
+
+/* The digits of the file: 15 of them, as numbers of SQLite have a sign. */
+static uint64_t boot_of_file(void) {
+    char  text[64] = "", digits[16] = "";
+    FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");
+    int   i, n = 0;
+    if (!f || !fgets(text, sizeof text, f)) return 0;
+    fclose(f);
+    for (i = 0; text[i] && n < 15; i++)
+        if (text[i] != '-') digits[n++] = text[i];
+    return strtoull(digits, NULL, 16);
+}
+
 int main(void) {
     unsigned char byte;
+    const int     free_fd = next_fd();
     ok(looks_random(0, 0), "100,000 bytes");
 #if defined(__linux__) && defined(__has_include)
     ok(looks_random(3, EINTR), "interrupted three times");
@@ -218,7 +240,13 @@ int main(void) {
     plan = ".x";
     ok(sse__boot() == 0 && !*plan, "... or read");
     ok(sse__boot() != 0 && sse__boot() == sse__boot(), "else it is one number");
+    ok(sse__boot() == boot_of_file(), "... that of the file");
+    plan = ".x";
+    ended = 1;
+    ok(sse__boot() == 0 && !*plan, "half of it is none");
+    ended = 0;
 #endif
+    is_int(next_fd(), free_fd, "no descriptor is left of any of this");
     test_keys_of_maps();
     test_clock();
 #if !defined(SSE_NO_THREADS)

@@ -1,4 +1,15 @@
 /* What a program that sets an app up wrongly is told: the argument or option, and why. */
+#define _DEFAULT_SOURCE
+#include <sys/resource.h>
+
+static rlim_t most_files; /* that may be open. 0: as it is; RLIM_INFINITY - 1: who knows */
+
+static int limit_of_test(int what, struct rlimit *limit) {
+    const int error = getrlimit((__typeof__(RLIMIT_NOFILE))what, limit);
+    if (most_files) limit->rlim_cur = most_files;
+    return most_files == RLIM_INFINITY - 1 ? -1 : error;
+}
+#define getrlimit(what, limit) limit_of_test((int)(what), limit)
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -51,17 +62,46 @@ static void test_app_error(void) {
     sse__log(app, SSE_LOG_WARNING, "%s", "GET /a\r\nb\x7F\xC3\xA9");
     is_str(logged(), "GET /a??b?\xC3\xA9", "what peers send stays in its line"); /* CO1 */
     is_int(sse_app_error(NULL, &why), SSE_E_ARG, "no app");
-    ok(*why, "... has a reason too");
+    is_str(why, "there is no app: sse_app_new has logged why", "... has a reason too");
+    is_int(sse_app_error(NULL, NULL), SSE_E_ARG, "... which need not be asked for");
     sse_app_free(app);
 }
 
 /* CO2: once it runs, a mistake is the call's own. */
 static void test_at_run_time(void) {
-    sse_app *app = fresh();
+    sse_app    *app = fresh();
+    const char *why;
     ok(sse_poll(app, 0) > 0, "a new app runs");
     is_int(sse_get(app, "none", handler, NULL), SSE_E_ARG, "a mistake of a call at run time");
     ok(sse_poll(app, 0) > 0, "... leaves it running");
+    (void)sse_get(app, "/a", handler, NULL);
+    is_int(sse_get(app, "/a", handler, NULL), SSE_E_STATE, "another");
+    is_int(sse_app_error(app, &why), SSE_E_STATE, "the latest is told");
+    is_str(why, "route GET /a: one of that method and shape is there already: /a",
+        "... with its words");
     sse_app_free(app);
+}
+
+/* Without an on_log what is wrong goes to stderr, and nothing else. */
+static void test_stderr(void) {
+    char      heard[400] = "", name[] = "/tmp/sse-refusals-XXXXXX";
+    const int before = dup(2), fd = mkstemp(name);
+    sse_app  *app = sse_app_new(NULL);
+    ssize_t   n;
+    ok(before >= 0 && fd >= 0 && dup2(fd, 2) == 2, "(stderr is a file)");
+    unlink(name);
+    (void)sse_get(app, "one", handler, NULL);
+    sse__log(app, SSE_LOG_WARNING, "%s", "careful");
+    sse__log(app, SSE_LOG_INFO, "%s", "by the way");
+    sse__log(app, SSE_LOG_DEBUG, "%s", "in detail");
+    sse_app_free(app);
+    dup2(before, 2);
+    close(before);
+    n = pread(fd, heard, sizeof heard - 1, 0);
+    heard[n > 0 ? n : 0] = '\0';
+    close(fd);
+    is_str(heard, "sse.h: error: route GET one: a path begins with /\nsse.h: warning: careful\n",
+        "errors and warnings are on stderr, by their names");
 }
 
 static void test_routes(void) {
@@ -188,6 +228,18 @@ static void test_app_texts(void) { /* OP1 */
         {TEXT(cors_origins), "http://a.example:80",
             ".cors_origins \"http://a.example:80\": as browsers say it: https://example.com, "
             "without path and usual port, or *"},
+        {TEXT(cors_origins), "https://a.example:",
+            ".cors_origins \"https://a.example:\": as browsers say it: https://example.com, "
+            "without path and usual port, or *"},
+        {TEXT(cors_origins), "* https://*.example",
+            ".cors_origins \"https://*.example\": as browsers say it: https://example.com, "
+            "without path and usual port, or *"},
+        {TEXT(cors_origins), "Null",
+            ".cors_origins \"Null\": as browsers say it: https://example.com, "
+            "without path and usual port, or *"},
+        {TEXT(cors_origins), " ",
+            ".cors_origins \" \": empty: as browsers say it: https://example.com, "
+            "without path and usual port, or *, or NULL"},
     };
     static const struct {
         size_t      at;
@@ -198,6 +250,7 @@ static void test_app_texts(void) { /* OP1 */
         {TEXT(trusted_proxies), "unix 10.0.0.1 2001:db8::1 ::1"},
         {TEXT(allowed_hosts), "a.example [::1] *"},
         {TEXT(allowed_origins), "https://a.example http://b.example:8080 null http://[::1]:443"},
+        {TEXT(allowed_origins), " https://a.example:80  http://a.example:443 "},
         {TEXT(cors_origins), "*"},
     };
     sse_app_options o;
@@ -242,6 +295,7 @@ static void test_app_numbers(void) {
     };
 #undef TEXT
     sse_app_options o;
+    sse_app        *app;
     char            text[200];
     size_t          i;
     for (i = 0; i < SSE__COUNT(bad); i++) {
@@ -268,6 +322,89 @@ static void test_app_numbers(void) {
         "sse_app_new: .cors_credentials: not with .cors_origins *, every page could act as its "
         "visitor: name them",
         "... is logged");
+    o.cors_origins = "https://a.example null";
+    sse_app_free(app = sse_app_new(&o));
+    ok(app != NULL, "... but those that are named");
+}
+
+/* OP1: each number by itself, at both ends of what it may be, and one beyond. */
+static void test_each_number(void) {
+    static const struct {
+        const char *name;
+        size_t      at;
+        bool        is_size;
+        long long   otherwise, min, max;
+    } rows[] = {
+#define NUMBER(is_size, field, otherwise, min, max) \
+    {#field, offsetof(sse_app_options, field), is_size, otherwise, min, max}
+        NUMBER(true, max_header_bytes, 16384, 128, 16777216),
+        NUMBER(true, max_body_bytes, 1048576, 1, 0),
+        NUMBER(true, max_queue_bytes, 1048576, 1, 0),
+        NUMBER(true, max_call_bytes, 67108864, 1, 0),
+        NUMBER(true, max_bodies_bytes, 67108864, 1, 0),
+        NUMBER(true, compress_min_bytes, 1024, 1, 0),
+        NUMBER(false, max_headers, 100, 1, 10000),
+        NUMBER(false, max_connections, 180, 1, INT32_MAX),
+        NUMBER(false, max_per_peer, 0, 1, INT32_MAX),
+        NUMBER(false, max_views, 1000, 1, INT32_MAX),
+        NUMBER(false, max_topics, 10000, 1, INT32_MAX),
+        NUMBER(false, header_timeout_ms, 10000, SSE_OFF, INT32_MAX),
+        NUMBER(false, body_timeout_ms, 30000, SSE_OFF, INT32_MAX),
+        NUMBER(false, keepalive_ms, 60000, SSE_OFF, INT32_MAX),
+        NUMBER(false, send_timeout_ms, 30000, SSE_OFF, INT32_MAX),
+        NUMBER(false, slow_ms, 250, SSE_OFF, INT32_MAX),
+        NUMBER(false, compress_window, 18, 16, 24),
+        NUMBER(false, compress_quality, 5, 1, 11),
+#undef NUMBER
+    };
+    size_t i;
+    most_files = 204;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const long long values[] = {0, rows[i].min, rows[i].max, rows[i].min - 1, rows[i].max + 1};
+        size_t          k;
+        for (k = 0; k < SSE__COUNT(values); k++) {
+            const bool      is_size = rows[i].is_size;
+            const bool      fine = k < 3 || (k == 3 ? values[k] == 0 : rows[i].max == 0);
+            const long long want = values[k] ? values[k] : rows[i].otherwise;
+            const size_t    size = (size_t)values[k];
+            const int       number = (int)values[k];
+            sse_app_options o;
+            sse_app        *app;
+            if (k == 4 && rows[i].max == INT32_MAX) continue;
+            memset(&o, 0, sizeof o);
+            o.on_log = on_log;
+            if (is_size) memcpy((char *)&o + rows[i].at, &size, sizeof size);
+            else memcpy((char *)&o + rows[i].at, &number, sizeof number);
+            app = sse_app_new(&o);
+            ok((app != NULL) == fine, ".%s %lld is %s", rows[i].name, values[k],
+                fine ? "fine" : "refused");
+            if (app) {
+                const void *at = (const char *)&app->options + rows[i].at;
+                is_int(is_size ? (long long)*(const size_t *)at : *(const int *)at, want,
+                    "... and kept, or the default");
+            }
+            sse_app_free(app);
+        }
+    }
+    most_files = 0;
+}
+
+/* As many connections as leave a tenth of the descriptors to the rest. */
+static void test_connections(void) {
+    static const struct {
+        rlim_t files;
+        int    want;
+    } rows[] = {{100, 90}, {1024, 918}, {10000000, 9000000}, {20000000, 9000000},
+        {RLIM_INFINITY, 9000000}, {RLIM_INFINITY - 1, 9000000}};
+    size_t i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_app *app;
+        most_files = rows[i].files;
+        app = fresh();
+        is_int(app->options.max_connections, rows[i].want, "connections by the limit of files");
+        sse_app_free(app);
+    }
+    most_files = 0;
 }
 
 /* A wrong address is no mistake of the app: the next one may do. */
@@ -315,14 +452,54 @@ static void test_listening(void) {
     is_int(sse_listen(app, &o), SSE_E_ARG, "a negative mode");
     app_refused("sse_listen: .unix_mode -1: not within 0..0777, a file mode in octal such as 0660",
         "... likewise");
-    o.unix_mode = 0;
+    o.unix_mode = 01000;
+    is_int(sse_listen(app, &o), SSE_E_ARG, "a mode of one bit more");
+    o.unix_mode = 0600;
+    o.reuse_port = true;
+    is_int(sse_listen(app, &o), SSE_E_ARG, "a path has no port");
+    app_refused("sse_listen: .reuse_port is for a .host with a port", "... to share");
+    o.reuse_port = false;
     o.host = NULL;
+    is_int(sse_listen(app, &o), SSE_E_ARG, "a port has no mode");
+    app_refused("sse_listen: .unix_mode is for a .host unix:/path", "... as a file has");
+    o.unix_mode = 0;
     is_int(sse_listen(app, &o), SSE_OK, "the next try may do");
     o.port = sse_port(app);
     is_int(sse_listen(app, &o), SSE_E_IO, "a port in use");
     is_int(sse_app_error(app, &why), SSE_E_IO, "... is kept");
     ok(strstr(why, "choose another .port") != NULL, "... with advice");
     is_int(sse_poll(app, 0), 1, "and the app runs");
+    sse_app_free(app);
+}
+
+/* What listening takes at most, and at least: nothing is opened by the look at it. */
+static void test_ends_of_listening(void) {
+    sse_app          *app = fresh();
+    sse_serve_options o;
+    memset(&o, 0, sizeof o);
+    o.port = 65535;
+    o.backlog = INT32_MAX;
+    o.grace_ms = INT32_MAX;
+    o.senders = SSE__SENDERS_MOST;
+    is_int(sse__serve_check(app, "sse_listen", &o), SSE_OK, "the most of all");
+    o.port = 65536;
+    is_int(sse__serve_check(app, "sse_listen", &o), SSE_E_ARG, "a port too many");
+    o.port = SSE_ANY_PORT;
+    o.backlog = 0;
+    o.grace_ms = SSE_OFF;
+    o.senders = 0;
+    is_int(sse__serve_check(app, "sse_listen", &o), SSE_OK, "the least of all");
+    o.port = SSE_ANY_PORT - 1;
+    is_int(sse__serve_check(app, "sse_listen", &o), SSE_E_ARG, "a port below");
+    o.port = SSE_ANY_PORT;
+    o.senders = SSE__SENDERS_MOST + 1;
+    is_int(sse__serve_check(app, "sse_listen", &o), SSE_E_ARG, "a sender too many");
+    o.senders = -1;
+    is_int(sse__serve_check(app, "sse_listen", &o), SSE_E_ARG, "fewer than none");
+    o.senders = 0;
+    o.host = "unix:/tmp/sse-refusals";
+    o.unix_mode = 0777;
+    is_int(sse__serve_check(app, "sse_listen", &o), SSE_OK, "a file for everybody");
     sse_app_free(app);
 }
 
@@ -542,10 +719,14 @@ static void test_topics(void) {
 int main(void) {
     test_app_error();
     test_at_run_time();
+    test_stderr();
     test_routes();
     test_app_texts();
     test_app_numbers();
+    test_each_number();
+    test_connections();
     test_listening();
+    test_ends_of_listening();
     test_files_and_hooks();
     test_live();
     test_topics();

@@ -748,6 +748,192 @@ static void setting_up(void) {
     sse_app_free(app);
 }
 
+/* ---- timers, watches and calls without memory, or whose system calls fail ---- */
+
+static int  counted;
+static void count_app(sse_app *app, void *user) { (void)app, (void)user, counted++; }
+static void count_fd(sse_app *app, int fd, int events, void *user) {
+    (void)app, (void)fd, (void)events, (void)user;
+    counted++;
+}
+
+static char lines[200];
+static void note_line(sse_app *app, const char *line, void *user) {
+    const size_t n = strlen(lines);
+    (void)app, (void)user;
+    snprintf(lines + n, sizeof lines - n, "[%s]", line ? line : "end");
+}
+
+static int begin_one(sse_app *app, int which, int fd) { /* or why not */
+    switch (which) {
+    case 0: return sse_call(app, count_app, NULL);
+    case 1: return sse_after(app, 0, count_app, NULL).app ? 0 : SSE_E_NOMEM;
+    case 2: return sse_every(app, 60000, count_app, NULL).app ? 0 : SSE_E_NOMEM;
+    case 3: return sse_watch(app, fd, SSE_READ, count_fd, NULL);
+    default: return sse_watch_lines(app, fd, note_line, NULL);
+    }
+}
+
+static void begin_without_memory(void) {
+    const int before = descriptors();
+    int       fds[2], which, i;
+    ok(!pipe(fds) && write(fds[1], "a", 1) == 1, "a pipe");
+    for (which = 0; which < 5; which++) {
+        const long whole = living;
+        sse_app   *app = app_new();
+        const long had = living;
+        int        error = SSE_E_NOMEM;
+        long       n;
+        for (n = 1; n < 20 && error; n++) {
+            fail_at = n;
+            error = begin_one(app, which, fds[0]);
+            fail_at = 0;
+            ok(error == 0 || error == SSE_E_NOMEM, "without allocation %ld: %d", n, error);
+            if (error) is_int(living, had, "... no memory is left");
+        }
+        ok(!error && n > 2, "then it begins");
+        is_int(begin_one(app, which, fds[0]), 0, "... and once more");
+        counted = 0;
+        lines[0] = '\0';
+        for (i = 0; i < 3; i++) sse_poll(app, 0);
+        ok(which == 2 || which == 4 ? !counted && !lines[0] : counted > 1, "... and is called");
+        sse_app_free(app);
+        is_int(living, whole, "no memory is left of it");
+    }
+    close(fds[0]), close(fds[1]);
+    is_int(descriptors(), before, "no descriptor is");
+}
+
+/* More of them than there is room for, until memory is had. */
+static void many_watches(void) {
+    sse_app *app = app_new();
+    int      fds[20], i, wrong = 0, most = 0; /* refused */
+    for (i = 0; i < 20; i++) {
+        const long had = living;
+        int        error = SSE_E_NOMEM;
+        long       n;
+        fds[i] = dup(0);
+        for (n = 1; n < 9 && error; n++) {
+            fail_at = n;
+            error = sse_watch(app, fds[i], SSE_WRITE, count_fd, NULL);
+            wrong += error ? error != SSE_E_NOMEM || living != had : living != had + 1;
+        }
+        fail_at = 0;
+        wrong += error != 0;
+        if (most < n - 2) most = (int)n - 2;
+    }
+    is_int(most, SSE__EPOLL ? 1 : 3, "poll(2) has two tables that grow");
+    is_int(wrong, 0, "twenty watches, each refused first for want of memory, leave nothing more");
+    sse_app_free(app);
+    while (i > 0) close(fds[--i]);
+}
+
+static sse_timer every;
+static void      ends_itself(sse_app *app, void *user) {
+         (void)app, (void)user;
+         sse_timer_cancel(every);
+}
+
+/* Each goes in its own way, and leaves nothing. */
+static void ends_of_timers(void) {
+    sse_app  *app = app_new();
+    long      had;
+    int       i;
+    sse_timer t = sse_every(app, 1, count_app, NULL); /* the first: it makes their table */
+    is_int(sse_timer_cancel(t), 0, "a timer is cancelled");
+    had = living;
+    t = sse_after(app, 60000, count_app, NULL);
+    is_int(sse_timer_cancel(t), 0, "... another");
+    is_int(living, had, "... and freed at once");
+    sse_after(app, 0, count_app, NULL);
+    every = sse_every(app, 1, ends_itself, NULL);
+    sse_call(app, count_app, NULL);
+    for (i = 0; i < 3000 && living > had; i++) sse_poll(app, 1);
+    is_int(living, had, "... after it fired, or in its own callback, and a call likewise");
+    sse_app_free(app);
+}
+
+static void lines_of_a_watch(void) {
+    sse_app *app = app_new();
+    int      fds[2], i;
+    long     had = living;
+    lines[0] = '\0';
+    ok(!pipe(fds) && write(fds[1], "one\ntwo\nhalf", 12) == 12, "a pipe");
+    is_int(sse_watch_lines(app, fds[0], note_line, NULL), 0, "its lines");
+    refuse("read(w->source.fd", 1, EINTR);
+    sse_poll(app, 20);
+    refuse("read(w->source.fd", 1, EAGAIN);
+    sse_poll(app, 20);
+    is_str(lines, "", "a read that is interrupted has none");
+    fail_at = 1; /* memory for the first */
+    sse_poll(app, 20);
+    fail_at = 0;
+    is_str(lines, "[][two]", "one that memory lacked for is empty, the next one is whole");
+    is_int(sse_watch_lines(app, fds[0], note_line, NULL), 0, "a watch anew");
+    for (i = 0; i < 2; i++) sse_poll(app, 0);
+    ok(write(fds[1], "three\n", 6) == 6, "(a line)");
+    for (i = 0; i < 3; i++) sse_poll(app, 0);
+    is_str(lines, "[][two][three]", "... has forgotten half of a line");
+    refuse("read(w->source.fd", 1, EIO);
+    ok(write(fds[1], "four\n", 5) == 5, "(a line)");
+    for (i = 0; i < 3; i++) sse_poll(app, 0);
+    is_str(lines, "[][two][three][end]", "what cannot be read has ended");
+    is_int(sse_watch_lines(app, fds[0], note_line, NULL), 0, "(once more)");
+    for (i = 0; i < 3; i++) sse_poll(app, 0);
+    sse_watch(app, fds[0], 0, NULL, NULL);
+    for (i = 0; i < 3; i++) sse_poll(app, 0);
+    ok(living <= had + 3, "no memory is left of what has ended: %ld", living - had);
+    had = living;
+    for (i = 0; i < 9; i++) {
+        sse_watch_lines(app, fds[0], note_line, NULL);
+        if (write(fds[1], "half", 4) == 4) sse_poll(app, 20);
+        sse_watch(app, fds[0], 0, NULL, NULL);
+        sse_poll(app, 0);
+    }
+    is_int(living, had, "... however often");
+    sse_app_free(app);
+    close(fds[0]), close(fds[1]);
+}
+
+#if SSE__EPOLL
+static void watches_refused(void) {
+    sse_app *app = app_new();
+    int      fds[2];
+    long     had = living;
+    ok(!pipe(fds), "a pipe");
+    refuse("epoll_ctl(", 1, ENOSPC);
+    is_int(sse_watch(app, fds[0], SSE_READ, count_fd, NULL), SSE_E_IO, "no room for a watch");
+    is_int(living, had, "... leaves nothing");
+    is_int(sse_watch(app, fds[0], 0, NULL, NULL), 0, "... and was none");
+    sse_app_free(app);
+    refuse("epoll_create1(", 1, EMFILE);
+    ok(!sse_app_new(NULL), "no poller: no app");
+    close(fds[0]), close(fds[1]);
+}
+#else
+static void watches_refused(void) {}
+#endif
+
+/* The loop of a new app: whatever the system refuses, nothing is left. */
+static void loops_refused(void) {
+    static const char *const refused_calls[] = {"pipe(", "fcntl(fd, F_GETFL", "fcntl(fd, F_SETFL",
+        "fcntl(fd, F_SETFD"};
+    const int                before = descriptors();
+    const long               had = living;
+    size_t                   i;
+    int                      nth;
+    for (i = 0; i < SSE__COUNT(refused_calls); i++)
+        for (nth = 1; nth <= (i ? 2 : 1); nth++) {
+            sse_app_options o;
+            memset(&o, 0, sizeof o);
+            o.on_log = on_log;
+            refuse(refused_calls[i], nth, EMFILE);
+            ok(!sse_app_new(&o) && !refuse_at, "%s is refused: no app", refused_calls[i]);
+            is_int(descriptors(), before, "... no descriptor is left");
+            is_int(living, had, "... no memory is");
+        }
+}
+
 static sse_app *app_new(void) {
     sse_app_options   o;
     sse_route_options later, binary;
@@ -2167,6 +2353,12 @@ int main(void) {
     fields_of_streams();
     access_log();
     setting_up();
+    begin_without_memory();
+    many_watches();
+    ends_of_timers();
+    lines_of_a_watch();
+    watches_refused();
+    loops_refused();
     directories();
     origins();
     return tap_done();

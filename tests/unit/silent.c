@@ -64,6 +64,46 @@ static void test_silence(void) {
     dial_free(app);
 }
 
+static sse_stream left;
+
+static void subscribes(sse_req *req, void *user) {
+    (void)req, (void)user;
+    is_int(sse_subscribe(left, "t"), SSE_E_CLOSED, "a stream whose client has left");
+}
+
+#if !defined(SSE_NO_THREADS)
+static void *publishes(void *user) {
+    sse_event event;
+    memset(&event, 0, sizeof event);
+    event.event = "a\nb";
+    event.data = "x";
+    is_int(sse_publish((sse_app *)user, "t", &event), SSE_E_FIELD, "no event, on another thread");
+    return NULL;
+}
+
+static void starts(sse_req *req, void *user) {
+    pthread_t thread;
+    (void)user;
+    if (!pthread_create(&thread, NULL, publishes, sse_req_app(req))) pthread_join(thread, NULL);
+}
+#else
+static void starts(sse_req *req, void *user) { (void)req, (void)user; }
+#endif
+
+/* What is no failure of the handler's. */
+static void test_no_failure(void) {
+    sse_app *app = fresh();
+    sse_get(app, "/subscribes", subscribes, NULL);
+    sse_get(app, "/starts", starts, NULL);
+    hang_up(dial(app, "/s", NULL));
+    left = newest;
+    while (sse_stream_is_open(left)) turns(app, 1);
+    is_int(times(dial(app, "/subscribes", ""), "HTTP/1.1 204 "), 1,
+        "that a client left is no failure of a handler");
+    is_int(times(dial(app, "/starts", ""), "HTTP/1.1 204 "), 1, "nor what another thread did");
+    dial_free(app);
+}
+
 #ifndef SSE_NO_SQLITE
 static int asks_nothing(sse_req *req, sse_str chunk, int status, void *user) {
     (void)chunk;
@@ -248,6 +288,7 @@ static void test_timer(void) {
 
 int main(void) {
     test_silence();
+    test_no_failure();
 #ifndef SSE_NO_SQLITE
     test_reader();
 #endif

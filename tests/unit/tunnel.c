@@ -21,12 +21,13 @@ static const char *last_words; /* a line at which the program stops the tunnel; 
 static sse_app    *serving;
 
 static void on_log(int level, const char *line, void *user) {
-    (void)level, (void)user;
+    const size_t n = strlen(logged);
+    (void)user;
     if (last_words && strstr(line, last_words)) {
         last_words = NULL;
         sse_tunnel_stop(serving->tunnel);
     }
-    if (strlen(logged) + strlen(line) < sizeof logged - 2) strcat(strcat(logged, line), "\n");
+    snprintf(logged + n, sizeof logged - n, "%d %s\n", level, line);
 }
 
 static sse_app *begin(bool listens) {
@@ -72,6 +73,11 @@ static void words(void) {
         {"echo '{\"url\":\"i.example\"}'; echo https://j.example/", "https://j.example"},
         {"echo '{\"url\":\"null\"}'; echo '{\"url\":null}'; echo https://k.example/",
             "https://k.example"},
+        {"echo '{\"msg\":\"at https://l.example\"}'; echo https://m.example", "https://m.example"},
+        {"printf 'https://n.example\\there\\n'", "https://n.example"},
+        {"printf 'https://o.example\\303\\251\\n'", "https://o.example"},
+        {"echo ftp://q.example; echo q.example; echo HTTPS://r.example https://q.example",
+            "https://q.example"},
         {"echo https://p{port}.example", NULL},
         {"echo https://{port}.a{port}.example", NULL},
     };
@@ -110,7 +116,8 @@ static void ends(void) {
     sse_app    *app = begin(false);
     sse_tunnel *t = sse_tunnel_start(app, "echo https://a.example");
     int         i;
-    ok(!t && strstr(logged, "call sse_listen first"), "nothing listens: no tunnel");
+    ok(!t && strstr(logged, "0 no tunnel was started: call sse_listen first, with a port\n"),
+        "nothing listens: no tunnel");
     sse_app_free(app);
     app = begin(true);
     t = sse_tunnel_start(app, "sleep 100");
@@ -118,14 +125,15 @@ static void ends(void) {
     sse_tunnel_stop(t);
     t = sse_tunnel_start(app, "echo one; echo two; exit 3");
     ok(t && !sse_tunnel_url(t, 30000), "an agent that ends without an address");
-    ok(strstr(logged, "agent ended: two\n") != NULL, "the log has its last words");
+    ok(strstr(logged, "1 the tunnel's agent ended: two\n") != NULL, "the log has its last words");
+    ok(strstr(logged, "3 tunnel: one\n3 tunnel: two\n") != NULL, "... and all, for who debugs");
     ok(t->out < 0 && !t->pid, "it is buried");
     sse_tunnel_stop(t);
     logged[0] = '\0';
     t = sse_tunnel_start(app, "echo https://a.example; echo bye");
     for (i = 0; i < 3000 && t->out >= 0; i++) turns(app, 1), poll(NULL, 0, 10);
     is_str(sse_tunnel_url(t, 0), "https://a.example", "the loop reads what it says, too");
-    ok(strstr(logged, "tunnel at https://a.example\n") && strstr(logged, "agent ended: bye\n"),
+    ok(strstr(logged, "2 tunnel at https://a.example\n") && strstr(logged, "agent ended: bye\n"),
         "as the log tells");
     sse_tunnel_stop(t);
     sse_tunnel_stop(NULL);
@@ -133,6 +141,34 @@ static void ends(void) {
     dial_free(app);
     is_int(descriptors(), before, "no descriptor is left");
     is_int(living, 0, "no memory is");
+}
+
+/* An agent starts with no signal blocked, and heeds those that the program does not. */
+static void signals(void) {
+#ifdef __linux__
+    static const char *const fields[] = {"SigBlk:", "SigIgn:"};
+    const unsigned long long bits =
+        1ull << (SIGTERM - 1) | 1ull << (SIGPIPE - 1) | 1ull << (SIGUSR1 - 1);
+    sse_app *app = begin(true);
+    sigset_t mask, was;
+    void (*pipe_was)(int) = signal(SIGPIPE, SIG_IGN), (*term_was)(int) = signal(SIGTERM, SIG_IGN);
+    sse_tunnel *t;
+    size_t      i;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGUSR1);
+    sigaddset(&mask, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &mask, &was);
+    t = sse_tunnel_start(app, "grep -a ^Sig /proc/self/status; echo https://a.example; sleep 100");
+    pthread_sigmask(SIG_SETMASK, &was, NULL);
+    signal(SIGPIPE, pipe_was);
+    signal(SIGTERM, term_was);
+    is_str(sse_tunnel_url(t, 30000), "https://a.example", "an agent that shows its signals");
+    for (i = 0; i < SSE__COUNT(fields); i++) {
+        const char *at = strstr(logged, fields[i]); /* behind it a tab, which is a ? in the log */
+        ok(at && (strtoull(at + 8, NULL, 16) & bits) == 0, "... has none in %s", fields[i]);
+    }
+    dial_free(app);
+#endif
 }
 
 static void without_memory(void) {
@@ -245,6 +281,15 @@ static void stopped_by_log(void) {
         ok(!serving->tunnel, "a line of the log makes the program stop it: %s", lines[i]);
         dial_free(serving);
     }
+    for (i = 1; i < SSE__COUNT(lines); i++) { /* while it waits for the address */
+        sse_tunnel *t;
+        serving = begin(true);
+        last_words = lines[i];
+        t = sse_tunnel_start(serving, "echo words https://a.example; sleep 100");
+        ok(t && !sse_tunnel_url(t, 30000), "the address of a tunnel that the program stops: none");
+        ok(!serving->tunnel && !last_words, "... at a line of the log: %s", lines[i]);
+        dial_free(serving);
+    }
     is_int(living, 0, "no memory is left");
 }
 
@@ -254,6 +299,7 @@ int main(void) {
 #endif
     words();
     ends();
+    signals();
     without_memory();
     address_without_memory();
     refused();

@@ -1,6 +1,22 @@
 /* What the library says by itself: callbacks that hold the loop, calls that are refused, names that
    match nothing, requests that nobody answers. */
 #define _DEFAULT_SOURCE
+#include <stdint.h>
+#include <time.h>
+
+static uint64_t frozen_ms; /* what the clock shows, the rough one in tens; 0: it runs */
+
+static int clock_of_test(clockid_t clock, struct timespec *t) {
+    uint64_t ms = frozen_ms;
+    if (!ms || clock == CLOCK_REALTIME) return clock_gettime(clock, t);
+#if defined(CLOCK_MONOTONIC_COARSE)
+    if (clock == CLOCK_MONOTONIC_COARSE) ms -= ms % 10;
+#endif
+    t->tv_sec = (time_t)(ms / 1000);
+    t->tv_nsec = (long)(ms % 1000) * 1000000;
+    return 0;
+}
+#define clock_gettime clock_of_test
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -225,7 +241,244 @@ static void test_slow(void) {
     dial_free(app);
 }
 
+static int  last_level; /* of the log */
+static void on_level(int level, const char *text, void *user) {
+    (void)user;
+    last_level = level;
+    on_log(level, text, NULL);
+}
+
+static void takes(sse_req *req, void *user) { /* so many ms */
+    (void)req;
+    frozen_ms += *(uint64_t *)user;
+}
+
+static void timer_takes(sse_app *app, void *user) { (void)app, frozen_ms += *(uint64_t *)user; }
+
+static void watch_takes(sse_app *app, int fd, int events, void *user) {
+    (void)events;
+    sse_watch(app, fd, 0, NULL, NULL);
+    timer_takes(app, user);
+}
+
+static uint64_t nslow(sse_app *app) {
+    sse_stats stats;
+    sse_stats_get(app, &stats);
+    return stats.slow;
+}
+
+static int  nheld, nwarned; /* that a monitor was told of */
+static void told_held(sse_app *app, const char *which, uint64_t ms) {
+    (void)app;
+    nheld += strcmp(which, "handler of GET /takes") == 0 && ms < 60000;
+}
+static void told_log(sse_app *app, int level, const char *words) {
+    (void)app, (void)words;
+    nwarned += 1 + 10 * (level != SSE_LOG_WARNING);
+}
+
+static void asks_for(sse_app *app, const char *request) {
+    sse_test_reply r;
+    memset(&r, 0, sizeof r);
+    sse_test_request(app, request, NULL, NULL, &r);
+    sse_test_close(&r);
+}
+
+static void event_takes(sse_app *app, const char *topic, const sse_event *event, void *user) {
+    (void)topic, (void)event;
+    timer_takes(app, user);
+}
+
+#if !defined(SSE_NO_THREADS)
+static void *publishes(void *user) { return say((sse_app *)user, "news", "x"), user; }
+
+/* What another thread publishes is no sse_call of the program's, nor is the library's own work one
+   of sse_offload. */
+static void test_published_elsewhere(void) {
+    sse_app  *app;
+    pthread_t thread;
+    uint64_t  ms = 30;
+    int       i;
+    frozen_ms = 5000000;
+    app = fresh(30);
+    sse_topic_listen(app, "news", event_takes, &ms);
+    sse_poll(app, 0);
+    if (!pthread_create(&thread, NULL, publishes, app)) pthread_join(thread, NULL);
+    for (i = 0; i < 100 && !nslow(app); i++) sse_poll(app, 1);
+    is_int(said("listener of topic news held the loop for 30 ms"), 1, "a listener holds the loop");
+    is_int(said(" held "), 1, "... and nothing else");
+    ms = 31;
+    is_int(sse__disk_do(app, no_work, timer_takes, &ms), 0, "work of the library's own");
+    for (i = 0; i < 3000 && frozen_ms < 5000061; i++) sse_poll(app, 1);
+    is_int(said(" held "), 1, "... is none of sse_offload");
+    dial_free(app);
+    frozen_ms = 0;
+}
+#else
+static void test_published_elsewhere(void) { (void)event_takes; }
+#endif
+
+/* What counts as slow, to the millisecond, and that it is said once a second of each kind. */
+static void test_slow_to_the_ms(void) {
+    sse__observer   observer;
+    sse_app_options o;
+    sse_app        *app;
+    uint64_t        ms, told;
+    char            which[60];
+    int             fds[2];
+    frozen_ms = 5000000;
+    memset(&observer, 0, sizeof observer);
+    memset(&o, 0, sizeof o);
+    o.on_log = on_level;
+    o.slow_ms = 30;
+    warned[0] = '\0';
+    app = sse_app_new(&o);
+    sse_get(app, "/takes", takes, &ms);
+    ms = 29;
+    asks_for(app, "GET /takes");
+    ok(!nslow(app) && !warned[0], "a handler that is just quick enough");
+    ms = 30;
+    asks_for(app, "GET /takes");
+    is_str(warned,
+        "handler of GET /takes held the loop for 30 ms, and with it every client: sse_offload and "
+        "sse_db_post take what lasts (.slow_ms)\n",
+        "a slow one");
+    told = frozen_ms;
+    is_int(last_level, SSE_LOG_WARNING, "... is a warning");
+    is_int(nslow(app), 1, "... is counted");
+    asks_for(app, "GET /takes");
+    is_int(nslow(app), 2, "... each time");
+    sse_every(app, 1, timer_takes, &ms);
+    frozen_ms = told;
+    sse_test_run(app, 1);
+    is_int(said("timer of sse_every, 1 ms, held the loop for 30 ms"), 1, "... of another kind");
+    frozen_ms = told + 999 - ms;
+    asks_for(app, "GET /takes");
+    is_int(said("handler of "), 1, "... and is said once a second");
+    frozen_ms = told + 1000 - ms;
+    asks_for(app, "GET /takes");
+    is_int(said("handler of "), 2, "... then again");
+    told = frozen_ms;
+    frozen_ms = told + 999 - ms;
+    asks_for(app, "GET /takes");
+    is_int(said("handler of "), 2, "... and no sooner");
+    is_int(nslow(app), 6, "but counted");
+    if (!pipe(fds) && write(fds[1], "a", 1) == 1)
+        sse_watch(app, fds[0], SSE_READ, watch_takes, &ms);
+    sse_test_run(app, 0);
+    snprintf(which, sizeof which, "watch of descriptor %d held the loop for 30 ms", fds[0]);
+    is_said(which);
+    close(fds[0]), close(fds[1]);
+    observer.told_held = told_held;
+    observer.told_log = told_log;
+    app->observer = &observer;
+    nheld = nwarned = 0;
+    ms = SSE__HELD_MS - 1;
+    asks_for(app, "GET /takes");
+    is_int(nheld, 0, "less than 20 ms are nothing to a monitor");
+    ms = SSE__HELD_MS;
+    asks_for(app, "GET /takes");
+    is_int(nheld, 1, "20 ms are");
+    is_int(nslow(app), 7, "... and yet not slow");
+    is_int(nwarned, 0, "... nor a warning");
+    sse__log(app, SSE_LOG_INFO, "by the way");
+    sse__log(app, SSE_LOG_WARNING, "careful");
+    is_int(nwarned, 1, "of which it is told");
+    app->options.slow_ms = SSE_OFF;
+    asks_for(app, "GET /takes");
+    is_int(nheld, 1, "with SSE_OFF nothing is measured");
+    app->observer = NULL;
+    sse_app_free(app);
+    o.slow_ms = 99; /* by the clock that is exact */
+    app = sse_app_new(&o);
+    sse_get(app, "/takes", takes, &ms);
+    frozen_ms = 6000000;
+    ms = 98;
+    asks_for(app, "GET /takes");
+    is_int(nslow(app), 0, "98 ms where 99 are slow");
+    frozen_ms = 6000000;
+    ms = 99;
+    asks_for(app, "GET /takes");
+    is_int(nslow(app), 1, "99 are");
+    sse_app_free(app);
+#if defined(CLOCK_MONOTONIC_COARSE)
+    o.slow_ms = 100; /* by the rough one */
+    app = sse_app_new(&o);
+    sse_get(app, "/takes", takes, &ms);
+    frozen_ms = 6000000;
+    asks_for(app, "GET /takes");
+    frozen_ms = 6000009;
+    asks_for(app, "GET /takes");
+    is_int(nslow(app), 1, "a clock that costs nothing is rough");
+    sse_app_free(app);
+#endif
+    frozen_ms = 0;
+}
+
 /* ---- refusals ---- */
+
+/* A warning once a second of each call, of a few of them. */
+static void test_refused_again(void) {
+    sse_app_options o;
+    sse_app        *app;
+    int             i, n;
+    frozen_ms = 5000000;
+    memset(&o, 0, sizeof o);
+    o.on_log = on_level;
+    app = sse_app_new(&o);
+    warned[0] = '\0';
+    is_int(sse__refused(app, SSE_E_FULL, "a: %d", 1), SSE_E_FULL, "a call is refused");
+    is_str(warned, "a: 1\n", "which is a warning");
+    is_int(last_level, SSE_LOG_WARNING, "... and no error");
+    sse__refused(app, SSE_E_FULL, "a: %d", 2);
+    is_int(last_level, SSE_LOG_DEBUG, "the next one is a debug line");
+    sse__refused(app, SSE_E_FULL, "b: %d", 3);
+    frozen_ms += 999;
+    sse__refused(app, SSE_E_FULL, "a: %d", 4);
+    is_str(warned, "a: 1\nb: 3\n", "... for a second, of this call");
+    frozen_ms++;
+    sse__refused(app, SSE_E_FULL, "a: %d", 5);
+    sse__refused(app, SSE_E_FULL, "a: %d", 6);
+    frozen_ms += 999;
+    sse__refused(app, SSE_E_FULL, "a: %d", 7);
+    is_str(warned, "a: 1\nb: 3\na: 5\n", "then it is said again");
+    frozen_ms += 1000;
+    warned[0] = '\0';
+    n = (int)SSE__COUNT(app->refused);
+    for (i = 0; i < n; i++) sse__refused(app, SSE_E_FULL, i < 2 ? "%c: x" : "%c%d: x", 'a' + i, i);
+    is_int(said(": x"), n, "as many calls as there are places for");
+    sse__refused(app, SSE_E_FULL, "beyond: x");
+    is_int(said("beyond"), 0, "one more has that of the last");
+    for (i = 0; i + 1 < n; i++)
+        sse__refused(app, SSE_E_FULL, i < 2 ? "%c: x" : "%c%d: x", 'a' + i, i);
+    is_int(said(": x"), n, "... and the others have theirs");
+    sse_app_free(app);
+    frozen_ms = 0;
+}
+
+/* What any peer can cause is a warning once a second, and else a debug line. */
+static void test_limited(void) {
+    static const struct {
+        int ms, level; /* after so many ms */
+    } rows[] = {{0, SSE_LOG_WARNING}, {0, SSE_LOG_DEBUG}, {999, SSE_LOG_DEBUG},
+        {1, SSE_LOG_WARNING}, {999, SSE_LOG_DEBUG}, {1, SSE_LOG_WARNING}, {5000, SSE_LOG_WARNING}};
+    sse_test_reply  r;
+    sse_app_options o;
+    sse_app        *app;
+    size_t          i;
+    memset(&r, 0, sizeof r);
+    memset(&o, 0, sizeof o);
+    o.on_log = on_level;
+    app = sse_app_new(&o);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_test_run(app, rows[i].ms);
+        sse_test_request(app, "GET /", "Host: other.example\n", NULL, &r);
+        is_int(r.status, 421, "a request for another host");
+        is_int(last_level, rows[i].level, "... in the log");
+    }
+    sse_test_close(&r);
+    sse_app_free(app);
+}
 
 static void finishes(sse_app *app, void *user) { (void)app, sse_finish((sse_req *)user); }
 
@@ -785,7 +1038,11 @@ static void test_deferred(void) {
 
 int main(void) {
     test_slow();
+    test_slow_to_the_ms();
+    test_published_elsewhere();
     test_refused();
+    test_refused_again();
+    test_limited();
     test_events();
     test_steps();
     test_no_route();
