@@ -1,4 +1,5 @@
-/* Connections, from inside: replies before their bodies are in, what bodies take together. */
+/* Connections, from inside: replies before their bodies are in, what bodies take together; deadlines,
+   to the millisecond, and turns, in a time that stands still. */
 #ifndef SSE_DEBUG_CHECKS
 #define SSE_DEBUG_CHECKS
 #endif
@@ -19,7 +20,7 @@ static client *send_all(sse_app *app, const char *text, size_t n) { /* on a conn
 
 /* ---- an early reply ---- */
 
-static void refuse(sse_req *req, void *user) {
+static void forbid(sse_req *req, void *user) {
     (void)user;
     sse_fail(req, 403, "go away");
 }
@@ -46,7 +47,7 @@ static void early_reply(void) { /* the reply leaves whole, whatever becomes of t
     memset(&o, 0, sizeof o);
     o.method = "POST";
     o.body_later = true;
-    sse_route(app, "/refuse", refuse, NULL, &o);
+    sse_route(app, "/refuse", forbid, NULL, &o);
     sse_route(app, "/large", large, NULL, &o);
     for (i = 0; i < sizeof rests / sizeof *rests; i++) {
         snprintf(text, sizeof text,
@@ -265,10 +266,655 @@ static void test_shed(void) {
     }
 }
 
+/* ---- a time that stands still: a peer is a descriptor ---- */
+
+static char heard[400000];
+static bool over; /* the peer has come to the end of the connection */
+
+static const char *hears(int fd) { /* what has come since */
+    size_t  n = 0;
+    ssize_t more;
+    while ((more = recv(fd, heard + n, sizeof heard - 1 - n, MSG_DONTWAIT)) > 0) n += (size_t)more;
+    over = more == 0 || errno == ECONNRESET;
+    heard[n] = '\0';
+    return heard;
+}
+
+static const char *hears_after(sse_app *app, int fd, int ms) {
+    (void)sse_test_run(app, ms);
+    return hears(fd);
+}
+
+static void says(int fd, const char *text, size_t n) {
+    if (n && send(fd, text, n, MSG_NOSIGNAL) != (ssize_t)n) perror("a peer");
+}
+
+static const char *asks(sse_app *app, int fd, const char *text) { /* what comes at once */
+    says(fd, text, strlen(text));
+    return hears_after(app, fd, 0);
+}
+
+static int joins(sse_app *app) {
+    sse__test_conn t;
+    memset(&t, 0, sizeof t);
+    t.fd = -1;
+    (void)sse_test_run(app, 0);
+    (void)sse__test_connect(app, &t); /* or it is refused */
+    return t.fd;
+}
+
+static sse_stats stats_of(sse_app *app) {
+    sse_stats stats;
+    (void)sse_stats_get(app, &stats);
+    return stats;
+}
+
+static void text(sse_req *req, void *user) {
+    (void)user;
+    sse_puts(sse_out(req), "text");
+}
+
+static size_t read_in_place;
+static int    read_status; /* of the last call */
+
+static int on_piece(sse_req *req, sse_str chunk, int status, void *user) {
+    (void)user;
+    read_in_place += chunk.len;
+    read_status = status;
+    if (status == 0) sse_printf(sse_out(req), "%lu read", (unsigned long)read_in_place);
+    return 0;
+}
+
+static void reads(sse_req *req, void *user) {
+    (void)user;
+    read_in_place = 0;
+    sse_body_read(req, on_piece, NULL);
+}
+
+static sse_req *paused;
+
+static void pauses(sse_req *req, void *user) {
+    reads(req, user);
+    sse_body_pause(req, true);
+    paused = req;
+}
+
+static char debugged[200]; /* the last line of the log for developers */
+
+static void on_log(int level, const char *line, void *user) {
+    (void)user;
+    if (level == SSE_LOG_DEBUG) snprintf(debugged, sizeof debugged, "%s", line);
+}
+
+static sse_app *still_app(const sse_app_options *options) {
+    sse_app_options   quiet;
+    sse_route_options o;
+    sse_app          *app;
+    memset(&quiet, 0, sizeof quiet);
+    memset(&o, 0, sizeof o);
+    if (options) quiet = *options;
+    quiet.on_log = on_log;
+    app = sse_app_new(&quiet);
+    o.method = "POST";
+    o.body_later = true;
+    sse_get(app, "/text", text, NULL);
+    sse_get(app, "/large", large, NULL);
+    sse_get(app, "/later", later, NULL);
+    sse_post(app, "/later", later, NULL);
+    sse_post(app, "/taken", taken, NULL);
+    sse_route(app, "/forbid", forbid, NULL, &o);
+    sse_route(app, "/reads", reads, NULL, &o);
+    sse_route(app, "/pauses", pauses, NULL, &o);
+    sse_get(app, "/s", dial_open, NULL);
+    opening = NULL;
+    closing = NULL;
+    nwaiting = 0;
+    return app;
+}
+
+#define GET(path)     "GET " path " HTTP/1.1\r\nHost: localhost\r\n\r\n"
+#define POST(path, n) "POST " path " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " n "\r\n\r\n"
+#define CHUNKS(path)  "POST " path " HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+static sse_app_options hasty(void) {
+    sse_app_options o;
+    memset(&o, 0, sizeof o);
+    o.header_timeout_ms = 1000;
+    o.body_timeout_ms = 2000;
+    o.keepalive_ms = 3000;
+    o.send_timeout_ms = 4000;
+    return o;
+}
+
+static void deadlines(void) {
+    static const struct {
+        const char *name, *sent;
+        int         ms;
+        const char *said; /* then */
+        bool        late; /* it is counted as too late */
+    } rows[] = {
+        {"a new connection", "", 1000, "", false},
+        {"half a head", "GET / HTTP/1.1\r\n", 1000, "HTTP/1.1 408 ", true},
+        {"a connection that is kept", GET("/text"), 3000, "", false},
+        {"half of the next head", GET("/text") "GE", 1000, "HTTP/1.1 408 ", true},
+        {"half a body", POST("/taken", "100") "half", 2000, "HTTP/1.1 408 ", true},
+        {"half a chunk", CHUNKS("/taken") "9\r\nhalf", 2000, "HTTP/1.1 408 ", true},
+        {"half a body that is read in place", POST("/reads", "100") "half", 2000, "HTTP/1.1 408 ",
+            true},
+        {"half a body that nobody wants", POST("/forbid", "100") "half", 2000, "", true},
+    };
+    const sse_app_options o = hasty();
+    sse_app              *app = still_app(&o);
+    size_t                i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const int       fd = joins(app);
+        const sse_stats before = stats_of(app);
+        sse_stats       now;
+        bool            answered = rows[i].said[0] != '\0';
+        (void)asks(app, fd, rows[i].sent);
+        ok(!hears_after(app, fd, rows[i].ms - 1)[0] && !over, "%s stays for %d ms", rows[i].name,
+            rows[i].ms - 1);
+        (void)hears_after(app, fd, 1);
+        ok(over && strncmp(heard, rows[i].said, 13) == 0, "... and no longer: %.12s", heard);
+        now = stats_of(app);
+        is_int((int)(now.timeouts - before.timeouts), rows[i].late, "... counted as late, or not");
+        is_int((int)(now.bad_requests - before.bad_requests), answered, "... or as refused");
+        if (answered) is_str(debugged, "refused a request with 408 Request Timeout", "... so said");
+        is_int((int)now.connections, answered, "... it lingers behind an answer");
+        (void)sse_test_run(app, 1999);
+        is_int((int)stats_of(app).connections, answered, "... for 2 s");
+        (void)sse_test_run(app, 1);
+        is_int((int)stats_of(app).connections, 0, "... at most");
+        close(fd);
+    }
+    is_int(read_status, SSE_E_CLOSED, "who reads a body is told that it does not come");
+    sse_app_free(app);
+}
+
+static void no_deadlines(void) {
+    const sse_app_options o = hasty();
+    sse_app              *app = still_app(&o);
+    int                   fd = joins(app);
+    (void)asks(app, fd, GET("/later") GET("/text"));
+    ok(!hears_after(app, fd, 3600000)[0] && !over, "an hour without an answer is the app's");
+    sse_finish(waiting[0]);
+    (void)hears_after(app, fd, 0);
+    ok(strstr(heard, " 204 ") && strstr(heard, "\r\n\r\ntext"), "... then it is answered, as is "
+        "the request behind it");
+    ok(!hears_after(app, fd, 2999)[0] && !over, "... and the connection kept");
+    (void)hears_after(app, fd, 1);
+    ok(over, "... for its time");
+    close(fd);
+
+    fd = joins(app);
+    is_str(asks(app, fd, "POST /pauses HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+        "Content-Length: 20\r\n\r\n"), "", "nobody is asked for a body that is not read for now");
+    ok(!hears_after(app, fd, 3600000)[0] && !over, "an hour in which it is not read is no delay");
+    is_int(sse_body_pause(paused, false), 0, "it is read");
+    is_str(hears_after(app, fd, 0), "HTTP/1.1 100 Continue\r\n\r\n", "... and asked for");
+    is_int(sse_body_pause(paused, true) + sse_body_pause(paused, false), 0, "it is paused again");
+    is_str(hears_after(app, fd, 1999), "", "... and asked for once");
+    is_str(asks(app, fd, "0123456789"), "", "half of it comes");
+    ok(strncmp(hears_after(app, fd, 1), "HTTP/1.1 408 ", 13) == 0, "its time began with that");
+    is_int((int)read_in_place, 10, "the half was read");
+    close(fd);
+    sse_app_free(app);
+}
+
+/* 16 KiB put the deadline off, in how many pieces ever; a drip does not. */
+static void progress(void) {
+    static const struct {
+        int at_ms[2], bytes[2], until_ms;
+    } rows[] = {
+        {{1000, 0}, {16383, 0}, 2000},
+        {{1000, 0}, {16384, 0}, 3000},
+        {{500, 1000}, {8192, 8192}, 3000},
+        {{500, 1000}, {8192, 8191}, 2000},
+        {{500, 1000}, {1, 16383}, 3000},
+        {{1000, 2000}, {16384, 16383}, 3000},
+        {{1000, 2000}, {16384, 16384}, 4000},
+    };
+    static const char *const heads[] = {POST("/taken", "90000"), POST("/reads", "90000"),
+        CHUNKS("/taken") "15f90\r\n"};
+    static char              bytes[16384];
+    const sse_app_options    o = hasty();
+    sse_app                 *app = still_app(&o);
+    size_t                   i, k;
+    memset(bytes, 'b', sizeof bytes);
+    for (k = 0; k < SSE__COUNT(heads); k++)
+        for (i = 0; i < SSE__COUNT(rows); i++) {
+            const int fd = joins(app), last = rows[i].at_ms[1] ? 1 : 0;
+            (void)asks(app, fd, heads[k]);
+            (void)sse_test_run(app, rows[i].at_ms[0]);
+            says(fd, bytes, (size_t)rows[i].bytes[0]);
+            if (last) (void)sse_test_run(app, rows[i].at_ms[1] - rows[i].at_ms[0]);
+            if (last) says(fd, bytes, (size_t)rows[i].bytes[1]);
+            ok(!hears_after(app, fd, rows[i].until_ms - rows[i].at_ms[last] - 1)[0],
+                "%d and %d bytes of a body", rows[i].bytes[0], rows[i].bytes[1]);
+            ok(strncmp(hears_after(app, fd, 1), "HTTP/1.1 408 ", 13) == 0, "... give it %d ms",
+                rows[i].until_ms);
+            close(fd);
+        }
+    sse_app_free(app);
+}
+
+static void sending(void) { /* of a reply that does not fit */
+    const sse_app_options o = hasty();
+    sse_app              *app = still_app(&o);
+    sse_stats             before;
+    int                   reads_some, fd;
+    for (reads_some = 0; reads_some < 2; reads_some++) {
+        fd = joins(app);
+        before = stats_of(app);
+        says(fd, GET("/large"), strlen(GET("/large")));
+        (void)sse_test_run(app, 3000);
+        if (reads_some) (void)hears(fd);
+        (void)sse_test_run(app, reads_some ? 3999 : 999);
+        is_int((int)stats_of(app).connections, 1, "a peer that does not read has its time");
+        (void)sse_test_run(app, 1);
+        is_int((int)stats_of(app).connections, 0, reads_some ? "... from its last read on" : "...");
+        is_int((int)(stats_of(app).timeouts - before.timeouts), 1, "... and is counted");
+        close(fd);
+    }
+    sse_app_free(app);
+}
+
+/* The loop was late, not the peer: what has come by then is looked at, once. */
+static void late_loop(void) {
+    const sse_app_options o = hasty();
+    sse_app              *app = still_app(&o);
+    int                   fd = joins(app);
+    (void)asks(app, fd, "GET /text HTTP/1.1\r\n");
+    says(fd, "Host: localhost\r\n\r\n", 19);
+    app->loop.still_ms += 5000;
+    ok(strstr(hears_after(app, fd, 0), "\r\n\r\ntext"), "a request that was there in time is "
+        "answered");
+    says(fd, GET("/text"), strlen(GET("/text")));
+    app->loop.still_ms += 5000;
+    ok(strstr(hears_after(app, fd, 0), "\r\n\r\ntext"), "... as is the next one");
+    (void)asks(app, fd, "GET /text HTTP/1.1\r\n");
+    says(fd, "X", 1);
+    app->loop.still_ms += 5000;
+    is_str(hears_after(app, fd, 0), "", "a byte more");
+    ok(strncmp(hears_after(app, fd, 1), "HTTP/1.1 408 ", 13) == 0, "... is not a request");
+    close(fd);
+    sse_app_free(app);
+}
+
+/* ---- what it counts ---- */
+
+static void counted(void) {
+    sse_app        *app = still_app(NULL);
+    const sse_stats before = (stats_of(app));
+    const int       fd = joins(app);
+    sse_stats       now = stats_of(app);
+    size_t          out;
+    is_int((int)(now.accepted - before.accepted), 1, "a connection is counted");
+    out = strlen(asks(app, fd, GET("/text")));
+    now = stats_of(app);
+    is_int((int)now.requests, 1, "a request");
+    is_int((int)now.bytes_in, (int)strlen(GET("/text")), "its bytes");
+    is_int((int)now.bytes_out, (int)out, "those of its reply");
+    is_int((int)now.sends, 1, "... which left in one call");
+    (void)asks(app, fd, POST("/reads", "4"));
+    out += strlen(heard) + strlen(asks(app, fd, "body"));
+    now = stats_of(app);
+    is_int((int)now.requests, 2, "one whose body is read in place");
+    is_int((int)now.bytes_in, (int)strlen(GET("/text") POST("/reads", "4") "body"), "its bytes");
+    is_int((int)now.bytes_out, (int)out, "those of its reply");
+    ok(strstr(asks(app, fd, "nonsense\r\n\r\n"), " 400 ") && over, "no request");
+    out += strlen(heard);
+    now = stats_of(app);
+    is_int((int)now.requests, 2, "... is none");
+    is_int((int)now.bad_requests, 1, "... but bad");
+    is_int((int)now.bytes_out, (int)out, "... which is answered");
+    is_int((int)now.connections, 1, "... and its connection lingers");
+    says(fd, "more", 4);
+    (void)sse_test_run(app, 0);
+    is_int((int)(stats_of(app).bytes_in - now.bytes_in), 4, "what comes then is counted");
+    close(fd);
+    (void)sse_test_run(app, 0);
+    now = stats_of(app);
+    ok(!now.connections && !now.timeouts && !now.refused, "... until its peer has closed as well");
+    sse_app_free(app);
+}
+
+/* ---- what is refused, byte by byte ---- */
+
+static void refusals(void) {
+    static const char plain[] = "HTTP/1.1 503 Service Unavailable\r\nDate: %s\r\n"
+                                "Content-Type: text/plain; charset=utf-8\r\nRetry-After: 5\r\n"
+                                "Content-Length: 20\r\nConnection: close\r\n\r\n%s",
+                      events[] = "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\n"
+                                 "Cache-Control: no-store\r\nConnection: close\r\n%s",
+                      late[] = "HTTP/1.1 408 Request Timeout\r\nDate: %s\r\n"
+                               "Content-Type: text/plain; charset=utf-8\r\n"
+                               "Content-Length: 16\r\nConnection: close\r\n\r\n%s";
+    static const struct {
+        const char *sent, *said, *end;
+    } rows[] = {
+        {GET("/text"), plain, "Service Unavailable\n"},
+        {"HEAD /text HTTP/1.1\r\nHost: localhost\r\n\r\n", plain, ""},
+        {"GET /s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n", events,
+            "Transfer-Encoding: chunked\r\n\r\nd\r\nretry: 2000\n\n\r\n"},
+        {"GET /s HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n", events, "\r\nretry: 2000\n\n"},
+        {"GET /s HT", late, "Request Timeout\n"},
+        {"", "", ""},
+    };
+    sse_app_options o = hasty();
+    char            want[600], date[40];
+    sse_app        *app;
+    int             first;
+    size_t          i;
+    o.header_timeout_ms = 60000;
+    o.keepalive_ms = SSE_OFF;
+    o.max_connections = 1;
+    app = still_app(&o);
+    first = joins(app);
+    ok(strstr(asks(app, first, GET("/text")), "text"), "one connection is all there may be");
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const int fd = joins(app);
+        bool      resets = strstr(rows[i].sent, "HTTP/1.0") != NULL;
+        ok(!hears_after(app, fd, 999)[0] && !over, "another one has a second");
+        (void)asks(app, fd, rows[i].sent);
+        if (rows[i].said == late) (void)hears_after(app, fd, 1000); /* once more */
+        if (!rows[i].sent[0]) (void)hears_after(app, fd, 1);
+        strcpy(date, sse__date_now(app));
+        snprintf(want, sizeof want, rows[i].said, date, rows[i].end);
+        is_str(heard, want, "... to say what it wants, and is refused");
+        is_int(over, !resets, "... which is all");
+        if (resets) ok(!hears_after(app, fd, 99)[0] && !over, "its end would be the reply's");
+        if (resets) ok(!hears_after(app, fd, 1)[0] && over, "... so it is broken off, a bit later");
+        close(fd);
+        (void)sse_test_run(app, 0);
+    }
+    ok(strstr(asks(app, first, GET("/text")), "\r\n\r\ntext") && !over, "the first is served on");
+    ok(strstr(heard, date) != NULL, "... at %s", date);
+    (void)sse_test_run(app, 1000);
+    ok(strstr(asks(app, first, GET("/text")), "\r\n\r\ntext") && !strstr(heard, date),
+        "... a second later at another time");
+    close(first);
+    sse_app_free(app);
+}
+
+/* ---- limits of bodies ---- */
+
+static void exact_limits(void) {
+    static const struct {
+        const char *first, *then;
+        int         status;
+    } rows[] = {
+        {POST("/taken", "10") "0123456789", "", 200},
+        {POST("/taken", "11"), "", 413},
+        {POST("/taken", "10") "01234", "56789", 200},
+        {CHUNKS("/taken") "a\r\n0123456789\r\n0\r\n\r\n", "", 200},
+        {CHUNKS("/taken") "b\r\n", "", 413},
+        {CHUNKS("/taken") "5\r\n01234\r\n", "5\r\n56789\r\n0\r\n\r\n", 200},
+        {CHUNKS("/taken") "5\r\n01234\r\n", "6\r\n567890\r\n", 413},
+        {POST("/reads", "10") "0123456789", "", 200},
+        {POST("/reads", "11"), "", 413},
+        {POST("/reads", "10") "01234", "56789", 200},
+        {CHUNKS("/reads") "a\r\n0123456789\r\n0\r\n\r\n", "", 200},
+        {CHUNKS("/reads") "b\r\n", "", 413},
+        {CHUNKS("/reads") "5\r\n01234\r\n", "5\r\n56789\r\n0\r\n\r\n", 200},
+        {CHUNKS("/reads") "5\r\n01234\r\n", "6\r\n567890\r\n", 413},
+    };
+    sse_app_options o = hasty();
+    sse_app        *app;
+    size_t          i;
+    o.max_body_bytes = 10;
+    app = still_app(&o);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const int fd = joins(app);
+        (void)asks(app, fd, rows[i].first);
+        if (rows[i].then[0]) (void)asks(app, fd, rows[i].then);
+        is_int(atoi(heard + (heard[0] ? 9 : 0)), rows[i].status, rows[i].first);
+        is_int(over, rows[i].status == 413, "... kept, or not");
+        if (rows[i].status == 200)
+            ok(strstr(heard, "\r\n\r\n10 ") != NULL, "... with all of it");
+        close(fd);
+    }
+    sse_app_free(app);
+}
+
+static void exact_room(void) { /* for all bodies together */
+    sse_app_options o = hasty();
+    sse_app        *app;
+    int             one, other;
+    o.max_bodies_bytes = 100;
+    app = still_app(&o);
+    one = joins(app);
+    is_str(asks(app, one, POST("/later", "60") "012345678901234567890123456789"), "", "half of 60");
+    other = joins(app);
+    ok(strstr(asks(app, other, POST("/taken", "71")), " 503 ") && over, "one byte too many");
+    close(other);
+    other = joins(app);
+    is_str(asks(app, other, POST("/taken", "70") "0"), "", "70 have room");
+    (void)asks(app, one, "012345678901234567890123456789");
+    is_int(nwaiting, 1, "the first is in hand");
+    is_int((int)app->body_bytes, 61, "... all of it, and a byte of the other");
+    ok(strstr(asks(app, other, "0123456789"
+        "012345678901234567890123456789" "0123456789" "01234567890123456789"), " 503 ") != NULL,
+        "which came later, and has no room any more");
+    close(other);
+    sse_finish(waiting[0]);
+    ok(strstr(hears_after(app, one, 0), " 204 ") != NULL, "the first is answered");
+    is_int((int)app->body_bytes, 0, "nothing is held");
+    (void)asks(app, one, POST("/later", "40") "0123456789012345678901234567890123456789");
+    other = joins(app);
+    ok(strstr(asks(app, other, CHUNKS("/taken") "3c\r\n"
+        "012345678901234567890123456789012345678901234567890123456789\r\n0\r\n\r\n"), "60 bytes"),
+        "40 and 60 are just within it");
+    ok(strstr(asks(app, other, CHUNKS("/taken") "3d\r\n"
+        "0123456789012345678901234567890123456789012345678901234567890\r\n0\r\n\r\n"), " 503 "),
+        "40 and 61 are not");
+    close(other);
+    sse_finish(waiting[1]);
+    (void)hears_after(app, one, 0);
+    (void)asks(app, one, POST("/later", "110") "01234567890123456789012345678901234567890123456789"
+        "012345678901234567890123456789012345678901234567890123456789");
+    is_int((int)app->body_bytes, 110, "a single one may be larger");
+    other = joins(app);
+    ok(strstr(asks(app, other, POST("/taken", "1") "0"), " 503 ") && over, "... beside it is none");
+    close(other);
+    other = joins(app);
+    ok(strstr(asks(app, other, CHUNKS("/taken") "0\r\n\r\n"), "0 bytes"), "... but of no bytes");
+    ok(strstr(asks(app, other, POST("/reads", "3") "012"), "3 read"), "... or read in place");
+    close(other);
+    sse_finish(waiting[2]);
+    close(one);
+    sse_app_free(app);
+}
+
+/* The rest of a body that nobody wants is read if it is short, and the connection kept. */
+static void skipped(void) {
+    static const struct {
+        const char *head;
+        bool        kept;
+    } rows[] = {
+        {POST("/forbid", "65536"), true},
+        {POST("/forbid", "65537"), false},
+        {"POST /forbid HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+         "Content-Length: 5\r\n\r\n", false},
+        {CHUNKS("/forbid") "10000\r\n", true},
+    };
+    static char bytes[65537];
+    sse_app    *app = still_app(NULL);
+    size_t      i;
+    int         fd;
+    memset(bytes, 'b', sizeof bytes);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        fd = joins(app);
+        ok(strncmp(asks(app, fd, rows[i].head), "HTTP/1.1 403 ", 13) == 0, "refused at once: %.60s",
+            rows[i].head);
+        is_int(strstr(heard, "Connection: close") == NULL, rows[i].kept, "... kept, or not");
+        is_int(!over, rows[i].kept, "... as it says");
+        if (rows[i].kept) {
+            says(fd, bytes, 65536);
+            (void)sse_test_run(app, 0);
+            if (strstr(rows[i].head, "chunked")) says(fd, "\r\n0\r\n\r\n", 7);
+            ok(strstr(asks(app, fd, GET("/text")), "\r\n\r\ntext"), "... a request behind it");
+        }
+        close(fd);
+    }
+    fd = joins(app);
+    (void)asks(app, fd, CHUNKS("/forbid") "10001\r\n");
+    says(fd, bytes, 65537);
+    (void)hears_after(app, fd, 0);
+    ok(over, "a byte more in chunks than is read: the connection ends");
+    close(fd);
+    sse_app_free(app);
+}
+
+static void expects(void) { /* 100 (Continue) */
+    static const char head[] = "POST /%s HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+                               "Content-Length: 5\r\n\r\n%s";
+    static const char *const paths[] = {"taken", "reads"};
+    sse_app                 *app = still_app(NULL);
+    char                     request[200];
+    size_t                   i;
+    for (i = 0; i < SSE__COUNT(paths); i++) {
+        const int fd = joins(app);
+        snprintf(request, sizeof request, head, paths[i], "");
+        is_str(asks(app, fd, request), "HTTP/1.1 100 Continue\r\n\r\n", "a body is asked for");
+        ok(strncmp(asks(app, fd, "hello"), "HTTP/1.1 200 ", 13) == 0, "... it comes");
+        ok(strncmp(asks(app, fd, POST("/taken", "5") "hello"), "HTTP/1.1 200 ", 13) == 0,
+            "... the next one comes unasked");
+        snprintf(request, sizeof request, head, "taken", "hello");
+        ok(strncmp(asks(app, fd, request), "HTTP/1.1 200 ", 13) == 0,
+            "... one that is here is not asked for");
+        close(fd);
+    }
+    sse_app_free(app);
+}
+
+/* ---- turns: many requests at once ---- */
+
+static char     order[300]; /* the letters of the requests, as they were handled */
+static uint64_t costs_ms;   /* the fifth of them, or all */
+static bool     all_cost;
+
+static void letter(sse_req *req, void *user) {
+    const size_t n = strlen(order);
+    (void)user;
+    snprintf(order + n, sizeof order - n, "%s", sse_param(req, "letter"));
+    if (all_cost || n == 4) sse_req_app(req)->loop.still_ms += costs_ms;
+    if (sse_query(req, "large")) memset(sse__buf_room(sse_out(req), 16000), 'x', 16000);
+    if (sse_query(req, "large")) sse_out(req)->len += 16000;
+    sse_puts(sse_out(req), sse_param(req, "letter"));
+}
+
+static const char *at_once(sse_app *app, int one, int n, int other) { /* returns the order */
+    static char requests[20000];
+    int         i;
+    order[0] = requests[0] = '\0';
+    for (i = 0; i < n; i++) strcat(requests, GET("/letter/a"));
+    says(one, requests, strlen(requests));
+    says(other, GET("/letter/b"), strlen(GET("/letter/b")));
+    (void)hears_after(app, one, 0);
+    return order;
+}
+
+static void turns_of_many(void) {
+    sse_app  *app = still_app(NULL);
+    const int one = joins(app), other = joins(app);
+    char      want[102];
+    sse_stats before;
+    sse_get(app, "/letter/{letter}", letter, NULL);
+    costs_ms = 0;
+    before = stats_of(app);
+    memset(want, 'a', 101);
+    want[32] = 'b';
+    want[101] = '\0';
+    is_str(at_once(app, one, 100, other), want, "32 requests, then it is another's turn");
+    is_int((int)(stats_of(app).sends - before.sends), 5, "the replies of a turn leave together");
+    (void)hears(other);
+    costs_ms = 1;
+    all_cost = true;
+    is_str(at_once(app, one, 12, other), "aabaaaaaaaaaa", "after 2 ms likewise");
+    costs_ms = 2;
+    all_cost = false;
+    is_str(at_once(app, one, 12, other), "aaaaaaaaaabaa", "... which are looked for now and then");
+    costs_ms = 1;
+    is_str(at_once(app, one, 12, other), "aaaaaaaaaaaab", "... and not after 1 ms");
+    costs_ms = 0;
+    close(one);
+    close(other);
+    sse_app_free(app);
+}
+
+static void large_ones(void) { /* replies that gather up to 64 KiB */
+    enum { N = 12 };
+    sse_app  *app = still_app(NULL);
+    const int fd = joins(app);
+    char      requests[N * 64 + 1] = "";
+    sse_stats before;
+    int       i;
+    sse_get(app, "/letter/{letter}", letter, NULL);
+    order[0] = '\0';
+    before = stats_of(app);
+    for (i = 0; i < N; i++) strcat(requests, GET("/letter/c?large=1"));
+    (void)asks(app, fd, requests);
+    for (i = 0; i < 20; i++) (void)sse_test_run(app, 0);
+    is_int((int)strlen(order), N, "all are handled");
+    is_int((int)(stats_of(app).sends - before.sends), 3, "five replies of 16 KB leave at a time");
+    ok(app->net->out.cap <= SSE__READ_SIZE, "their memory is given back (%lu bytes)",
+        (unsigned long)app->net->out.cap);
+    close(fd);
+    sse_app_free(app);
+}
+
+/* However what was sent is cut, it is answered the same. */
+static void cuts(void) {
+    static const char all[] =
+        POST("/taken", "5") "first" CHUNKS("/taken") "3\r\nsec\r\n3\r\nond\r\n0\r\n\r\n"
+        GET("/text") CHUNKS("/reads") "5\r\nthird\r\n0\r\n\r\n" POST("/forbid", "6") "unread"
+        POST("/reads", "7") "read in" GET("/text");
+    sse_app *app = still_app(NULL);
+    char    *whole;
+    size_t   at, wrong = 0;
+    int      fd = joins(app);
+    (void)asks(app, fd, all);
+    whole = sse__strdup(sse__text(heard));
+    close(fd);
+    ok(strstr(whole, "5 bytes") && strstr(whole, "6 bytes") && strstr(whole, "5 read") &&
+            strstr(whole, "go away") && strstr(whole, "7 read"),
+        "seven requests in one piece");
+    for (at = 1; at < sizeof all - 1; at++) {
+        static char first[20000];
+        fd = joins(app);
+        says(fd, all, at);
+        (void)hears_after(app, fd, 0);
+        strcpy(first, heard);
+        says(fd, all + at, sizeof all - 1 - at);
+        (void)hears_after(app, fd, 0);
+        if (strcmp(strcat(first, heard), whole) != 0 && !wrong++)
+            printf("# cut at %lu: %s\n", (unsigned long)at, first);
+        close(fd);
+    }
+    is_int((int)wrong, 0, "in two, however they are cut");
+    SSE_FREE(whole);
+    sse_app_free(app);
+}
+
 int main(void) {
     test_shed();
     checks();
     early_reply();
     bodies_together();
+    deadlines();
+    no_deadlines();
+    progress();
+    sending();
+    late_loop();
+    counted();
+    refusals();
+    exact_limits();
+    exact_room();
+    skipped();
+    expects();
+    turns_of_many();
+    large_ones();
+    cuts();
     return tap_done();
 }
