@@ -376,6 +376,20 @@ static sse_app *still_app(const sse_app_options *options) {
 #define POST(path, n) "POST " path " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " n "\r\n\r\n"
 #define CHUNKS(path)  "POST " path " HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
 
+static char     order[300]; /* the letters of the requests, as they were handled */
+static uint64_t costs_ms;   /* the fifth of them, or all */
+static bool     all_cost;
+
+static void letter(sse_req *req, void *user) {
+    const size_t n = strlen(order);
+    (void)user;
+    snprintf(order + n, sizeof order - n, "%s", sse_param(req, "letter"));
+    if (all_cost || n == 4) sse_req_app(req)->loop.still_ms += costs_ms;
+    if (sse_query(req, "large")) memset(sse__buf_room(sse_out(req), 16000), 'x', 16000);
+    if (sse_query(req, "large")) sse_out(req)->len += 16000;
+    sse_puts(sse_out(req), sse_param(req, "letter"));
+}
+
 static sse_app_options hasty(void) {
     sse_app_options o;
     memset(&o, 0, sizeof o);
@@ -464,16 +478,19 @@ static void no_deadlines(void) {
 /* 16 KiB put the deadline off, in how many pieces ever; a drip does not. */
 static void progress(void) {
     static const struct {
-        int at_ms[2], bytes[2], until_ms;
+        int bytes[3], until_ms; /* at 500, 1000 and 1900 ms */
     } rows[] = {
-        {{1000, 0}, {16383, 0}, 2000},
-        {{1000, 0}, {16384, 0}, 3000},
-        {{500, 1000}, {8192, 8192}, 3000},
-        {{500, 1000}, {8192, 8191}, 2000},
-        {{500, 1000}, {1, 16383}, 3000},
-        {{1000, 2000}, {16384, 16383}, 3000},
-        {{1000, 2000}, {16384, 16384}, 4000},
+        {{0, 16383, 0}, 2000},
+        {{0, 16384, 0}, 3000},
+        {{8192, 8192, 0}, 3000},
+        {{8192, 8191, 0}, 2000},
+        {{1, 16383, 0}, 3000},
+        {{6000, 6000, 4383}, 2000},
+        {{6000, 6000, 4384}, 3900},
+        {{0, 16384, 16383}, 3000},
+        {{0, 16384, 16384}, 3900},
     };
+    static const int         at_ms[] = {500, 1000, 1900};
     static const char *const heads[] = {POST("/taken", "90000"), POST("/reads", "90000"),
         CHUNKS("/taken") "15f90\r\n"};
     static char              bytes[16384];
@@ -483,16 +500,17 @@ static void progress(void) {
     memset(bytes, 'b', sizeof bytes);
     for (k = 0; k < SSE__COUNT(heads); k++)
         for (i = 0; i < SSE__COUNT(rows); i++) {
-            const int fd = joins(app), last = rows[i].at_ms[1] ? 1 : 0;
+            const int fd = joins(app);
+            int       now = 0, n;
             (void)asks(app, fd, heads[k]);
-            (void)sse_test_run(app, rows[i].at_ms[0]);
-            says(fd, bytes, (size_t)rows[i].bytes[0]);
-            if (last) (void)sse_test_run(app, rows[i].at_ms[1] - rows[i].at_ms[0]);
-            if (last) says(fd, bytes, (size_t)rows[i].bytes[1]);
-            ok(!hears_after(app, fd, rows[i].until_ms - rows[i].at_ms[last] - 1)[0],
-                "%d and %d bytes of a body", rows[i].bytes[0], rows[i].bytes[1]);
-            ok(strncmp(hears_after(app, fd, 1), "HTTP/1.1 408 ", 13) == 0, "... give it %d ms",
-                rows[i].until_ms);
+            for (n = 0; n < 3; now = at_ms[n++]) {
+                (void)sse_test_run(app, at_ms[n] - now);
+                says(fd, bytes, (size_t)rows[i].bytes[n]);
+            }
+            ok(!hears_after(app, fd, rows[i].until_ms - now - 1)[0], "%d, %d and %d bytes",
+                rows[i].bytes[0], rows[i].bytes[1], rows[i].bytes[2]);
+            ok(strncmp(hears_after(app, fd, 1), "HTTP/1.1 408 ", 13) == 0,
+                "... of a body give it %d ms", rows[i].until_ms);
             close(fd);
         }
     sse_app_free(app);
@@ -516,6 +534,69 @@ static void sending(void) { /* of a reply that does not fit */
         is_int((int)(stats_of(app).timeouts - before.timeouts), 1, "... and is counted");
         close(fd);
     }
+    sse_app_free(app);
+}
+
+/* A small reply that does not fit either: its time is that of sending, and begins with it. What
+   comes behind it waits. */
+static void sending_little(void) {
+    const sse_app_options o = hasty();
+    sse_app              *app = still_app(&o);
+    const int             small = 1;
+    sse_stats             before;
+    int                   fd = joins(app), i;
+    sse_get(app, "/letter/{letter}", letter, NULL);
+    setsockopt(conn_of(app, SSE__IDLE)->source.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    (void)sse_test_run(app, 500);
+    before = stats_of(app);
+    says(fd, GET("/letter/c?large=1"), strlen(GET("/letter/c?large=1")));
+    (void)sse_test_run(app, 0);
+    ok(stats_of(app).bytes_out - before.bytes_out < 16000, "a reply that does not fit");
+    says(fd, GET("/text"), strlen(GET("/text")));
+    (void)sse_test_run(app, 3999);
+    is_int((int)stats_of(app).requests, 1, "the request behind it waits");
+    is_int((int)stats_of(app).connections, 1, "its peer has the time for sending");
+    (void)sse_test_run(app, 1);
+    is_int((int)stats_of(app).connections, 0, "... and no longer");
+    is_int((int)stats_of(app).timeouts, 1, "... which is counted");
+    close(fd);
+    fd = joins(app);
+    setsockopt(conn_of(app, SSE__IDLE)->source.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    says(fd, GET("/letter/c?large=1") GET("/text"), strlen(GET("/letter/c?large=1") GET("/text")));
+    for (i = 0; i < 1000; i++)
+        if (strstr(hears_after(app, fd, 0), "\r\n\r\ntext")) break;
+    ok(i < 1000, "one that reads gets both");
+    (void)hears_after(app, fd, 2999);
+    ok(!over, "... and is kept");
+    (void)hears_after(app, fd, 1);
+    ok(over, "... for its time");
+    close(fd);
+    sse_app_free(app);
+}
+
+/* Of a stream: who takes some now and then is slow, and stays. */
+static void slow_stream(void) {
+    static char     data[100001];
+    sse_app_options o = hasty();
+    sse_app        *app;
+    int             fd, i;
+    o.max_queue_bytes = 4 << 20;
+    app = still_app(&o);
+    memset(data, 'x', sizeof data - 1);
+    fd = joins(app);
+    (void)asks(app, fd, "GET /s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n");
+    sse_subscribe(newest, "news");
+    for (i = 0; i < 20; i++) say(app, "news", data);
+    for (i = 0; i < 6; i++) {
+        (void)hears_after(app, fd, 3000);
+        ok(heard[0] && !over, "a stream whose client takes some in 3 s lives");
+    }
+    (void)sse_test_run(app, 3000);
+    is_int((int)stats_of(app).streams, 1, "it has its time");
+    (void)sse_test_run(app, 5001);
+    is_int((int)stats_of(app).streams, 0, "... and is cut when it takes no more");
+    is_int((int)stats_of(app).closed[SSE_BY_TIMEOUT], 1, "... for that reason");
+    close(fd);
     sse_app_free(app);
 }
 
@@ -790,20 +871,6 @@ static void expects(void) { /* 100 (Continue) */
 
 /* ---- turns: many requests at once ---- */
 
-static char     order[300]; /* the letters of the requests, as they were handled */
-static uint64_t costs_ms;   /* the fifth of them, or all */
-static bool     all_cost;
-
-static void letter(sse_req *req, void *user) {
-    const size_t n = strlen(order);
-    (void)user;
-    snprintf(order + n, sizeof order - n, "%s", sse_param(req, "letter"));
-    if (all_cost || n == 4) sse_req_app(req)->loop.still_ms += costs_ms;
-    if (sse_query(req, "large")) memset(sse__buf_room(sse_out(req), 16000), 'x', 16000);
-    if (sse_query(req, "large")) sse_out(req)->len += 16000;
-    sse_puts(sse_out(req), sse_param(req, "letter"));
-}
-
 static const char *at_once(sse_app *app, int one, int n, int other) { /* returns the order */
     static char requests[20000];
     int         i;
@@ -906,6 +973,8 @@ int main(void) {
     no_deadlines();
     progress();
     sending();
+    sending_little();
+    slow_stream();
     late_loop();
     counted();
     refusals();
