@@ -456,6 +456,25 @@ static void longest(void) { /* the longest path that a unix socket may have */
     ok(access(host + 5, F_OK) != 0, "... until its end");
 }
 
+static void inherited(void) { /* by a child of the program: nothing of an app */
+    bool     was[100];
+    sse_app *app;
+    int      fd, n = 0, mine;
+    for (fd = 0; fd < 100; fd++) was[fd] = fcntl(fd, F_GETFD) >= 0;
+    app = app_new(NULL, 0);
+    is_int(listens(app, "127.0.0.1", 0), 0, "an app with a connection");
+    mine = come(app, "127.0.0.1");
+    for (fd = 0; fd < 2000 && !app->net->count; fd++) sse_poll(app, 5);
+    for (fd = 0; fd < 100; fd++)
+        if (!was[fd] && fd != mine && fcntl(fd, F_GETFD) >= 0) {
+            is_int(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC, "no child inherits a descriptor");
+            n++;
+        }
+    ok(n >= 3, "... of %d", n);
+    close(mine);
+    sse_app_free(app);
+}
+
 static void two_ports(void) {
     sse_app *app = app_new(NULL, 0);
     int      first, second;
@@ -635,6 +654,7 @@ int main(void) {
     without_memory();
     refused_old();
     longest();
+    inherited();
     two_ports();
     refused_calls();
     unix_files();
@@ -644,5 +664,6 @@ int main(void) {
     not_passed();
     no_options();
     not_notified();
+    is_int(living, 0, "no memory is left");
     return tap_done();
 }

@@ -1,8 +1,11 @@
 /* Connections, from inside: replies before their bodies are in, what bodies take together; deadlines,
    to the millisecond, and turns, in a time that stands still. */
+#define _DEFAULT_SOURCE
 #ifndef SSE_DEBUG_CHECKS
 #define SSE_DEBUG_CHECKS
 #endif
+#include "scarce.h"
+#include "refuse.h"
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -385,8 +388,11 @@ static void letter(sse_req *req, void *user) {
     (void)user;
     snprintf(order + n, sizeof order - n, "%s", sse_param(req, "letter"));
     if (all_cost || n == 4) sse_req_app(req)->loop.still_ms += costs_ms;
-    if (sse_query(req, "large")) memset(sse__buf_room(sse_out(req), 16000), 'x', 16000);
-    if (sse_query(req, "large")) sse_out(req)->len += 16000;
+    if (sse_query(req, "large")) {
+        const size_t large = (size_t)sse_parse_int(sse_query(req, "large"), 0) * 16000;
+        memset(sse__buf_room(sse_out(req), large), 'x', large);
+        sse_out(req)->len += large;
+    }
     sse_puts(sse_out(req), sse_param(req, "letter"));
 }
 
@@ -964,6 +970,332 @@ static void cuts(void) {
     sse_app_free(app);
 }
 
+/* ---- more than there may be: LI1 ---- */
+
+static void surplus(void) {
+    static const int maxima[][2] = {{1, 64}, {1024, 64}, {1600, 100}};
+    sse_app_options  o = hasty();
+    size_t           i;
+    int              fds[110], n, fd;
+    o.max_per_peer = 1;
+    for (i = 0; i < SSE__COUNT(maxima); i++) {
+        sse_app *app = still_app(&o);
+        app->options.max_connections = maxima[i][0];
+        for (n = 0; n < 1 + maxima[i][1]; n++) fds[n] = joins(app);
+        is_int((int)stats_of(app).refused, 0, "so many more are there, to be refused in words");
+        is_int((int)stats_of(app).connections, n, "... each for itself");
+        fds[n] = joins(app);
+        is_int((int)stats_of(app).refused, 1, "... and one more is refused at once");
+        is_str(hears(fds[n]), "", "... without a word");
+        ok(over, "... as it has said nothing");
+        close(fds[n]);
+        ok(strstr(asks(app, fds[n - 1], GET("/text")), " 503 ") && over, "the others in words");
+        close(fds[n - 1]);
+        (void)sse_test_run(app, 0);
+        fds[n - 1] = joins(app);
+        is_int((int)stats_of(app).refused, 1, "where one has left there is room");
+        while (n--) close(fds[n]);
+        sse_app_free(app);
+    }
+    o.max_per_peer = 0;
+    o.max_connections = 2;
+    {
+        sse_app *app = still_app(&o);
+        for (n = 0; n < 3; n++) fds[n] = joins(app);
+        close(fds[0]);
+        (void)sse_test_run(app, 0);
+        fd = joins(app);
+        ok(strstr(asks(app, fd, GET("/text")), "\r\n\r\ntext") != NULL,
+            "where a connection has left there is one, whoever waits to be refused");
+        ok(strstr(asks(app, fds[2], GET("/text")), " 503 ") != NULL, "... who is");
+        close(fd);
+        close(fds[1]);
+        close(fds[2]);
+        sse_app_free(app);
+    }
+}
+
+#ifdef __linux__ /* elsewhere the system does not tell what the peer has taken */
+/* What ends without an end is reset, but not before the peer has all that was sent; for one that
+   takes nothing, after 5 s. */
+static void resets(void) {
+    static char     data[1001], some[2500];
+    sse_app_options o = hasty();
+    sse_app        *app;
+    int             fd, i, takes;
+    memset(data, 'x', sizeof data - 1);
+    for (takes = 0; takes < 3; takes++) {
+        app = still_app(&o);
+        fd = joins(app);
+        says(fd, "GET /s HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n", 46);
+        (void)sse_test_run(app, 0);
+        sse_subscribe(newest, "news");
+        for (i = 0; i < 5; i++) {
+            say(app, "news", data);
+            (void)sse_test_run(app, 0);
+        }
+        is_int(sse_stream_reconnect(newest, NULL), 0, "a stream of HTTP/1.0 that is cut");
+        (void)sse_test_run(app, 3050);
+        if (takes == 1) ok(recv(fd, some, sizeof some, 0) == sizeof some, "the peer takes some");
+        if (takes == 2) {
+            ok(strlen(hears(fd)) > 5000 && !over, "the peer takes all");
+            (void)sse_test_run(app, 49);
+            is_int((int)stats_of(app).connections, 1, "it is looked for now and then");
+        } else {
+            (void)sse_test_run(app, takes ? 5149 : 2149);
+            is_int((int)stats_of(app).connections, 1, "it has 5 s for what it does not take");
+        }
+        (void)sse_test_run(app, 1);
+        is_int((int)stats_of(app).connections, 0, "... and is reset then");
+        is_int((int)stats_of(app).timeouts, 0, "... which is no delay of its own");
+        close(fd);
+        sse_app_free(app);
+    }
+}
+#else
+static void resets(void) {}
+#endif
+
+/* ---- order, and ends ---- */
+
+static void behind(void) { /* what comes behind a stream, a mistake, an end */
+    sse_app *app = still_app(NULL);
+    char    *at;
+    int      fd = joins(app);
+    at = strstr(asks(app, fd, GET("/text") GET("/text") "nonsense\r\n\r\n" GET("/text")), " 400 ");
+    ok(at && at > strstr(heard, "\r\n\r\ntext") && over, "a mistake is answered in its place");
+    ok(at && !strstr(at, "text\n") && !strstr(at, " 200 "), "... and nothing behind it");
+    close(fd);
+
+    fd = joins(app);
+    (void)asks(app, fd, "GET /s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n");
+    is_str(asks(app, fd, GET("/text")), "", "a request behind a stream waits");
+    is_int((int)stats_of(app).requests, 4 - 1, "... unread");
+    is_int(sse_stream_end(newest, NULL), 0, "for its end");
+    (void)hears_after(app, fd, 0);
+    ok(strncmp(heard, "0\r\n\r\nHTTP/1.1 200 ", 18) == 0 && strstr(heard, "\r\n\r\ntext"),
+        "... and is answered");
+    close(fd);
+
+    fd = joins(app);
+    says(fd, "GET /text HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 58);
+    (void)hears_after(app, fd, 0);
+    ok(over && stats_of(app).connections == 1, "who says that it is the last is waited for");
+    shutdown(fd, SHUT_WR);
+    (void)sse_test_run(app, 0);
+    is_int((int)stats_of(app).connections, 0, "... until it says that it was");
+    close(fd);
+    fd = joins(app);
+    says(fd, "GET /text HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 58);
+    shutdown(fd, SHUT_WR);
+    ok(strstr(hears_after(app, fd, 0), "\r\n\r\ntext") && over, "... who has said it is answered");
+    is_int((int)stats_of(app).connections, 0, "... and not waited for");
+    close(fd);
+
+    fd = joins(app);
+    (void)asks(app, fd, POST("/reads", "10") "01234");
+    read_status = 7;
+    close(fd);
+    (void)sse_test_run(app, 0);
+    is_int(read_status, SSE_E_CLOSED, "who reads a body is told that its peer has left");
+    is_int((int)stats_of(app).connections, 0, "... as it has");
+    sse_app_free(app);
+}
+
+/* ---- what the system says to a call ---- */
+
+static void calls_fail(void) {
+    static const struct {
+        const char *call, *ask;
+        int         error;
+        bool        fine;
+    } rows[] = {
+        {"recv(c->source.fd, p", GET("/letter/d"), EINTR, true},
+        {"recv(c->source.fd, p", GET("/letter/d"), ECONNRESET, false},
+        {"send(c->source.fd, out->ptr", GET("/letter/d"), EINTR, true},
+        {"send(c->source.fd, out->ptr", GET("/letter/d"), EAGAIN, true},
+        {"send(c->source.fd, out->ptr", GET("/letter/d"), EPIPE, true}, /* the next call will tell */
+        {"send(c->source.fd, rest->bytes", GET("/later"), EINTR, true},
+        {"send(c->source.fd, rest->bytes", GET("/later"), EAGAIN, true},
+        {"send(c->source.fd, rest->bytes", GET("/later"), EPIPE, false},
+        {"sendmsg(", GET("/letter/d?large=2"), EINTR, true},
+        {"sendmsg(", GET("/letter/d?large=2"), EAGAIN, true},
+        {"sendmsg(", GET("/letter/d?large=2"), ECONNRESET, false},
+    };
+    sse_app *app = still_app(NULL);
+    size_t   i;
+    sse_get(app, "/letter/{letter}", letter, NULL);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const int       fd = joins(app);
+        const sse_stats before = stats_of(app);
+        size_t          n;
+        order[0] = '\0';
+        nwaiting = 0;
+        refuse(rows[i].call, 1, rows[i].error);
+        n = strlen(asks(app, fd, rows[i].ask));
+        if (nwaiting) {
+            sse_finish(waiting[0]);
+            n = strlen(hears_after(app, fd, 0));
+        }
+        ok(!refuse_at, "%s fails with %d", rows[i].call, rows[i].error);
+        refuse("", 0, 0);
+        is_int(n > 50, rows[i].fine, "... the reply leaves, or not");
+        if (rows[i].fine) ok(nwaiting ? strstr(heard, " 204 ") != NULL : heard[n - 1] == 'd', "... whole");
+        is_int((int)stats_of(app).connections, rows[i].fine, "... its connection stays, or not");
+        is_int((int)(stats_of(app).bytes_out - before.bytes_out), (int)n, "... what left counts");
+        close(fd);
+    }
+    sse_app_free(app);
+}
+
+/* ---- large bodies ---- */
+
+static uint64_t out_by_then; /* bytes that had left when the other one's turn came */
+
+static void note_out(sse_req *req, void *user) {
+    (void)user;
+    out_by_then = sse_req_app(req)->net->counts.bytes_out;
+}
+
+static void send_file(sse_req *req, void *user) {
+    sse_send_file(req, (const char *)user, NULL);
+}
+
+static void large_file(void) { /* others have their turn between pieces of 256 KiB */
+    char      path[] = "/tmp/sse-conn-XXXXXX";
+    static char piece[100000];
+    const int out = mkstemp(path), size = 4 << 20;
+    sse_app  *app = still_app(NULL);
+    uint64_t  before;
+    int       one, other, i;
+    size_t    got = 0;
+    memset(piece, 'f', sizeof piece);
+    for (i = 0; i < 12; i++)
+        if (write(out, piece, sizeof piece) < 0) perror(path);
+    close(out);
+    sse_get(app, "/file", send_file, path);
+    sse_get(app, "/note", note_out, NULL);
+    one = joins(app);
+    setsockopt(conn_of(app, SSE__IDLE)->source.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    other = joins(app);
+    before = stats_of(app).bytes_out;
+    says(one, GET("/file"), strlen(GET("/file")));
+    says(other, GET("/note"), strlen(GET("/note")));
+    (void)sse_test_run(app, 0);
+    ok(out_by_then > before && out_by_then - before <= SSE__WRITES_A_TURN,
+        "%lu bytes of a file, then it is another's turn", (unsigned long)(out_by_then - before));
+    for (i = 0; i < 100; i++) got += strlen(hears_after(app, one, 0));
+    ok(got > 1200000 && got < 1201000, "it leaves whole (%lu bytes)", (unsigned long)got);
+    close(one);
+    close(other);
+    sse_app_free(app);
+    unlink(path);
+}
+
+#ifndef SSE_NO_COMPRESSION
+static size_t long_text; /* bytes of it */
+
+static void text_of(sse_req *req, void *user) {
+    size_t i;
+    (void)user;
+    for (i = 0; i < long_text; i++) sse_raw(sse_out(req), &"to be or not to be "[i % 19], 1);
+}
+
+static uint32_t crc_of_text(void) {
+    uint32_t crc = ~0u;
+    size_t   i;
+    int      k;
+    for (i = 0; i < long_text; i++) {
+        crc ^= (unsigned char)"to be or not to be "[i % 19];
+        for (k = 0; k < 8; k++) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
+    }
+    return ~crc;
+}
+
+static uint32_t number_at(const char *p) { /* of four bytes, the least one first */
+    const unsigned char *b = (const unsigned char *)p;
+    return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+/* A large reply is compressed while it leaves: in pieces of 128 KiB, one a pass, a chunk each. */
+static void pieces(void) { /* C4 */
+    static const size_t lengths[] = {300000, 3 * 131072, 3 * 131072 + 1};
+    sse_app            *app = still_app(NULL);
+    size_t              i;
+    sse_get(app, "/text_of", text_of, NULL);
+    for (i = 0; i < SSE__COUNT(lengths); i++) {
+        const int     fd = joins(app);
+        sse_buf       all;
+        unsigned long size = 1;
+        size_t        n, at, chunks = 0, passes = 0;
+        char         *head;
+        memset(&all, 0, sizeof all);
+        long_text = lengths[i];
+        says(fd, "GET /text_of HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n", 65);
+        for (; passes < 100 && !(all.len > 5 && !memcmp(all.ptr + all.len - 5, "0\r\n\r\n", 5));
+             passes++) {
+            char some[20000];
+            (void)sse_test_run(app, 0);
+            while ((n = (size_t)recv(fd, some, sizeof some, MSG_DONTWAIT)) <= sizeof some)
+                sse_raw(&all, some, n);
+        }
+        head = strstr(sse_buf_text(&all), "\r\n\r\n");
+        ok(head && strstr(all.ptr, "Content-Encoding: gzip\r\n") < head, "a compressed reply");
+        at = n = head ? (size_t)(head + 4 - all.ptr) : all.len;
+        while (size && at < all.len) { /* a chunk's size has eight digits */
+            size = strtoul(all.ptr + at, NULL, 16);
+            at += size ? 10 : 3;
+            memmove(all.ptr + n, all.ptr + at, size);
+            n += size;
+            at += size + 2;
+            chunks += size > 0;
+        }
+        is_int((int)chunks, (int)((long_text + 131071) / 131072), "... in chunks of 128 KiB");
+        ok(at == all.len && size == 0, "... and the one that is the end");
+        head = all.ptr + n - 8;
+        is_int((int)number_at(head + 4), (int)long_text, "... its length");
+        ok(number_at(head) == crc_of_text(), "... and its sum");
+        ok(strstr(asks(app, fd, GET("/text")), "\r\n\r\ntext"), "... and the next one");
+        close(fd);
+        sse_buf_free(&all);
+    }
+    sse_app_free(app);
+}
+#else
+static void pieces(void) {}
+#endif
+
+/* An event that has left in part is not replaced by a newer one. */
+static void in_part(void) {
+    static char       data[60001];
+    const int         small = 1;
+    sse_topic_options t;
+    sse_app          *app = still_app(NULL);
+    int               fd = joins(app), i;
+    size_t            n = 0;
+    memset(&t, 0, sizeof t);
+    memset(data, 'x', sizeof data - 1);
+    t.overflow = SSE_KEEP_NEWEST;
+    is_int(sse_topic(app, "state", &t), 0, "a topic of which the newest is enough");
+    (void)asks(app, fd, "GET /s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n");
+    setsockopt(conn_of(app, SSE__STREAM)->source.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    sse_subscribe(newest, "state");
+    say(app, "state", data);
+    (void)sse_test_run(app, 0);
+    ok(conn_of(app, SSE__STREAM)->out.begun, "an event has left in part");
+    say(app, "state", "second");
+    say(app, "state", "third");
+    is_int((int)conn_of(app, SSE__STREAM)->out.count, 2, "one behind it is replaced");
+    for (i = 0; i < 1000; i++) {
+        (void)hears_after(app, fd, 0);
+        for (; strchr(heard, 'x') && n < 60000; n++) *strchr(heard, 'x') = '.';
+        if (strstr(heard, "data: third")) break;
+    }
+    ok(i < 1000 && n == 60000, "the first comes whole, then the newest");
+    close(fd);
+    sse_app_free(app);
+}
+
 int main(void) {
     test_shed();
     checks();
@@ -985,5 +1317,13 @@ int main(void) {
     turns_of_many();
     large_ones();
     cuts();
+    surplus();
+    resets();
+    behind();
+    calls_fail();
+    large_file();
+    pieces();
+    in_part();
+    is_int(living, 0, "no memory is left");
     return tap_done();
 }
