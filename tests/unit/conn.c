@@ -444,7 +444,9 @@ static void deadlines(void) {
         (void)sse_test_run(app, 1999);
         is_int((int)stats_of(app).connections, answered, "... for 2 s");
         (void)sse_test_run(app, 1);
-        is_int((int)stats_of(app).connections, 0, "... at most");
+        now = stats_of(app);
+        is_int((int)now.connections, 0, "... at most");
+        is_int((int)(now.timeouts - before.timeouts), rows[i].late, "... which is no other delay");
         close(fd);
     }
     is_int(read_status, SSE_E_CLOSED, "who reads a body is told that it does not come");
