@@ -1267,6 +1267,69 @@ static void pieces(void) { /* C4 */
 static void pieces(void) {}
 #endif
 
+/* ---- what waits until something is kept: C5 ---- */
+
+static void tells(sse_req *req, void *user) { /* as if it had published what is to be kept */
+    sse__net_tell(sse_req_app(req)->net);
+    text(req, user);
+}
+
+static void tell_stream(const char *data) { /* the newest */
+    sse_event event;
+    memset(&event, 0, sizeof event);
+    event.data = data;
+    is_int(sse_stream_send(newest, &event), 0, "an event for a stream");
+}
+
+static void held(void) {
+    const sse_app_options o = hasty();
+    sse_app              *app = still_app(&o);
+    int                   one = joins(app), other = joins(app), stream, i;
+    char                  want[40];
+    const char           *at;
+    sse_get(app, "/tells", tells, NULL);
+    is_str(asks(app, one, GET("/tells") GET("/text")), "", "a reply waits for what is to be kept");
+    ok(strstr(asks(app, other, GET("/text")), "\r\n\r\ntext"), "... another's does not");
+    close(other);
+    ok(!hears_after(app, one, 3600000)[0] && !over, "... for an hour, if need be");
+    sse__net_keep(app->net, app->net->told);
+    at = strstr(hears_after(app, one, 0), "\r\n\r\ntext");
+    ok(at && strstr(at + 4, "\r\n\r\ntext"), "it is kept, and answered, with the one behind it");
+    ok(!hears_after(app, one, 2999)[0] && !over, "... and its connection is kept");
+    (void)hears_after(app, one, 1);
+    ok(over, "... for its time");
+    close(one);
+
+    stream = joins(app);
+    (void)asks(app, stream, "GET /s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
+        "\r\n");
+    app->loop.upcall++;
+    tell_stream("one");
+    sse__net_tell(app->net);
+    tell_stream("two");
+    app->loop.upcall++;
+    tell_stream("three");
+    (void)hears_after(app, stream, 0);
+    ok(strstr(heard, "data: one\n") && !strstr(heard, "data: t"),
+        "an event waits, those before it do not");
+    ok(!hears_after(app, stream, 10)[0], "... and those behind it wait as well");
+    sse__net_keep(app->net, app->net->told);
+    (void)hears_after(app, stream, 0);
+    ok(strstr(heard, "data: two\n") && strstr(heard, "data: three\n"), "... until it is kept");
+    for (i = 0; i < 100; i++) {
+        snprintf(want, sizeof want, "%d", i);
+        tell_stream(want);
+    }
+    (void)hears_after(app, stream, 0);
+    for (i = 0, at = heard; i < 100 && at; i++) {
+        snprintf(want, sizeof want, "data: %d\n", i);
+        at = strstr(at, want);
+    }
+    ok(at != NULL, "a hundred events at once come in their order");
+    close(stream);
+    sse_app_free(app);
+}
+
 /* An event that has left in part is not replaced by a newer one. */
 static void in_part(void) {
     static char       data[60001];
@@ -1325,6 +1388,7 @@ int main(void) {
     calls_fail();
     large_file();
     pieces();
+    held();
     in_part();
     is_int(living, 0, "no memory is left");
     return tap_done();
