@@ -495,16 +495,22 @@ static void refused_calls(void) {
         const char *call;
         int         error;
     } rows[] = {{"socket(", EMFILE}, {"fcntl(fd, F_GETFL", EIO}, {"fcntl(fd, F_SETFL", EIO},
-        {"fcntl(fd, F_SETFD", EIO}, {"bind(", EACCES}, {"listen(", EADDRINUSE}},
+        {"fcntl(fd, F_SETFD", EIO}, {"bind(", EACCES}, {"listen(", EADDRINUSE},
+#if SSE__EPOLL
+        {"epoll_ctl(", 0},
+#endif
+    },
       accepts[] = {{"fcntl(fd, F_SETFD", EIO}, {"fcntl(fd, F_SETFL, O_NONBLOCK", EIO}};
     const int before = descriptors();
     size_t    i;
     for (i = 0; i < SSE__COUNT(rows); i++) {
         sse_app  *app = app_new(NULL, 0);
         const int open = descriptors();
-        refuse(rows[i].call, 1, rows[i].error);
+        refuse(rows[i].call, 1, rows[i].error ? rows[i].error : ENOSPC);
         ok(listens(app, NULL, 0) < 0 && !refuse_at, "%s refused: it does not listen", rows[i].call);
-        ok(strstr(logged, strerror(rows[i].error)) != NULL, "... and says why: %s", logged);
+        if (rows[i].error)
+            ok(strstr(logged, strerror(rows[i].error)) != NULL, "... and says why: %s", logged);
+        is_int(sse_port(app), 0, "... it has no port");
         is_int(descriptors(), open, "... no descriptor is left");
         sse_app_free(app);
     }
@@ -553,6 +559,12 @@ static void unix_files(void) {
         /* one that starts just then would put its own there, which is not to be removed */
         if (!i) ok(served_yet, "... and nobody found it unserved before");
     }
+    fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    ok(write(fd, "mine", 4) == 4 && close(fd) == 0, "a file that is no socket");
+    app = app_new(NULL, 0);
+    is_int(sse_listen(app, &o), SSE_E_IO, "... is in the way");
+    sse_app_free(app);
+    is_int(unlink(path), 0, "... and stays there");
     o.unix_mode = 0600;
     app = app_new(NULL, 0);
     refuse("chmod(", 1, EPERM);
@@ -608,6 +620,62 @@ static void not_passed(void) {
     }
 }
 
+/* One that is passed is like one of its own. */
+static void passed(void) {
+    struct sockaddr_in at;
+    char               pid[20], want[100];
+    int                value = 0, kept = fcntl(3, F_DUPFD, 20), i;
+    const int          fd = socket(AF_INET, SOCK_STREAM, 0);
+    socklen_t          n = sizeof value;
+    sse_app           *app;
+    memset(&at, 0, sizeof at);
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ok(bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 9) == 0, "a socket");
+    if (fd != 3) {
+        dup2(fd, 3);
+        close(fd);
+    }
+    snprintf(pid, sizeof pid, "%ld", (long)getpid());
+    setenv("LISTEN_PID", pid, 1);
+    setenv("LISTEN_FDS", "1", 1);
+    setenv("LISTEN_FDNAMES", "http", 1);
+    app = app_new(NULL, 0);
+    is_int(listens(app, NULL, 0), 0, "... of a service manager");
+    ok(!getenv("LISTEN_PID") && !getenv("LISTEN_FDS") && !getenv("LISTEN_FDNAMES"),
+        "no other process takes it for its own");
+    snprintf(want, sizeof want, "listening on descriptor 3, port %d, of LISTEN_FDS\n",
+        sse_port(app));
+    is_str(logged, want, "the log tells of it");
+    ok(getsockopt(3, IPPROTO_TCP, TCP_NODELAY, &value, &n) == 0 && value, "... it is set up");
+    ok(strstr(answer(app, come(app, "127.0.0.1")), "hello") != NULL, "... and served");
+    for (i = 0; i < 2; i++) is_int(listens(app, NULL, 0), 0, "the next one is its own");
+    sse_app_free(app);
+    if (kept >= 0) dup2(kept, 3);
+    if (kept >= 0) close(kept);
+}
+
+/* How many may wait to be accepted. */
+static void backlogs(void) {
+#if defined(__linux__) && defined(TCP_INFO)
+    static const int wanted[] = {7, 0};
+    FILE            *f = fopen("/proc/sys/net/core/somaxconn", "r");
+    int              most = 0, i;
+    if (f && fscanf(f, "%d", &most) != 1) most = 0;
+    if (f) fclose(f);
+    for (i = 0; i < 2 && most; i++) {
+        struct tcp_info info;
+        socklen_t       n = sizeof info;
+        sse_app        *app = app_new(NULL, 0);
+        is_int(listens(app, NULL, wanted[i]), 0, "an app with a backlog");
+        if (getsockopt(sse__listener_last(app)->source.fd, IPPROTO_TCP, TCP_INFO, &info, &n))
+            ok(true, "of so many # skip the system does not tell");
+        else is_int((int)info.tcpi_sacked, i ? (most < 4096 ? most : 4096) : 7, "of so many");
+        sse_app_free(app);
+    }
+#endif
+}
+
 /* Without options: port 8000 of this machine. */
 static void no_options(void) {
     sse_app *app = app_new(NULL, 0);
@@ -622,6 +690,7 @@ static void no_options(void) {
 static void not_notified(void) {
     const char *const paths[] = {"", "/", "relative", "@", too_long("")};
     size_t            i;
+    int               n;
     for (i = 0; i < SSE__COUNT(paths); i++) {
         const int open = descriptors();
         setenv("NOTIFY_SOCKET", paths[i], 1);
@@ -634,6 +703,9 @@ static void not_notified(void) {
     refuse("fcntl(fd, F_GETFL", 1, EIO);
     sse__notify("READY=1");
     ok(!refuse_at, "nor by a socket that cannot be set up");
+    n = descriptors();
+    sse__notify("READY=1");
+    is_int(descriptors(), n, "nobody is there: nothing is left of the call");
     unsetenv("NOTIFY_SOCKET");
     refuse("", 0, 0);
 }
@@ -662,6 +734,8 @@ int main(void) {
     unix_full();
 #endif
     not_passed();
+    passed();
+    backlogs();
     no_options();
     not_notified();
     is_int(living, 0, "no memory is left");

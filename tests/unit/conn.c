@@ -1026,10 +1026,12 @@ static void resets(void) {
     sse_app        *app;
     int             fd, i, takes;
     memset(data, 'x', sizeof data - 1);
-    for (takes = 0; takes < 3; takes++) {
+    for (takes = 0; takes < 4; takes++) { /* 3: nothing, of a stream in gzip */
         app = still_app(&o);
         fd = joins(app);
-        says(fd, "GET /s HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n", 46);
+        says(fd, "GET /s HTTP/1.0\r\nAccept: text/event-stream\r\n", 44);
+        if (takes == 3) says(fd, "Accept-Encoding: gzip\r\n", 23);
+        says(fd, "\r\n", 2);
         (void)sse_test_run(app, 0);
         sse_subscribe(newest, "news");
         for (i = 0; i < 5; i++) {
@@ -1044,7 +1046,7 @@ static void resets(void) {
             (void)sse_test_run(app, 49);
             is_int((int)stats_of(app).connections, 1, "it is looked for now and then");
         } else {
-            (void)sse_test_run(app, takes ? 5149 : 2149);
+            (void)sse_test_run(app, takes == 1 ? 5149 : 2149);
             is_int((int)stats_of(app).connections, 1, "it has 5 s for what it does not take");
         }
         (void)sse_test_run(app, 1);
@@ -1077,6 +1079,12 @@ static void behind(void) { /* what comes behind a stream, a mistake, an end */
     (void)hears_after(app, fd, 0);
     ok(strncmp(heard, "0\r\n\r\nHTTP/1.1 200 ", 18) == 0 && strstr(heard, "\r\n\r\ntext"),
         "... and is answered");
+    close(fd);
+
+    fd = joins(app);
+    (void)asks(app, fd, "GET /s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n");
+    is_int(sse_stream_reconnect(newest, NULL), 0, "a stream is cut");
+    ok(!hears_after(app, fd, 0)[0] && over, "... with its connection, as nothing else says so");
     close(fd);
 
     fd = joins(app);
@@ -1229,7 +1237,7 @@ static void pieces(void) { /* C4 */
         const int     fd = joins(app);
         sse_buf       all;
         unsigned long size = 1;
-        size_t        n, at, chunks = 0, passes = 0;
+        size_t        n, at, chunks = 0, passes = 0, begun = 0;
         char         *head;
         memset(&all, 0, sizeof all);
         long_text = lengths[i];
@@ -1247,12 +1255,14 @@ static void pieces(void) { /* C4 */
         while (size && at < all.len) { /* a chunk's size has eight digits */
             size = strtoul(all.ptr + at, NULL, 16);
             at += size ? 10 : 3;
+            begun += size > 4 && !memcmp(all.ptr + at, "\x1F\x8B\x08\0", 4);
             memmove(all.ptr + n, all.ptr + at, size);
             n += size;
             at += size + 2;
             chunks += size > 0;
         }
         is_int((int)chunks, (int)((long_text + 131071) / 131072), "... in chunks of 128 KiB");
+        is_int((int)begun, 1, "... of one file");
         ok(at == all.len && size == 0, "... and the one that is the end");
         head = all.ptr + n - 8;
         is_int((int)number_at(head + 4), (int)long_text, "... its length");
@@ -1287,6 +1297,7 @@ static void held(void) {
     int                   one = joins(app), other = joins(app), stream, i;
     char                  want[40];
     const char           *at;
+    uint64_t              sends;
     sse_get(app, "/tells", tells, NULL);
     is_str(asks(app, one, GET("/tells") GET("/text")), "", "a reply waits for what is to be kept");
     ok(strstr(asks(app, other, GET("/text")), "\r\n\r\ntext"), "... another's does not");
@@ -1316,6 +1327,7 @@ static void held(void) {
     sse__net_keep(app->net, app->net->told);
     (void)hears_after(app, stream, 0);
     ok(strstr(heard, "data: two\n") && strstr(heard, "data: three\n"), "... until it is kept");
+    sends = stats_of(app).sends;
     for (i = 0; i < 100; i++) {
         snprintf(want, sizeof want, "%d", i);
         tell_stream(want);
@@ -1325,6 +1337,7 @@ static void held(void) {
         snprintf(want, sizeof want, "data: %d\n", i);
         at = strstr(at, want);
     }
+    is_int((int)(stats_of(app).sends - sends), 4, "32 events leave with a call");
     ok(at != NULL, "a hundred events at once come in their order");
     close(stream);
     sse_app_free(app);
@@ -1362,6 +1375,7 @@ static void in_part(void) {
 }
 
 int main(void) {
+    const int open = descriptors();
     test_shed();
     checks();
     early_reply();
@@ -1391,5 +1405,6 @@ int main(void) {
     held();
     in_part();
     is_int(living, 0, "no memory is left");
+    is_int(descriptors(), open, "no descriptor");
     return tap_done();
 }

@@ -918,6 +918,10 @@ static void in_flight(void) { /* U2 */
     got = hears(app, slow, 0);
     ok(strstr(got, " 204 ") && strstr(got, close_it), "... and the one that was in hand");
     is_str(hears(app, slow, 0), "end", "... likewise");
+    logged[0] = '\0';
+    is_int(sse_upgrade(app), 0, "another upgrade");
+    (void)sse_test_run(app, 0);
+    is_str(logged, "", "... is the next one's");
     is_str(hears(app, idle_fd, 4999), "", "an idle one stays until the streams have ended");
     ok(!sse_stopping(app), "... for which they have 5 s");
     (void)asks(NULL, late, "/");
@@ -945,7 +949,7 @@ static void in_flight(void) { /* U2 */
 /* The next process has half a minute; the manager hears that this one serves on. */
 static void start_time(void) {
     char     path[64], want[100];
-    int      fd, twice;
+    int      fd, twice, i;
     sse_app *app;
     snprintf(path, sizeof path, "/tmp/sse-upgrade-%d", (int)getpid());
     fd = notify_socket(path);
@@ -954,7 +958,6 @@ static void start_time(void) {
     (void)sse_test_run(app, 0);
     is_str(notified(fd), "READY=1", "it serves");
     for (twice = 0; twice < 2; twice++) {
-        int i;
         logged[0] = '\0';
         for (i = 0; i < 70000; i++) /* more than its pipe takes */
             if (sse_upgrade(app)) ok(false, "an upgrade is asked for once more");
@@ -976,6 +979,20 @@ static void start_time(void) {
     (void)sse_upgrade(app);
     (void)sse_test_run(app, 0);
     (void)notified(fd);
+    logged[0] = '\0';
+    kill(app->upgrade->pid, SIGTERM);
+    for (i = 0; i < 3000 && !strstr(logged, "ended before"); i++) {
+        poll(NULL, 0, 10);
+        (void)sse_test_run(app, 0);
+    }
+    ok(strstr(logged, "no upgrade: the new process ended before it served") != NULL, "it ends");
+    is_str(notified(fd), "READY=1", "... of which the manager hears");
+    logged[0] = '\0';
+    (void)sse_test_run(app, 60000);
+    is_str(logged, "", "... and is not missed later");
+    (void)sse_upgrade(app);
+    (void)sse_test_run(app, 0);
+    (void)notified(fd);
     sse_stop(app);
     (void)sse_test_run(app, 0);
     is_str(notified(fd), "STOPPING=1", "one that is told to stop is not ready");
@@ -984,6 +1001,44 @@ static void start_time(void) {
     close(fd);
     unlink(path);
     unsetenv("NOTIFY_SOCKET");
+}
+
+/* The next process is told which descriptor is what; whoever stops begins nothing. */
+static void letters(void) {
+    char              file[64], script[100], host[80], got[2000] = "", want[80];
+    sse_serve_options serve;
+    sse_app          *app;
+    FILE             *f;
+    int               fd;
+    memset(&serve, 0, sizeof serve);
+    snprintf(file, sizeof file, "/tmp/sse-letters-%d", (int)getpid());
+    snprintf(script, sizeof script, "env >%s; exit 7", file);
+    snprintf(host, sizeof host, "unix:/tmp/sse-letter-%d", (int)getpid());
+    app = app_with(script, 0, 0);
+    serve.host = host;
+    is_int(sse_listen(app, &serve), 0, "... by a file as well");
+    is_int(listens(app), 0, "... and a third time");
+    sse__listener_last(app)->passed = true; /* as by LISTEN_FDS */
+    (void)sse_upgrade(app);
+    poll_until(app, ", exit status 7)");
+    f = fopen(file, "r");
+    if (f) got[fread(got, 1, sizeof got - 1, f)] = '\0';
+    if (f) fclose(f);
+    unlink(file);
+    snprintf(want, sizeof want, "SSE_LISTENERS=%ld lus\n", (long)getpid());
+    ok(strstr(got, want) != NULL, "the next one is told of each: %s", want);
+    sse_get(app, "/later", later, NULL);
+    fd = joins(app);
+    is_str(asks(app, fd, "/later"), "", "a request is in hand");
+    sse_stop(app);
+    (void)sse_test_run(app, 0);
+    logged[0] = '\0';
+    is_int(sse_upgrade(app), 0, "an upgrade is asked for");
+    (void)sse_test_run(app, 0);
+    is_str(logged, "", "... too late");
+    ok(!app->upgrade->pid && sse_poll(app, 0) == 1, "... while it stops");
+    sse_app_free(app);
+    close(fd);
 }
 
 /* Signals in the next process: none of the two that stop it waits, and the one for an upgrade does
@@ -1083,6 +1138,7 @@ int main(void) {
     stopped();
     in_flight();
     start_time();
+    letters();
     signal_masks();
     program();
     handed();
