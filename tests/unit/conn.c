@@ -382,11 +382,13 @@ static sse_app *still_app(const sse_app_options *options) {
 static char     order[300]; /* the letters of the requests, as they were handled */
 static uint64_t costs_ms;   /* the fifth of them, or all */
 static bool     all_cost;
+static size_t   most_input; /* bytes that were there of one connection */
 
 static void letter(sse_req *req, void *user) {
     const size_t n = strlen(order);
     (void)user;
     snprintf(order + n, sizeof order - n, "%s", sse_param(req, "letter"));
+    if (sse__conn_input(req->conn)->len > most_input) most_input = sse__conn_input(req->conn)->len;
     if (all_cost || n == 4) sse_req_app(req)->loop.still_ms += costs_ms;
     if (sse_query(req, "large")) {
         const size_t large = (size_t)sse_parse_int(sse_query(req, "large"), 0) * 16000;
@@ -893,8 +895,11 @@ static const char *at_once(sse_app *app, int one, int n, int other) { /* returns
 static void turns_of_many(void) {
     sse_app  *app = still_app(NULL);
     const int one = joins(app), other = joins(app);
-    char      want[102];
-    sse_stats before;
+    const size_t n = strlen(GET("/letter/a"));
+    static char  many[120000];
+    char         want[102];
+    sse_stats    before;
+    int          i;
     sse_get(app, "/letter/{letter}", letter, NULL);
     costs_ms = 0;
     before = stats_of(app);
@@ -913,6 +918,13 @@ static void turns_of_many(void) {
     costs_ms = 1;
     is_str(at_once(app, one, 12, other), "aaaaaaaaaaaab", "... and not after 1 ms");
     costs_ms = 0;
+    most_input = 0;
+    for (i = 0; i < 2500; i++) memcpy(many + (size_t)i * n, GET("/letter/a"), n);
+    says(one, many, 2500 * n);
+    for (i = 0; i < 100; i++) (void)hears_after(app, one, 0);
+    is_int((int)(stats_of(app).requests - before.requests), 2500 + 101 + 3 * 13, "all are handled");
+    ok(most_input > 60000 && most_input <= SSE__READ_SIZE, "others wait outside: %lu bytes are in",
+        (unsigned long)most_input);
     close(one);
     close(other);
     sse_app_free(app);
