@@ -178,7 +178,7 @@ static void shares(void) {
     }
 }
 
-#ifdef __linux__ /* where all of 127 is this machine's */
+#ifdef __linux__                  /* where all of 127 is this machine's */
 static void shares_of_two(void) { /* what one address holds is no share of another */
     static const char *const froms[] = {"127.0.0.1", "127.0.0.2", "127.0.0.1", "127.0.0.2"};
     sse_app                 *app = app_new(NULL, 1);
@@ -210,7 +210,7 @@ static void socket_options(void) {
     static const int wanted[][3] = {{IPPROTO_TCP, TCP_NODELAY, 1}, {SOL_SOCKET, SO_KEEPALIVE, 1},
         {IPPROTO_TCP, TCP_KEEPIDLE, 60}, {IPPROTO_TCP, TCP_KEEPINTVL, 20},
         {IPPROTO_TCP, TCP_KEEPCNT, 3}, {IPPROTO_TCP, TCP_USER_TIMEOUT, 7000}};
-    int off;
+    int              off;
     for (off = 0; off < 2; off++) {
         sse_app_options o;
         sse_app        *app;
@@ -345,9 +345,9 @@ static void accept_again(void) { /* nobody waits for what is no lack */
 }
 
 static void portions(void) { /* a crowd leaves the others their turn */
-    sse_app      *app = unix_app();
-    sse__address  a;
-    int           fds[257], n = 0;
+    sse_app     *app = unix_app();
+    sse__address a;
+    int          fds[257], n = 0;
     sse__address_parse(&a, unix_host, 0);
     for (; n < 257; n++) {
         fds[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -406,10 +406,9 @@ static void without_memory(void) {
 
 /* An EventSource of HTTP/1.0 must not take the end for that of its stream: it is reset. */
 static void refused_old(void) {
-    static const char *const asks[] = {
-        "GET /s HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n",
+    static const char *const asks[] = {"GET /s HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n",
         "GET /s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"};
-    int i;
+    int                      i;
     for (i = 0; i < 2; i++) {
         sse_app     *app = app_new(NULL, 0);
         sse__address a;
@@ -494,8 +493,13 @@ static void refused_calls(void) {
     static const struct {
         const char *call;
         int         error;
-    } rows[] = {{"socket(", EMFILE}, {"fcntl(fd, F_GETFL", EIO}, {"fcntl(fd, F_SETFL", EIO},
-        {"fcntl(fd, F_SETFD", EIO}, {"bind(", EACCES}, {"listen(", EADDRINUSE},
+    } rows[] =
+    { {"socket(", EMFILE},
+        {"fcntl(fd, F_GETFL", EIO},
+        {"fcntl(fd, F_SETFL", EIO},
+        {"fcntl(fd, F_SETFD", EIO},
+        {"bind(", EACCES},
+        {"listen(", EADDRINUSE},
 #if SSE__EPOLL
         {"epoll_ctl(", 0},
 #endif

@@ -1,5 +1,5 @@
-/* Connections, from inside: replies before their bodies are in, what bodies take together; deadlines,
-   to the millisecond, and turns, in a time that stands still. */
+/* Connections, from inside: replies before their bodies are in, what bodies take together;
+   deadlines, to the millisecond, and turns, in a time that stands still. */
 #define _DEFAULT_SOURCE
 #ifndef SSE_DEBUG_CHECKS
 #define SSE_DEBUG_CHECKS
@@ -377,7 +377,8 @@ static sse_app *still_app(const sse_app_options *options) {
 
 #define GET(path)     "GET " path " HTTP/1.1\r\nHost: localhost\r\n\r\n"
 #define POST(path, n) "POST " path " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " n "\r\n\r\n"
-#define CHUNKS(path)  "POST " path " HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+#define CHUNKS(path) \
+    "POST " path " HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 static char     order[300]; /* the letters of the requests, as they were handled */
 static uint64_t costs_ms;   /* the fifth of them, or all */
@@ -464,15 +465,17 @@ static void no_deadlines(void) {
     sse_finish(waiting[0]);
     (void)hears_after(app, fd, 0);
     ok(strstr(heard, " 204 ") && strstr(heard, "\r\n\r\ntext"), "... then it is answered, as is "
-        "the request behind it");
+                                                                "the request behind it");
     ok(!hears_after(app, fd, 2999)[0] && !over, "... and the connection kept");
     (void)hears_after(app, fd, 1);
     ok(over, "... for its time");
     close(fd);
 
     fd = joins(app);
-    is_str(asks(app, fd, "POST /pauses HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
-        "Content-Length: 20\r\n\r\n"), "", "nobody is asked for a body that is not read for now");
+    is_str(asks(app, fd,
+               "POST /pauses HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+               "Content-Length: 20\r\n\r\n"),
+        "", "nobody is asked for a body that is not read for now");
     ok(!hears_after(app, fd, 3600000)[0] && !over, "an hour in which it is not read is no delay");
     is_int(sse_body_pause(paused, false), 0, "it is read");
     is_str(hears_after(app, fd, 0), "HTTP/1.1 100 Continue\r\n\r\n", "... and asked for");
@@ -619,7 +622,7 @@ static void late_loop(void) {
     says(fd, "Host: localhost\r\n\r\n", 19);
     app->loop.still_ms += 5000;
     ok(strstr(hears_after(app, fd, 0), "\r\n\r\ntext"), "a request that was there in time is "
-        "answered");
+                                                        "answered");
     says(fd, GET("/text"), strlen(GET("/text")));
     app->loop.still_ms += 5000;
     ok(strstr(hears_after(app, fd, 0), "\r\n\r\ntext"), "... as is the next one");
@@ -676,8 +679,9 @@ static void refusals(void) {
     static const char plain[] = "HTTP/1.1 503 Service Unavailable\r\nDate: %s\r\n"
                                 "Content-Type: text/plain; charset=utf-8\r\nRetry-After: 5\r\n"
                                 "Content-Length: 20\r\nConnection: close\r\n\r\n%s",
-                      events[] = "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\n"
-                                 "Cache-Control: no-store\r\nConnection: close\r\n%s",
+                      events[] =
+                          "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\n"
+                          "Cache-Control: no-store\r\nConnection: close\r\n%s",
                       late[] = "HTTP/1.1 408 Request Timeout\r\nDate: %s\r\n"
                                "Content-Type: text/plain; charset=utf-8\r\n"
                                "Content-Length: 16\r\nConnection: close\r\n\r\n%s";
@@ -761,56 +765,63 @@ static void exact_limits(void) {
         if (rows[i].then[0]) (void)asks(app, fd, rows[i].then);
         is_int(atoi(heard + (heard[0] ? 9 : 0)), rows[i].status, rows[i].first);
         is_int(over, rows[i].status == 413, "... kept, or not");
-        if (rows[i].status == 200)
-            ok(strstr(heard, "\r\n\r\n10 ") != NULL, "... with all of it");
+        if (rows[i].status == 200) ok(strstr(heard, "\r\n\r\n10 ") != NULL, "... with all of it");
         close(fd);
     }
     sse_app_free(app);
 }
 
+/* Sends n bytes of a body of that length; 0: of n bytes, in a chunk. Returns what comes at once. */
+static const char *sends(sse_app *app, int fd, const char *path, int length, int n) {
+    char      text[400];
+    const int at = snprintf(text, sizeof text, "POST %s HTTP/1.1\r\nHost: localhost\r\n", path);
+    if (length) snprintf(text + at, sizeof text - (size_t)at, "Content-Length: %d\r\n\r\n", length);
+    else
+        snprintf(text + at, sizeof text - (size_t)at, "Transfer-Encoding: chunked\r\n\r\n%x\r\n",
+            (unsigned)n);
+    while (n--) strcat(text, "b");
+    if (!length) strcat(text, "\r\n0\r\n\r\n");
+    return asks(app, fd, text);
+}
+
 static void exact_room(void) { /* for all bodies together */
-    sse_app_options o = hasty();
-    sse_app        *app;
-    int             one, other;
+    static const char thirty[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+    sse_app_options   o = hasty();
+    sse_app          *app;
+    int               one, other;
     o.max_bodies_bytes = 100;
     app = still_app(&o);
     one = joins(app);
-    is_str(asks(app, one, POST("/later", "60") "012345678901234567890123456789"), "", "half of 60");
+    is_str(sends(app, one, "/later", 60, 30), "", "half of 60");
     other = joins(app);
-    ok(strstr(asks(app, other, POST("/taken", "71")), " 503 ") && over, "one byte too many");
+    ok(strstr(sends(app, other, "/taken", 71, 0), " 503 ") && over, "one byte too many");
     close(other);
     other = joins(app);
-    is_str(asks(app, other, POST("/taken", "70") "0"), "", "70 have room");
-    (void)asks(app, one, "012345678901234567890123456789");
+    is_str(sends(app, other, "/taken", 70, 1), "", "70 have room");
+    (void)asks(app, one, thirty);
     is_int(nwaiting, 1, "the first is in hand");
     is_int((int)app->body_bytes, 61, "... all of it, and a byte of the other");
-    ok(strstr(asks(app, other, "0123456789"
-        "012345678901234567890123456789" "0123456789" "01234567890123456789"), " 503 ") != NULL,
-        "which came later, and has no room any more");
+    says(other, thirty, 30);
+    ok(strstr(asks(app, other, thirty), " 503 "), "which has no room any more");
     close(other);
     sse_finish(waiting[0]);
     ok(strstr(hears_after(app, one, 0), " 204 ") != NULL, "the first is answered");
     is_int((int)app->body_bytes, 0, "nothing is held");
-    (void)asks(app, one, POST("/later", "40") "0123456789012345678901234567890123456789");
+    (void)sends(app, one, "/later", 40, 40);
     other = joins(app);
-    ok(strstr(asks(app, other, CHUNKS("/taken") "3c\r\n"
-        "012345678901234567890123456789012345678901234567890123456789\r\n0\r\n\r\n"), "60 bytes"),
-        "40 and 60 are just within it");
-    ok(strstr(asks(app, other, CHUNKS("/taken") "3d\r\n"
-        "0123456789012345678901234567890123456789012345678901234567890\r\n0\r\n\r\n"), " 503 "),
-        "40 and 61 are not");
+    ok(strstr(sends(app, other, "/taken", 0, 60), "60 bytes"), "40 and 60 are just within it");
+    ok(strstr(sends(app, other, "/taken", 0, 61), " 503 "), "40 and 61 are not");
     close(other);
     sse_finish(waiting[1]);
     (void)hears_after(app, one, 0);
-    (void)asks(app, one, POST("/later", "110") "01234567890123456789012345678901234567890123456789"
-        "012345678901234567890123456789012345678901234567890123456789");
+    (void)sends(app, one, "/later", 110, 110);
     is_int((int)app->body_bytes, 110, "a single one may be larger");
     other = joins(app);
-    ok(strstr(asks(app, other, POST("/taken", "1") "0"), " 503 ") && over, "... beside it is none");
+    ok(strstr(sends(app, other, "/taken", 1, 1), " 503 ") && over, "... beside it is none");
     close(other);
     other = joins(app);
     ok(strstr(asks(app, other, CHUNKS("/taken") "0\r\n\r\n"), "0 bytes"), "... but of no bytes");
-    ok(strstr(asks(app, other, POST("/reads", "3") "012"), "3 read"), "... or read in place");
+    ok(strstr(sends(app, other, "/reads", 3, 3), "3 read"), "... or read in place");
     close(other);
     sse_finish(waiting[2]);
     close(one);
@@ -826,7 +837,8 @@ static void skipped(void) {
         {POST("/forbid", "65536"), true},
         {POST("/forbid", "65537"), false},
         {"POST /forbid HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
-         "Content-Length: 5\r\n\r\n", false},
+         "Content-Length: 5\r\n\r\n",
+            false},
         {CHUNKS("/forbid") "10000\r\n", true},
     };
     static char bytes[65537];
@@ -893,8 +905,8 @@ static const char *at_once(sse_app *app, int one, int n, int other) { /* returns
 }
 
 static void turns_of_many(void) {
-    sse_app  *app = still_app(NULL);
-    const int one = joins(app), other = joins(app);
+    sse_app     *app = still_app(NULL);
+    const int    one = joins(app), other = joins(app);
     const size_t n = strlen(GET("/letter/a"));
     static char  many[120000];
     char         want[102];
@@ -954,9 +966,9 @@ static void large_ones(void) { /* replies that gather up to 64 KiB */
 /* However what was sent is cut, it is answered the same. */
 static void cuts(void) {
     static const char all[] =
-        POST("/taken", "5") "first" CHUNKS("/taken") "3\r\nsec\r\n3\r\nond\r\n0\r\n\r\n"
-        GET("/text") CHUNKS("/reads") "5\r\nthird\r\n0\r\n\r\n" POST("/forbid", "6") "unread"
-        POST("/reads", "7") "read in" GET("/text");
+        POST("/taken", "5") "first" CHUNKS("/taken") "3\r\nsec\r\n3\r\nond\r\n0\r\n\r\n" GET(
+            "/text") CHUNKS("/reads") "5\r\nthird\r\n0\r\n\r\n" POST("/forbid",
+            "6") "unread" POST("/reads", "7") "read in" GET("/text");
     sse_app *app = still_app(NULL);
     char    *whole;
     size_t   at, wrong = 0;
@@ -1136,7 +1148,8 @@ static void calls_fail(void) {
         {"recv(c->source.fd, p", GET("/letter/d"), ECONNRESET, false},
         {"send(c->source.fd, out->ptr", GET("/letter/d"), EINTR, true},
         {"send(c->source.fd, out->ptr", GET("/letter/d"), EAGAIN, true},
-        {"send(c->source.fd, out->ptr", GET("/letter/d"), EPIPE, true}, /* the next call will tell */
+        {"send(c->source.fd, out->ptr", GET("/letter/d"), EPIPE,
+            true}, /* the next call will tell */
         {"send(c->source.fd, rest->bytes", GET("/later"), EINTR, true},
         {"send(c->source.fd, rest->bytes", GET("/later"), EAGAIN, true},
         {"send(c->source.fd, rest->bytes", GET("/later"), EPIPE, false},
@@ -1162,7 +1175,8 @@ static void calls_fail(void) {
         ok(!refuse_at, "%s fails with %d", rows[i].call, rows[i].error);
         refuse("", 0, 0);
         is_int(n > 50, rows[i].fine, "... the reply leaves, or not");
-        if (rows[i].fine) ok(nwaiting ? strstr(heard, " 204 ") != NULL : heard[n - 1] == 'd', "... whole");
+        if (rows[i].fine)
+            ok(nwaiting ? strstr(heard, " 204 ") != NULL : heard[n - 1] == 'd', "... whole");
         is_int((int)stats_of(app).connections, rows[i].fine, "... its connection stays, or not");
         is_int((int)(stats_of(app).bytes_out - before.bytes_out), (int)n, "... what left counts");
         close(fd);
@@ -1179,18 +1193,16 @@ static void note_out(sse_req *req, void *user) {
     out_by_then = sse_req_app(req)->net->counts.bytes_out;
 }
 
-static void send_file(sse_req *req, void *user) {
-    sse_send_file(req, (const char *)user, NULL);
-}
+static void send_file(sse_req *req, void *user) { sse_send_file(req, (const char *)user, NULL); }
 
 static void large_file(void) { /* others have their turn between pieces of 256 KiB */
-    char      path[] = "/tmp/sse-conn-XXXXXX";
+    char        path[] = "/tmp/sse-conn-XXXXXX";
     static char piece[100000];
-    const int out = mkstemp(path), size = 4 << 20;
-    sse_app  *app = still_app(NULL);
-    uint64_t  before;
-    int       one, other, i;
-    size_t    got = 0;
+    const int   out = mkstemp(path), size = 4 << 20;
+    sse_app    *app = still_app(NULL);
+    uint64_t    before;
+    int         one, other, i;
+    size_t      got = 0;
     memset(piece, 'f', sizeof piece);
     for (i = 0; i < 12; i++)
         if (write(out, piece, sizeof piece) < 0) perror(path);
@@ -1324,7 +1336,8 @@ static void held(void) {
     close(one);
 
     stream = joins(app);
-    (void)asks(app, stream, "GET /s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
+    (void)asks(app, stream,
+        "GET /s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
         "\r\n");
     app->loop.upcall++;
     tell_stream("one");

@@ -352,9 +352,7 @@ static void held(void) { /* C5 */
     dial_free(app);
 }
 
-static void large(sse_req *req, void *user) {
-    sse_send_file(req, (const char *)user, NULL);
-}
+static void large(sse_req *req, void *user) { sse_send_file(req, (const char *)user, NULL); }
 
 static void file_beside(void) { /* a file is for the loop: its socket gets no call of theirs */
     char        path[] = "/tmp/sse-senders-XXXXXX";

@@ -871,7 +871,7 @@ static void in_flight(void) { /* U2 */
     sse_upgrade_options o;
     sse_serve_options   serve;
     sse_app            *app = app_new();
-    int                 kept, idle_fd, half, slow, late, fd;
+    int                 kept, idle_fd, half, slow, late, fresh, fd;
     const char         *got;
     memset(&o, 0, sizeof o);
     memset(&serve, 0, sizeof serve);
@@ -924,12 +924,16 @@ static void in_flight(void) { /* U2 */
     is_str(logged, "", "... is the next one's");
     is_str(hears(app, idle_fd, 4999), "", "an idle one stays until the streams have ended");
     ok(!sse_stopping(app), "... for which they have 5 s");
+    fresh = joins(app);
     (void)asks(NULL, late, "/");
     app->loop.still_ms++;
     is_str(hears(app, idle_fd, 0), "end", "then it ends");
     ok(sse_stopping(app), "... as does the process");
     got = hears(app, late, 0);
     ok(strstr(got, "hello") && strstr(got, close_it), "a request that came just then is answered");
+    is_str(hears(app, fresh, 0), "", "a connection whose first request is to come is not closed");
+    got = asks(app, fresh, "/");
+    ok(strstr(got, "hello") && strstr(got, close_it), "... but with its answer");
     is_str(notified(fd), "", "of all that the manager hears no more");
     sse_app_free(app);
     ok(access(host + 5, F_OK) == 0, "the file of the socket is the next one's");
@@ -942,6 +946,7 @@ static void in_flight(void) { /* U2 */
     close(half);
     close(slow);
     close(late);
+    close(fresh);
     unsetenv("NOTIFY_SOCKET");
     unsetenv("WATCHDOG_USEC");
 }
@@ -972,7 +977,9 @@ static void start_time(void) {
         ok(app->upgrade->pid && !strstr(logged, "no upgrade"), "the next one has its time");
         (void)sse_test_run(app, 1);
         ok(strstr(logged, "no upgrade: the new process does not serve in time (.start_ms) "
-            "(process ") && strstr(logged, ", signal 9)"), "... and no longer: %s", logged);
+                          "(process ") &&
+                strstr(logged, ", signal 9)"),
+            "... and no longer: %s", logged);
         is_str(notified(fd), "READY=1", "... and this one is ready");
         is_str(notified(fd), "", "... which is all");
     }
