@@ -157,6 +157,8 @@ static void refused(void) {
     app = app_new();
     o.signal = SIGTERM;
     is_int(sse_upgrade_on_signal(app, &o), SSE_E_ARG, "the signal that stops it");
+    o.signal = SIGINT;
+    is_int(sse_upgrade_on_signal(app, &o), SSE_E_ARG, "... likewise");
     o.signal = SIGKILL;
     is_int(sse_upgrade_on_signal(app, &o), SSE_E_ARG, "a signal that nobody can catch");
     sse_app_error(app, &why);
@@ -951,6 +953,19 @@ static void in_flight(void) { /* U2 */
     unsetenv("WATCHDOG_USEC");
 }
 
+static void nobody_there(void) { /* nobody has to be given time */
+    sse_upgrade_options o;
+    sse_app            *app = app_new();
+    memset(&o, 0, sizeof o);
+    o.signal = SSE_OFF;
+    is_int(sse_upgrade_on_signal(app, &o), 0, "all defaults but the signal");
+    is_int(sse_test_run(app, 0), 0, "nobody is there");
+    app->upgrade->pid = getpid();
+    sse__upgrade_slice(&app->upgrade->slice);
+    ok(sse_stopping(app), "it stops at once");
+    sse_app_free(app);
+}
+
 /* The next process has half a minute; the manager hears that this one serves on. */
 static void start_time(void) {
     char     path[64], want[100];
@@ -1056,6 +1071,7 @@ static void signal_masks(void) {
     sse_upgrade_options o;
     FILE               *f;
     sigset_t            some, before, now;
+    struct sigaction    set;
     unsigned long       mask;
     sse_app            *app = app_new();
     int                 i;
@@ -1074,6 +1090,8 @@ static void signal_masks(void) {
     is_int(sse_upgrade_on_signal(app, &o), 0, "a program that notes how it is started");
     is_int(listens(app), 0, "... listens");
     sigprocmask(SIG_SETMASK, NULL, &now);
+    sigaction(SIGUSR2, NULL, &set);
+    ok(set.sa_flags & SA_RESTART, "calls of the program go on behind the signal");
     ok(!sigismember(&now, SIGUSR2) && sigismember(&now, SIGTERM),
         "the signal reaches this process, and no other one anew");
     for (i = 0; i < 2; i++) {
@@ -1144,6 +1162,7 @@ int main(void) {
     idle();
     stopped();
     in_flight();
+    nobody_there();
     start_time();
     letters();
     signal_masks();
@@ -1158,5 +1177,6 @@ int main(void) {
     orphan();
     inherits_not();
     inherits();
+    is_int(living, 0, "no memory is left");
     return tap_done();
 }
