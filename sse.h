@@ -12488,7 +12488,8 @@ static void sse__conn_alarm(sse__alarm *alarm) {
     else if (c->state == SSE__LINGER && c->resets) {
         if (sse__conn_may_reset(c)) sse__conn_close(c);
     } else {
-        net->counts.timeouts += c->state != SSE__IDLE; /* which is how kept connections end */
+        /* kept connections end so, and those that linger have had their reply */
+        net->counts.timeouts += c->state != SSE__IDLE && c->state != SSE__LINGER;
         if (cut) sse__conn_close(c);
         else (void)sse__conn_refuse(c, 408, NULL, NULL);
     }

@@ -74,6 +74,8 @@ static int come_for(sse_app *app, const char *host, const char *name) {
     return fd;
 }
 
+static const char get[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
 static int come(sse_app *app, const char *host) { return come_for(app, host, "localhost"); }
 
 /* What it is answered, "" if it is hung up on. */
@@ -122,8 +124,10 @@ static void foreign_names(void) {
     } rows[] = {
         {"127.0.0.1", "127.0.0.1", " 421 "},
         {"0.0.0.0", "127.0.0.1", " 200 "},
+        {"127.1.2.3", "127.1.2.3", " 421 "},
         {"::1", "::1", " 421 "},
         {"::", "::1", " 200 "},
+        {"::", "127.0.0.1", " 200 "},
     };
     size_t i;
     for (i = 0; i < SSE__COUNT(rows); i++) {
@@ -134,6 +138,7 @@ static void foreign_names(void) {
             ok(strstr(answer(app, come_for(app, rows[i].at, "shop.example")), rows[i].status) !=
                     NULL,
                 "another name where %s listens:%s", rows[i].host, rows[i].status);
+        if (peer[0]) is_str(peer, rows[i].at, "... and who comes is known");
         sse_app_free(app);
     }
 }
@@ -173,21 +178,343 @@ static void shares(void) {
     }
 }
 
+#ifdef __linux__                  /* where all of 127 is this machine's */
+static void shares_of_two(void) { /* what one address holds is no share of another */
+    static const char *const froms[] = {"127.0.0.1", "127.0.0.2", "127.0.0.1", "127.0.0.2"};
+    sse_app                 *app = app_new(NULL, 1);
+    int                      fds[4], i;
+    is_int(listens(app, "0.0.0.0", 0), 0, "an app for one connection of each");
+    for (i = 0; i < 4; i++) {
+        sse__address a;
+        char         text[200] = "";
+        int          k;
+        sse__address_parse(&a, froms[i], 0);
+        fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+        if (bind(fds[i], &a.to.any, a.len)) perror(froms[i]);
+        sse__address_parse(&a, "127.0.0.1", sse_port(app));
+        if (connect(fds[i], &a.to.any, a.len) || send(fds[i], get, strlen(get), 0) < 0)
+            perror("connect");
+        for (k = 0; k < 2000 && recv(fds[i], text, sizeof text - 1, MSG_DONTWAIT) <= 0; k++)
+            sse_poll(app, 5);
+        ok(strstr(text, i < 2 ? " 200 " : " 503 ") != NULL, "the %s of %s: %.12s",
+            i < 2 ? "first" : "second", froms[i], text);
+    }
+    for (i = 0; i < 4; i++) close(fds[i]);
+    sse_app_free(app);
+}
+#endif
+
+/* Each connection costs no call to set it up: it has what its listener has. */
+static void socket_options(void) {
+#if defined(__linux__) && defined(TCP_USER_TIMEOUT)
+    static const int wanted[][3] = {{IPPROTO_TCP, TCP_NODELAY, 1}, {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, 60}, {IPPROTO_TCP, TCP_KEEPINTVL, 20},
+        {IPPROTO_TCP, TCP_KEEPCNT, 3}, {IPPROTO_TCP, TCP_USER_TIMEOUT, 7000}};
+    int              off;
+    for (off = 0; off < 2; off++) {
+        sse_app_options o;
+        sse_app        *app;
+        int             fd, value, i;
+        memset(&o, 0, sizeof o);
+        o.send_timeout_ms = off ? SSE_OFF : 7000;
+        app = sse_app_new(&o);
+        sse_get(app, "/", who, NULL);
+        is_int(listens(app, "127.0.0.1", 0), 0, "an app with a time for sending, or none");
+        fd = come(app, "127.0.0.1");
+        for (i = 0; i < 2000 && !app->net->count; i++) sse_poll(app, 5);
+        for (i = 0; i < (int)SSE__COUNT(wanted); i++) {
+            const sse__conn *c = SSE__CONTAINER(app->net->conns.next, sse__conn, all);
+            socklen_t        n = sizeof value;
+            value = -1;
+            if (getsockopt(c->source.fd, wanted[i][0], wanted[i][1], &value, &n)) perror("option");
+            is_int(value, off && i == 5 ? 0 : wanted[i][2], "an option of a connection");
+        }
+        value = sse__socket_value(sse__listener_last(app)->source.fd, SO_REUSEADDR);
+        is_int(value, 1, "a port may be taken at once by the next process");
+        close(fd);
+        sse_app_free(app);
+    }
+#endif
+}
+
+/* ---- by a unix socket, in a time that stands still ---- */
+
+static char unix_path[100], unix_host[120];
+
+static sse_app *unix_app(void) {
+    sse_app *app = app_new(NULL, 1);
+    snprintf(unix_path, sizeof unix_path, "/tmp/sse-unix-%d", (int)getpid());
+    snprintf(unix_host, sizeof unix_host, "unix:%s", unix_path);
+    is_int(listens(app, unix_host, 0), 0, "a unix socket");
+    is_int(sse_port(app), 0, "... has no port");
+    is_int(sse_test_run(app, 0), 0, "time stands still");
+    return app;
+}
+
+static const char *reply(sse_app *app, int fd, int ms) { /* what has come by then */
+    static char text[2000];
+    ssize_t     n;
+    int         i;
+    (void)sse_test_run(app, ms);
+    for (i = 0; i < 3; i++) (void)sse_test_run(app, 0); /* it is accepted, then it is read */
+    n = recv(fd, text, sizeof text - 1, MSG_DONTWAIT);
+    text[n > 0 ? n : 0] = '\0';
+    return text;
+}
+
+static uint64_t accepted(sse_app *app) {
+    sse_stats stats;
+    sse_stats_get(app, &stats);
+    return stats.accepted;
+}
+
+static void no_shares(void) { /* who comes by a unix socket has no address */
+    sse_app *app = unix_app();
+    int      one = come(app, unix_host), two = come(app, unix_host);
+    ok(strstr(reply(app, one, 0), "hello") && strstr(reply(app, two, 0), "hello"),
+        "all of a unix socket are served");
+    is_str(peer, "unix", "... and are nobody in particular");
+    close(one);
+    close(two);
+    sse_app_free(app);
+}
+
+static void without_descriptors(void) { /* LI2 */
+    static const int  errors[] = {EMFILE, ENFILE, ENOMEM, ENOBUFS};
+    static const char says[] = "cannot accept connections for now: out of descriptors or memory\n";
+    sse_app          *app = unix_app();
+    sse_stats         stats;
+    const int         open = descriptors();
+    uint64_t          before = 0;
+    size_t            i;
+    int               fd;
+    for (i = 0; i < SSE__COUNT(errors); i++) {
+        logged[0] = '\0';
+        refuse("accept(source->fd", 1, errors[i]);
+        fd = come(app, unix_host);
+        is_str(reply(app, fd, 0), "", "nothing is left to accept with");
+        is_str(logged, says, "... as the log tells");
+        is_str(reply(app, fd, 99), "", "... for a tenth of a second");
+        is_int((int)(accepted(app) - before), 0, "... nobody is accepted");
+        ok(strstr(reply(app, fd, 1), "hello") != NULL, "... then who waits is served");
+        before = accepted(app);
+        close(fd);
+        (void)sse_test_run(app, 100); /* the pause is long over, and the next one the first */
+    }
+    logged[0] = '\0';
+    fd = come(app, unix_host);
+    refuse("accept(source->fd", -1, EMFILE);
+    is_str(reply(app, fd, 99), "", "nothing is left for longer");
+    ok(strstr(reply(app, fd, 1), " 503 ") != NULL, "... and who has asked is told");
+    sse_stats_get(app, &stats);
+    is_int((int)stats.refused, 1, "who has waited is refused");
+    is_int((int)(stats.accepted - before), 0, "... instead of accepted");
+    is_str(logged, says, "... without another word");
+    close(fd);
+    (void)sse_test_run(app, 99);
+    refuse("accept(source->fd", 1, EMFILE);
+    fd = come(app, unix_host);
+    ok(strstr(reply(app, fd, 0), " 503 ") != NULL, "so is who comes within that time");
+    close(fd);
+    (void)sse_test_run(app, 1);
+    refuse("accept(source->fd", 1, EMFILE);
+    fd = come(app, unix_host);
+    is_str(reply(app, fd, 0), "", "later there is a pause first");
+    ok(strstr(reply(app, fd, 100), "hello") != NULL, "... and then room");
+    close(fd);
+    (void)sse_test_run(app, 0);
+    is_int(descriptors(), open, "its spare descriptor is there again");
+    sse_app_free(app);
+}
+
+static void accept_again(void) { /* nobody waits for what is no lack */
+    static const int errors[] = {EINTR, ECONNABORTED};
+    sse_app         *app = unix_app();
+    size_t           i;
+    int              fd;
+    for (i = 0; i < SSE__COUNT(errors); i++) {
+        refuse("accept(source->fd", 1, errors[i]);
+        fd = come(app, unix_host);
+        sse_poll(app, 0);
+        is_int((int)accepted(app), (int)i + 1, "it is accepted in the same turn");
+        ok(strstr(reply(app, fd, 0), "hello") != NULL, "... and served");
+        close(fd);
+    }
+    is_str(strstr(logged, "cannot") ? logged : "", "", "nothing is said");
+    sse_app_free(app);
+}
+
+static void portions(void) { /* a crowd leaves the others their turn */
+    sse_app     *app = unix_app();
+    sse__address a;
+    int          fds[257], n = 0;
+    sse__address_parse(&a, unix_host, 0);
+    for (; n < 257; n++) {
+        fds[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        if (fds[n] < 0 || connect(fds[n], &a.to.any, a.len)) break;
+    }
+    if (n < 257) ok(true, "a crowd # skip it has no room here");
+    else {
+        sse_poll(app, 0);
+        is_int((int)accepted(app), 256, "of a crowd a portion is accepted in a turn");
+        sse_poll(app, 0);
+        is_int((int)accepted(app), 257, "the rest in the next");
+    }
+    for (; n >= 0; n--)
+        if (n < 257) close(fds[n]);
+    sse_app_free(app);
+}
+
+/* There is no memory for a connection: who has asked is told, in words, and that is the end. */
+static void without_memory(void) {
+    static const char want[] = "HTTP/1.1 503 Service Unavailable\r\n";
+    sse_app          *app = unix_app();
+    sse_stats         stats;
+    char              byte;
+    int               fd = come(app, unix_host), silent;
+    fail_at = 1;
+    ok(strncmp(reply(app, fd, 0), want, sizeof want - 1) == 0, "no memory: it is refused");
+    is_int((int)recv(fd, &byte, 1, MSG_DONTWAIT), 0, "... and hung up on");
+    silent = socket(AF_UNIX, SOCK_STREAM, 0);
+    {
+        sse__address a;
+        sse__address_parse(&a, unix_host, 0);
+        ok(connect(silent, &a.to.any, a.len) == 0, "one that says nothing");
+    }
+    fail_at = 1;
+    is_str(reply(app, silent, 0), "", "... is told nothing");
+    is_int((int)recv(silent, &byte, 1, MSG_DONTWAIT), 0, "... and hung up on as well");
+    sse_stats_get(app, &stats);
+    is_int((int)stats.no_memory, 2, "both are counted");
+    is_int((int)stats.refused, 2, "... as refused");
+    is_int((int)stats.accepted, 0, "... and not as accepted");
+    close(fd);
+    close(silent);
+#if SSE__EPOLL
+    fd = come(app, unix_host);
+    refuse("epoll_ctl(", 1, ENOSPC);
+    ok(strncmp(reply(app, fd, 0), want, sizeof want - 1) == 0, "the system refuses to watch it");
+    sse_stats_get(app, &stats);
+    ok(stats.refused == 3 && stats.no_memory == 2, "... which is no lack of memory");
+    close(fd);
+#endif
+    fd = come(app, unix_host);
+    ok(strstr(reply(app, fd, 0), "hello") != NULL, "the next one is served");
+    close(fd);
+    sse_app_free(app);
+}
+
+/* An EventSource of HTTP/1.0 must not take the end for that of its stream: it is reset. */
+static void refused_old(void) {
+    static const char *const asks[] = {"GET /s HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n",
+        "GET /s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"};
+    int                      i;
+    for (i = 0; i < 2; i++) {
+        sse_app     *app = app_new(NULL, 0);
+        sse__address a;
+        char         text[400] = "";
+        ssize_t      n = -1;
+        int          fd = socket(AF_INET, SOCK_STREAM, 0), k, error = EAGAIN;
+        is_int(listens(app, "127.0.0.1", 0), 0, "an app");
+        sse__address_parse(&a, "127.0.0.1", sse_port(app));
+        if (connect(fd, &a.to.any, a.len) || send(fd, asks[i], strlen(asks[i]), 0) < 0)
+            perror("connect");
+        poll(NULL, 0, 20); /* what it asks has to be there */
+        fail_at = 1;
+        for (k = 0; k < 2000 && n < 0 && error == EAGAIN; k++) {
+            sse_poll(app, 5);
+            n = recv(fd, text, sizeof text - 1, MSG_DONTWAIT);
+            error = errno;
+        }
+        ok(n > 0 && strstr(text, "retry: 2000\n\n"), "an EventSource is told to come back");
+        n = recv(fd, text, sizeof text, 0);
+        if (i) is_int((int)n, 0, "... by a reply with an end");
+        else ok(n < 0 && errno == ECONNRESET, "... and its connection breaks");
+        fail_at = 0;
+        close(fd);
+        sse_app_free(app);
+    }
+}
+
+static void longest(void) { /* the longest path that a unix socket may have */
+    struct sockaddr_un un;
+    char               host[200];
+    sse_app           *app = app_new(NULL, 0);
+    const size_t       most = sizeof un.sun_path - 1;
+    const int          n = snprintf(host, sizeof host, "unix:/tmp/sse-%d-", (int)getpid());
+    memset(host + n, 'x', sizeof host - (size_t)n);
+    host[5 + most + 1] = '\0';
+    is_int(listens(app, host, 0), SSE_E_ARG, "a path that is a byte too long");
+    sse_app_free(app);
+    app = app_new(NULL, 0);
+    host[5 + most] = '\0';
+    is_int(listens(app, host, 0), 0, "the longest one");
+    ok(access(host + 5, F_OK) == 0, "... is its file");
+    ok(strstr(answer(app, come(app, host)), "hello") != NULL, "... and is served");
+    sse_app_free(app);
+    ok(access(host + 5, F_OK) != 0, "... until its end");
+}
+
+static void inherited(void) { /* by a child of the program: nothing of an app */
+    bool     was[100];
+    sse_app *app;
+    int      fd, n = 0, mine;
+    for (fd = 0; fd < 100; fd++) was[fd] = fcntl(fd, F_GETFD) >= 0;
+    app = app_new(NULL, 0);
+    is_int(listens(app, "127.0.0.1", 0), 0, "an app with a connection");
+    mine = come(app, "127.0.0.1");
+    for (fd = 0; fd < 2000 && !app->net->count; fd++) sse_poll(app, 5);
+    for (fd = 0; fd < 100; fd++)
+        if (!was[fd] && fd != mine && fcntl(fd, F_GETFD) >= 0) {
+            is_int(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC, "no child inherits a descriptor");
+            n++;
+        }
+    ok(n >= 3, "... of %d", n);
+    close(mine);
+    sse_app_free(app);
+}
+
+static void two_ports(void) {
+    sse_app *app = app_new(NULL, 0);
+    int      first, second;
+    is_int(listens(app, NULL, 0), 0, "one port");
+    first = sse_port(app);
+    is_int(listens(app, NULL, 0), 0, "... and another");
+    second = sse__bound_port(sse__listener_last(app)->source.fd);
+    ok(second > 0 && second != first, "are two");
+    is_int(sse_port(app), first, "the app's is the first");
+    ok(strstr(answer(app, come(app, "127.0.0.1")), "hello") != NULL, "it is served");
+    app->net->port = second;
+    ok(strstr(answer(app, come(app, "127.0.0.1")), "hello") != NULL, "... as is the second");
+    sse_app_free(app);
+}
+
 static void refused_calls(void) {
     static const struct {
         const char *call;
         int         error;
-    } rows[] = {{"socket(", EMFILE}, {"fcntl(fd, F_GETFL", EIO}, {"fcntl(fd, F_SETFL", EIO},
-        {"fcntl(fd, F_SETFD", EIO}, {"bind(", EACCES}, {"listen(", EADDRINUSE}},
+    } rows[] =
+    { {"socket(", EMFILE},
+        {"fcntl(fd, F_GETFL", EIO},
+        {"fcntl(fd, F_SETFL", EIO},
+        {"fcntl(fd, F_SETFD", EIO},
+        {"bind(", EACCES},
+        {"listen(", EADDRINUSE},
+#if SSE__EPOLL
+        {"epoll_ctl(", 0},
+#endif
+    },
       accepts[] = {{"fcntl(fd, F_SETFD", EIO}, {"fcntl(fd, F_SETFL, O_NONBLOCK", EIO}};
     const int before = descriptors();
     size_t    i;
     for (i = 0; i < SSE__COUNT(rows); i++) {
         sse_app  *app = app_new(NULL, 0);
         const int open = descriptors();
-        refuse(rows[i].call, 1, rows[i].error);
+        refuse(rows[i].call, 1, rows[i].error ? rows[i].error : ENOSPC);
         ok(listens(app, NULL, 0) < 0 && !refuse_at, "%s refused: it does not listen", rows[i].call);
-        ok(strstr(logged, strerror(rows[i].error)) != NULL, "... and says why: %s", logged);
+        if (rows[i].error)
+            ok(strstr(logged, strerror(rows[i].error)) != NULL, "... and says why: %s", logged);
+        is_int(sse_port(app), 0, "... it has no port");
         is_int(descriptors(), open, "... no descriptor is left");
         sse_app_free(app);
     }
@@ -236,6 +563,12 @@ static void unix_files(void) {
         /* one that starts just then would put its own there, which is not to be removed */
         if (!i) ok(served_yet, "... and nobody found it unserved before");
     }
+    fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    ok(write(fd, "mine", 4) == 4 && close(fd) == 0, "a file that is no socket");
+    app = app_new(NULL, 0);
+    is_int(sse_listen(app, &o), SSE_E_IO, "... is in the way");
+    sse_app_free(app);
+    is_int(unlink(path), 0, "... and stays there");
     o.unix_mode = 0600;
     app = app_new(NULL, 0);
     refuse("chmod(", 1, EPERM);
@@ -291,6 +624,62 @@ static void not_passed(void) {
     }
 }
 
+/* One that is passed is like one of its own. */
+static void passed(void) {
+    struct sockaddr_in at;
+    char               pid[20], want[100];
+    int                value = 0, kept = fcntl(3, F_DUPFD, 20), i;
+    const int          fd = socket(AF_INET, SOCK_STREAM, 0);
+    socklen_t          n = sizeof value;
+    sse_app           *app;
+    memset(&at, 0, sizeof at);
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ok(bind(fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(fd, 9) == 0, "a socket");
+    if (fd != 3) {
+        dup2(fd, 3);
+        close(fd);
+    }
+    snprintf(pid, sizeof pid, "%ld", (long)getpid());
+    setenv("LISTEN_PID", pid, 1);
+    setenv("LISTEN_FDS", "1", 1);
+    setenv("LISTEN_FDNAMES", "http", 1);
+    app = app_new(NULL, 0);
+    is_int(listens(app, NULL, 0), 0, "... of a service manager");
+    ok(!getenv("LISTEN_PID") && !getenv("LISTEN_FDS") && !getenv("LISTEN_FDNAMES"),
+        "no other process takes it for its own");
+    snprintf(want, sizeof want, "listening on descriptor 3, port %d, of LISTEN_FDS\n",
+        sse_port(app));
+    is_str(logged, want, "the log tells of it");
+    ok(getsockopt(3, IPPROTO_TCP, TCP_NODELAY, &value, &n) == 0 && value, "... it is set up");
+    ok(strstr(answer(app, come(app, "127.0.0.1")), "hello") != NULL, "... and served");
+    for (i = 0; i < 2; i++) is_int(listens(app, NULL, 0), 0, "the next one is its own");
+    sse_app_free(app);
+    if (kept >= 0) dup2(kept, 3);
+    if (kept >= 0) close(kept);
+}
+
+/* How many may wait to be accepted. */
+static void backlogs(void) {
+#if defined(__linux__) && defined(TCP_INFO)
+    static const int wanted[] = {7, 0};
+    FILE            *f = fopen("/proc/sys/net/core/somaxconn", "r");
+    int              most = 0, i;
+    if (f && fscanf(f, "%d", &most) != 1) most = 0;
+    if (f) fclose(f);
+    for (i = 0; i < 2 && most; i++) {
+        struct tcp_info info;
+        socklen_t       n = sizeof info;
+        sse_app        *app = app_new(NULL, 0);
+        is_int(listens(app, NULL, wanted[i]), 0, "an app with a backlog");
+        if (getsockopt(sse__listener_last(app)->source.fd, IPPROTO_TCP, TCP_INFO, &info, &n))
+            ok(true, "of so many # skip the system does not tell");
+        else is_int((int)info.tcpi_sacked, i ? (most < 4096 ? most : 4096) : 7, "of so many");
+        sse_app_free(app);
+    }
+#endif
+}
+
 /* Without options: port 8000 of this machine. */
 static void no_options(void) {
     sse_app *app = app_new(NULL, 0);
@@ -305,6 +694,7 @@ static void no_options(void) {
 static void not_notified(void) {
     const char *const paths[] = {"", "/", "relative", "@", too_long("")};
     size_t            i;
+    int               n;
     for (i = 0; i < SSE__COUNT(paths); i++) {
         const int open = descriptors();
         setenv("NOTIFY_SOCKET", paths[i], 1);
@@ -317,6 +707,9 @@ static void not_notified(void) {
     refuse("fcntl(fd, F_GETFL", 1, EIO);
     sse__notify("READY=1");
     ok(!refuse_at, "nor by a socket that cannot be set up");
+    n = descriptors();
+    sse__notify("READY=1");
+    is_int(descriptors(), n, "nobody is there: nothing is left of the call");
     unsetenv("NOTIFY_SOCKET");
     refuse("", 0, 0);
 }
@@ -326,13 +719,29 @@ int main(void) {
     foreign_names();
     no_addresses();
     shares();
+#ifdef __linux__
+    shares_of_two();
+#endif
+    socket_options();
+    no_shares();
+    without_descriptors();
+    accept_again();
+    portions();
+    without_memory();
+    refused_old();
+    longest();
+    inherited();
+    two_ports();
     refused_calls();
     unix_files();
 #ifdef __linux__
     unix_full();
 #endif
     not_passed();
+    passed();
+    backlogs();
     no_options();
     not_notified();
+    is_int(living, 0, "no memory is left");
     return tap_done();
 }

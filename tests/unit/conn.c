@@ -1,7 +1,11 @@
-/* Connections, from inside: replies before their bodies are in, what bodies take together. */
+/* Connections, from inside: replies before their bodies are in, what bodies take together;
+   deadlines, to the millisecond, and turns, in a time that stands still. */
+#define _DEFAULT_SOURCE
 #ifndef SSE_DEBUG_CHECKS
 #define SSE_DEBUG_CHECKS
 #endif
+#include "scarce.h"
+#include "refuse.h"
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -19,7 +23,7 @@ static client *send_all(sse_app *app, const char *text, size_t n) { /* on a conn
 
 /* ---- an early reply ---- */
 
-static void refuse(sse_req *req, void *user) {
+static void forbid(sse_req *req, void *user) {
     (void)user;
     sse_fail(req, 403, "go away");
 }
@@ -46,7 +50,7 @@ static void early_reply(void) { /* the reply leaves whole, whatever becomes of t
     memset(&o, 0, sizeof o);
     o.method = "POST";
     o.body_later = true;
-    sse_route(app, "/refuse", refuse, NULL, &o);
+    sse_route(app, "/refuse", forbid, NULL, &o);
     sse_route(app, "/large", large, NULL, &o);
     for (i = 0; i < sizeof rests / sizeof *rests; i++) {
         snprintf(text, sizeof text,
@@ -265,10 +269,1204 @@ static void test_shed(void) {
     }
 }
 
+/* ---- a time that stands still: a peer is a descriptor ---- */
+
+static char heard[400000];
+static bool over; /* the peer has come to the end of the connection */
+
+static const char *hears(int fd) { /* what has come since */
+    size_t  n = 0;
+    ssize_t more;
+    while ((more = recv(fd, heard + n, sizeof heard - 1 - n, MSG_DONTWAIT)) > 0) n += (size_t)more;
+    over = more == 0 || errno == ECONNRESET;
+    heard[n] = '\0';
+    return heard;
+}
+
+static const char *hears_after(sse_app *app, int fd, int ms) {
+    (void)sse_test_run(app, ms);
+    return hears(fd);
+}
+
+static void says(int fd, const char *text, size_t n) {
+    if (n && send(fd, text, n, MSG_NOSIGNAL) != (ssize_t)n) perror("a peer");
+}
+
+static const char *asks(sse_app *app, int fd, const char *text) { /* what comes at once */
+    says(fd, text, strlen(text));
+    return hears_after(app, fd, 0);
+}
+
+static int joins(sse_app *app) {
+    sse__test_conn t;
+    memset(&t, 0, sizeof t);
+    t.fd = -1;
+    (void)sse_test_run(app, 0);
+    (void)sse__test_connect(app, &t); /* or it is refused */
+    return t.fd;
+}
+
+static sse_stats stats_of(sse_app *app) {
+    sse_stats stats;
+    (void)sse_stats_get(app, &stats);
+    return stats;
+}
+
+static void text(sse_req *req, void *user) {
+    (void)user;
+    sse_puts(sse_out(req), "text");
+}
+
+static size_t read_in_place;
+static bool   pause_each;  /* piece */
+static int    read_status; /* of the last call */
+
+static int on_piece(sse_req *req, sse_str chunk, int status, void *user) {
+    (void)user;
+    read_in_place += chunk.len;
+    read_status = status;
+    if (status == 1 && pause_each) sse_body_pause(req, true);
+    if (status == 0) sse_printf(sse_out(req), "%lu read", (unsigned long)read_in_place);
+    return 0;
+}
+
+static void reads(sse_req *req, void *user) {
+    (void)user;
+    read_in_place = 0;
+    sse_body_read(req, on_piece, NULL);
+}
+
+static sse_req *paused;
+
+static void pauses(sse_req *req, void *user) {
+    reads(req, user);
+    sse_body_pause(req, true);
+    paused = req;
+}
+
+static char debugged[200]; /* the last line of the log for developers */
+
+static void on_log(int level, const char *line, void *user) {
+    (void)user;
+    if (level == SSE_LOG_DEBUG) snprintf(debugged, sizeof debugged, "%s", line);
+}
+
+static sse_app *still_app(const sse_app_options *options) {
+    sse_app_options   quiet;
+    sse_route_options o;
+    sse_app          *app;
+    memset(&quiet, 0, sizeof quiet);
+    memset(&o, 0, sizeof o);
+    if (options) quiet = *options;
+    quiet.on_log = on_log;
+    app = sse_app_new(&quiet);
+    o.method = "POST";
+    o.body_later = true;
+    sse_get(app, "/text", text, NULL);
+    sse_get(app, "/large", large, NULL);
+    sse_get(app, "/later", later, NULL);
+    sse_post(app, "/later", later, NULL);
+    sse_post(app, "/taken", taken, NULL);
+    sse_route(app, "/forbid", forbid, NULL, &o);
+    sse_route(app, "/reads", reads, NULL, &o);
+    sse_route(app, "/pauses", pauses, NULL, &o);
+    sse_get(app, "/s", dial_open, NULL);
+    opening = NULL;
+    closing = NULL;
+    nwaiting = 0;
+    return app;
+}
+
+#define GET(path)     "GET " path " HTTP/1.1\r\nHost: localhost\r\n\r\n"
+#define POST(path, n) "POST " path " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " n "\r\n\r\n"
+#define CHUNKS(path) \
+    "POST " path " HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+static char     order[300]; /* the letters of the requests, as they were handled */
+static uint64_t costs_ms;   /* the fifth of them, or all */
+static bool     all_cost;
+static size_t   most_input; /* bytes that were there of one connection */
+
+static void letter(sse_req *req, void *user) {
+    const size_t n = strlen(order);
+    (void)user;
+    snprintf(order + n, sizeof order - n, "%s", sse_param(req, "letter"));
+    if (sse__conn_input(req->conn)->len > most_input) most_input = sse__conn_input(req->conn)->len;
+    if (all_cost || n == 4) sse_req_app(req)->loop.still_ms += costs_ms;
+    if (sse_query(req, "large")) {
+        const size_t large = (size_t)sse_parse_int(sse_query(req, "large"), 0) * 16000;
+        memset(sse__buf_room(sse_out(req), large), 'x', large);
+        sse_out(req)->len += large;
+    }
+    sse_puts(sse_out(req), sse_param(req, "letter"));
+}
+
+static sse_app_options hasty(void) {
+    sse_app_options o;
+    memset(&o, 0, sizeof o);
+    o.header_timeout_ms = 1000;
+    o.body_timeout_ms = 2000;
+    o.keepalive_ms = 3000;
+    o.send_timeout_ms = 4000;
+    return o;
+}
+
+static void deadlines(void) {
+    static const struct {
+        const char *name, *sent;
+        int         ms;
+        const char *said; /* then */
+        bool        late; /* it is counted as too late */
+    } rows[] = {
+        {"a new connection", "", 1000, "", false},
+        {"half a head", "GET / HTTP/1.1\r\n", 1000, "HTTP/1.1 408 ", true},
+        {"a connection that is kept", GET("/text"), 3000, "", false},
+        {"half of the next head", GET("/text") "GE", 1000, "HTTP/1.1 408 ", true},
+        {"half a body", POST("/taken", "100") "half", 2000, "HTTP/1.1 408 ", true},
+        {"half a chunk", CHUNKS("/taken") "9\r\nhalf", 2000, "HTTP/1.1 408 ", true},
+        {"half a body that is read in place", POST("/reads", "100") "half", 2000, "HTTP/1.1 408 ",
+            true},
+        {"half a body that nobody wants", POST("/forbid", "100") "half", 2000, "", true},
+    };
+    const sse_app_options o = hasty();
+    sse_app              *app = still_app(&o);
+    size_t                i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const int       fd = joins(app);
+        const sse_stats before = stats_of(app);
+        sse_stats       now;
+        bool            answered = rows[i].said[0] != '\0';
+        (void)asks(app, fd, rows[i].sent);
+        ok(!hears_after(app, fd, rows[i].ms - 1)[0] && !over, "%s stays for %d ms", rows[i].name,
+            rows[i].ms - 1);
+        (void)hears_after(app, fd, 1);
+        ok(over && strncmp(heard, rows[i].said, 13) == 0, "... and no longer: %.12s", heard);
+        now = stats_of(app);
+        is_int((int)(now.timeouts - before.timeouts), rows[i].late, "... counted as late, or not");
+        is_int((int)(now.bad_requests - before.bad_requests), answered, "... or as refused");
+        if (answered) is_str(debugged, "refused a request with 408 Request Timeout", "... so said");
+        is_int((int)now.connections, answered, "... it lingers behind an answer");
+        (void)sse_test_run(app, 1999);
+        is_int((int)stats_of(app).connections, answered, "... for 2 s");
+        (void)sse_test_run(app, 1);
+        now = stats_of(app);
+        is_int((int)now.connections, 0, "... at most");
+        is_int((int)(now.timeouts - before.timeouts), rows[i].late, "... which is no other delay");
+        close(fd);
+    }
+    is_int(read_status, SSE_E_CLOSED, "who reads a body is told that it does not come");
+    sse_app_free(app);
+}
+
+static void no_deadlines(void) {
+    const sse_app_options o = hasty();
+    sse_app              *app = still_app(&o);
+    uint64_t              before;
+    int                   fd = joins(app);
+    (void)asks(app, fd, GET("/later") GET("/text"));
+    ok(!hears_after(app, fd, 3600000)[0] && !over, "an hour without an answer is the app's");
+    sse_finish(waiting[0]);
+    (void)hears_after(app, fd, 0);
+    ok(strstr(heard, " 204 ") && strstr(heard, "\r\n\r\ntext"), "... then it is answered, as is "
+                                                                "the request behind it");
+    ok(!hears_after(app, fd, 2999)[0] && !over, "... and the connection kept");
+    (void)hears_after(app, fd, 1);
+    ok(over, "... for its time");
+    close(fd);
+
+    fd = joins(app);
+    is_str(asks(app, fd,
+               "POST /pauses HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+               "Content-Length: 20\r\n\r\n"),
+        "", "nobody is asked for a body that is not read for now");
+    ok(!hears_after(app, fd, 3600000)[0] && !over, "an hour in which it is not read is no delay");
+    is_int(sse_body_pause(paused, false), 0, "it is read");
+    is_str(hears_after(app, fd, 0), "HTTP/1.1 100 Continue\r\n\r\n", "... and asked for");
+    is_int(sse_body_pause(paused, true) + sse_body_pause(paused, false), 0, "it is paused again");
+    is_str(hears_after(app, fd, 1999), "", "... and asked for once");
+    is_str(asks(app, fd, "0123456789"), "", "half of it comes");
+    ok(strncmp(hears_after(app, fd, 1), "HTTP/1.1 408 ", 13) == 0, "its time began with that");
+    is_int((int)read_in_place, 10, "the half was read");
+    close(fd);
+
+    fd = joins(app);
+    (void)asks(app, fd, POST("/pauses", "40") "0123456789");
+    before = stats_of(app).bytes_in;
+    (void)asks(app, fd, "012345678901234567890123456789");
+    is_int((int)(stats_of(app).bytes_in - before), 0, "who is not read for now is held back");
+    is_int((int)read_in_place, 0, "... also with what came at once");
+    pause_each = true;
+    is_int(sse_body_pause(paused, false), 0, "a piece is read");
+    (void)hears_after(app, fd, 0);
+    is_int((int)read_in_place, 10, "... what there was");
+    is_int(sse_body_pause(paused, false), 0, "... and another");
+    is_str(hears_after(app, fd, 3600000), "", "... which is all, and not the end yet");
+    is_int((int)read_in_place, 40, "... all of it");
+    pause_each = false;
+    is_int(sse_body_pause(paused, false), 0, "the end is read");
+    ok(strstr(hears_after(app, fd, 0), "\r\n\r\n40 read") != NULL, "... and answered");
+    close(fd);
+    (void)sse_test_run(app, 0);
+    nwaiting = 0;
+    fd = joins(app);
+    (void)asks(app, fd, GET("/later"));
+    close(fd);
+    (void)sse_test_run(app, 0);
+    is_int((int)stats_of(app).connections, 0, "a client that leaves an open request is gone");
+    is_int(sse_finish(waiting[0]), 0, "... which may end later");
+    sse_app_free(app);
+}
+
+/* 16 KiB put the deadline off, in how many pieces ever; a drip does not. */
+static void progress(void) {
+    static const struct {
+        int bytes[3], until_ms; /* at 500, 1000 and 1900 ms */
+    } rows[] = {
+        {{0, 16383, 0}, 2000},
+        {{0, 16384, 0}, 3000},
+        {{8192, 8192, 0}, 3000},
+        {{8192, 8191, 0}, 2000},
+        {{1, 16383, 0}, 3000},
+        {{6000, 6000, 4383}, 2000},
+        {{6000, 6000, 4384}, 3900},
+        {{0, 16384, 16383}, 3000},
+        {{0, 16384, 16384}, 3900},
+    };
+    static const int         at_ms[] = {500, 1000, 1900};
+    static const char *const heads[] = {POST("/taken", "90000"), POST("/reads", "90000"),
+        CHUNKS("/taken") "15f90\r\n"};
+    static char              bytes[16384];
+    const sse_app_options    o = hasty();
+    sse_app                 *app = still_app(&o);
+    size_t                   i, k;
+    memset(bytes, 'b', sizeof bytes);
+    for (k = 0; k < SSE__COUNT(heads); k++)
+        for (i = 0; i < SSE__COUNT(rows); i++) {
+            const int fd = joins(app);
+            int       now = 0, n;
+            (void)asks(app, fd, heads[k]);
+            for (n = 0; n < 3; now = at_ms[n++]) {
+                (void)sse_test_run(app, at_ms[n] - now);
+                says(fd, bytes, (size_t)rows[i].bytes[n]);
+            }
+            ok(!hears_after(app, fd, rows[i].until_ms - now - 1)[0], "%d, %d and %d bytes",
+                rows[i].bytes[0], rows[i].bytes[1], rows[i].bytes[2]);
+            ok(strncmp(hears_after(app, fd, 1), "HTTP/1.1 408 ", 13) == 0,
+                "... of a body give it %d ms", rows[i].until_ms);
+            close(fd);
+        }
+    sse_app_free(app);
+}
+
+static void sending(void) { /* of a reply that does not fit */
+    const sse_app_options o = hasty();
+    sse_app              *app = still_app(&o);
+    sse_stats             before;
+    int                   reads_some, fd;
+    for (reads_some = 0; reads_some < 2; reads_some++) {
+        fd = joins(app);
+        before = stats_of(app);
+        says(fd, GET("/large"), strlen(GET("/large")));
+        (void)sse_test_run(app, 3000);
+        if (reads_some) (void)hears(fd);
+        (void)sse_test_run(app, reads_some ? 3999 : 999);
+        is_int((int)stats_of(app).connections, 1, "a peer that does not read has its time");
+        (void)sse_test_run(app, 1);
+        is_int((int)stats_of(app).connections, 0, reads_some ? "... from its last read on" : "...");
+        is_int((int)(stats_of(app).timeouts - before.timeouts), 1, "... and is counted");
+        close(fd);
+    }
+    sse_app_free(app);
+}
+
+/* A small reply that does not fit either: its time is that of sending, and begins with it. What
+   comes behind it waits. */
+static void sending_little(void) {
+    const sse_app_options o = hasty();
+    sse_app              *app = still_app(&o);
+    const int             small = 1;
+    sse_stats             before;
+    int                   fd = joins(app), i;
+    sse_get(app, "/letter/{letter}", letter, NULL);
+    setsockopt(conn_of(app, SSE__IDLE)->source.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    (void)sse_test_run(app, 500);
+    before = stats_of(app);
+    says(fd, GET("/letter/c?large=1"), strlen(GET("/letter/c?large=1")));
+    (void)sse_test_run(app, 0);
+    ok(stats_of(app).bytes_out - before.bytes_out < 16000, "a reply that does not fit");
+    says(fd, GET("/text"), strlen(GET("/text")));
+    (void)sse_test_run(app, 3999);
+    is_int((int)stats_of(app).requests, 1, "the request behind it waits");
+    is_int((int)stats_of(app).connections, 1, "its peer has the time for sending");
+    (void)sse_test_run(app, 1);
+    is_int((int)stats_of(app).connections, 0, "... and no longer");
+    is_int((int)stats_of(app).timeouts, 1, "... which is counted");
+    close(fd);
+    fd = joins(app);
+    setsockopt(conn_of(app, SSE__IDLE)->source.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    says(fd, GET("/letter/c?large=1") GET("/text"), strlen(GET("/letter/c?large=1") GET("/text")));
+    for (i = 0; i < 1000; i++)
+        if (strstr(hears_after(app, fd, 0), "\r\n\r\ntext")) break;
+    ok(i < 1000, "one that reads gets both");
+    (void)hears_after(app, fd, 2999);
+    ok(!over, "... and is kept");
+    (void)hears_after(app, fd, 1);
+    ok(over, "... for its time");
+    close(fd);
+    sse_app_free(app);
+}
+
+/* Of a stream: who takes some now and then is slow, and stays. */
+static void slow_stream(void) {
+    static char     data[100001];
+    sse_app_options o = hasty();
+    sse_app        *app;
+    int             fd, i;
+    o.max_queue_bytes = 4 << 20;
+    app = still_app(&o);
+    memset(data, 'x', sizeof data - 1);
+    fd = joins(app);
+    (void)asks(app, fd, "GET /s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n");
+    sse_subscribe(newest, "news");
+    for (i = 0; i < 20; i++) say(app, "news", data);
+    for (i = 0; i < 6; i++) {
+        (void)hears_after(app, fd, 3000);
+        ok(heard[0] && !over, "a stream whose client takes some in 3 s lives");
+    }
+    (void)sse_test_run(app, 3000);
+    is_int((int)stats_of(app).streams, 1, "it has its time");
+    (void)sse_test_run(app, 5001);
+    is_int((int)stats_of(app).streams, 0, "... and is cut when it takes no more");
+    is_int((int)stats_of(app).closed[SSE_BY_TIMEOUT], 1, "... for that reason");
+    close(fd);
+    sse_app_free(app);
+}
+
+/* The loop was late, not the peer: what has come by then is looked at, once. */
+static void late_loop(void) {
+    const sse_app_options o = hasty();
+    sse_app              *app = still_app(&o);
+    int                   fd = joins(app);
+    (void)asks(app, fd, "GET /text HTTP/1.1\r\n");
+    says(fd, "Host: localhost\r\n\r\n", 19);
+    app->loop.still_ms += 5000;
+    ok(strstr(hears_after(app, fd, 0), "\r\n\r\ntext"), "a request that was there in time is "
+                                                        "answered");
+    says(fd, GET("/text"), strlen(GET("/text")));
+    app->loop.still_ms += 5000;
+    ok(strstr(hears_after(app, fd, 0), "\r\n\r\ntext"), "... as is the next one");
+    (void)asks(app, fd, "GET /text HTTP/1.1\r\n");
+    says(fd, "X", 1);
+    app->loop.still_ms += 5000;
+    is_str(hears_after(app, fd, 0), "", "a byte more");
+    says(fd, "X", 1);
+    app->loop.still_ms++;
+    ok(strncmp(hears_after(app, fd, 0), "HTTP/1.1 408 ", 13) == 0, "... is not a request, nor two");
+    close(fd);
+    sse_app_free(app);
+}
+
+/* ---- what it counts ---- */
+
+static void counted(void) {
+    sse_app        *app = still_app(NULL);
+    const sse_stats before = (stats_of(app));
+    const int       fd = joins(app);
+    sse_stats       now = stats_of(app);
+    size_t          out;
+    is_int((int)(now.accepted - before.accepted), 1, "a connection is counted");
+    out = strlen(asks(app, fd, GET("/text")));
+    now = stats_of(app);
+    is_int((int)now.requests, 1, "a request");
+    is_int((int)now.bytes_in, (int)strlen(GET("/text")), "its bytes");
+    is_int((int)now.bytes_out, (int)out, "those of its reply");
+    is_int((int)now.sends, 1, "... which left in one call");
+    (void)asks(app, fd, POST("/reads", "4"));
+    out += strlen(heard) + strlen(asks(app, fd, "body"));
+    now = stats_of(app);
+    is_int((int)now.requests, 2, "one whose body is read in place");
+    is_int((int)now.bytes_in, (int)strlen(GET("/text") POST("/reads", "4") "body"), "its bytes");
+    is_int((int)now.bytes_out, (int)out, "those of its reply");
+    ok(strstr(asks(app, fd, "nonsense\r\n\r\n"), " 400 ") && over, "no request");
+    out += strlen(heard);
+    now = stats_of(app);
+    is_int((int)now.requests, 2, "... is none");
+    is_int((int)now.bad_requests, 1, "... but bad");
+    is_int((int)now.bytes_out, (int)out, "... which is answered");
+    is_int((int)now.connections, 1, "... and its connection lingers");
+    says(fd, "more", 4);
+    (void)sse_test_run(app, 0);
+    is_int((int)(stats_of(app).bytes_in - now.bytes_in), 4, "what comes then is counted");
+    close(fd);
+    (void)sse_test_run(app, 0);
+    now = stats_of(app);
+    ok(!now.connections && !now.timeouts && !now.refused, "... until its peer has closed as well");
+    sse_app_free(app);
+}
+
+/* ---- what is refused, byte by byte ---- */
+
+static void refusals(void) {
+    static const char plain[] = "HTTP/1.1 503 Service Unavailable\r\nDate: %s\r\n"
+                                "Content-Type: text/plain; charset=utf-8\r\nRetry-After: 5\r\n"
+                                "Content-Length: 20\r\nConnection: close\r\n\r\n%s",
+                      events[] =
+                          "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\n"
+                          "Cache-Control: no-store\r\nConnection: close\r\n%s",
+                      late[] = "HTTP/1.1 408 Request Timeout\r\nDate: %s\r\n"
+                               "Content-Type: text/plain; charset=utf-8\r\n"
+                               "Content-Length: 16\r\nConnection: close\r\n\r\n%s";
+    static const struct {
+        const char *sent, *said, *end;
+    } rows[] = {
+        {GET("/text"), plain, "Service Unavailable\n"},
+        {"HEAD /text HTTP/1.1\r\nHost: localhost\r\n\r\n", plain, ""},
+        {"GET /s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n", events,
+            "Transfer-Encoding: chunked\r\n\r\nd\r\nretry: 2000\n\n\r\n"},
+        {"GET /s HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n", events, "\r\nretry: 2000\n\n"},
+        {"GET /s HT", late, "Request Timeout\n"},
+        {"", "", ""},
+    };
+    sse_app_options o = hasty();
+    char            want[600], date[40];
+    sse_app        *app;
+    int             first;
+    size_t          i;
+    o.header_timeout_ms = 60000;
+    o.keepalive_ms = SSE_OFF;
+    o.max_connections = 1;
+    app = still_app(&o);
+    first = joins(app);
+    ok(strstr(asks(app, first, GET("/text")), "text"), "one connection is all there may be");
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const int fd = joins(app);
+        bool      resets = strstr(rows[i].sent, "HTTP/1.0") != NULL;
+        ok(!hears_after(app, fd, 999)[0] && !over, "another one has a second");
+        (void)asks(app, fd, rows[i].sent);
+        if (rows[i].said == late) (void)hears_after(app, fd, 1000); /* once more */
+        if (!rows[i].sent[0]) (void)hears_after(app, fd, 1);
+        strcpy(date, sse__date_now(app));
+        snprintf(want, sizeof want, rows[i].said, date, rows[i].end);
+        is_str(heard, want, "... to say what it wants, and is refused");
+        is_int(over, !resets, "... which is all");
+        if (resets) ok(!hears_after(app, fd, 99)[0] && !over, "its end would be the reply's");
+        if (resets) ok(!hears_after(app, fd, 1)[0] && over, "... so it is broken off, a bit later");
+        close(fd);
+        (void)sse_test_run(app, 0);
+    }
+    ok(strstr(asks(app, first, GET("/text")), "\r\n\r\ntext") && !over, "the first is served on");
+    ok(strstr(heard, date) != NULL, "... at %s", date);
+    (void)sse_test_run(app, 1000);
+    ok(strstr(asks(app, first, GET("/text")), "\r\n\r\ntext") && !strstr(heard, date),
+        "... a second later at another time");
+    close(first);
+    sse_app_free(app);
+}
+
+/* ---- limits of bodies ---- */
+
+static void exact_limits(void) {
+    static const struct {
+        const char *first, *then;
+        int         status;
+    } rows[] = {
+        {POST("/taken", "10") "0123456789", "", 200},
+        {POST("/taken", "11"), "", 413},
+        {POST("/taken", "10") "01234", "56789", 200},
+        {CHUNKS("/taken") "a\r\n0123456789\r\n0\r\n\r\n", "", 200},
+        {CHUNKS("/taken") "b\r\n", "", 413},
+        {CHUNKS("/taken") "5\r\n01234\r\n", "5\r\n56789\r\n0\r\n\r\n", 200},
+        {CHUNKS("/taken") "5\r\n01234\r\n", "6\r\n567890\r\n", 413},
+        {POST("/reads", "10") "0123456789", "", 200},
+        {POST("/reads", "11"), "", 413},
+        {POST("/reads", "10") "01234", "56789", 200},
+        {CHUNKS("/reads") "a\r\n0123456789\r\n0\r\n\r\n", "", 200},
+        {CHUNKS("/reads") "b\r\n", "", 413},
+        {"GET /text%00 HTTP/1.1\r\nHost: localhost\r\n\r\n", "", 400},
+        {"POST /taken HTTP/1.1\r\nHost: localhost\r\n"
+         "Content-Type: text/plain\r\n\r\n",
+            "", 411},
+        {CHUNKS("/reads") "5\r\n01234\r\n", "5\r\n56789\r\n0\r\n\r\n", 200},
+        {CHUNKS("/reads") "5\r\n01234\r\n", "6\r\n567890\r\n", 413},
+    };
+    sse_app_options o = hasty();
+    sse_app        *app;
+    size_t          i;
+    o.max_body_bytes = 10;
+    app = still_app(&o);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const int fd = joins(app);
+        (void)asks(app, fd, rows[i].first);
+        if (rows[i].then[0]) (void)asks(app, fd, rows[i].then);
+        is_int(atoi(heard + (heard[0] ? 9 : 0)), rows[i].status, rows[i].first);
+        is_int(over, rows[i].status != 200, "... kept, or not");
+        if (rows[i].status == 200) ok(strstr(heard, "\r\n\r\n10 ") != NULL, "... with all of it");
+        close(fd);
+    }
+    sse_app_free(app);
+}
+
+/* Sends n bytes of a body of that length; 0: of n bytes, in a chunk. Returns what comes at once. */
+static const char *sends(sse_app *app, int fd, const char *path, int length, int n) {
+    char      text[400];
+    const int at = snprintf(text, sizeof text, "POST %s HTTP/1.1\r\nHost: localhost\r\n", path);
+    if (length) snprintf(text + at, sizeof text - (size_t)at, "Content-Length: %d\r\n\r\n", length);
+    else
+        snprintf(text + at, sizeof text - (size_t)at, "Transfer-Encoding: chunked\r\n\r\n%x\r\n",
+            (unsigned)n);
+    while (n--) strcat(text, "b");
+    if (!length) strcat(text, "\r\n0\r\n\r\n");
+    return asks(app, fd, text);
+}
+
+static void exact_room(void) { /* for all bodies together */
+    static const char thirty[] = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+    sse_app_options   o = hasty();
+    sse_app          *app;
+    int               one, other;
+    o.max_bodies_bytes = 100;
+    app = still_app(&o);
+    one = joins(app);
+    is_str(sends(app, one, "/later", 60, 30), "", "half of 60");
+    other = joins(app);
+    ok(strstr(sends(app, other, "/taken", 71, 0), " 503 ") && over, "one byte too many");
+    close(other);
+    other = joins(app);
+    is_str(sends(app, other, "/taken", 70, 1), "", "70 have room");
+    (void)asks(app, one, thirty);
+    is_int(nwaiting, 1, "the first is in hand");
+    is_int((int)app->body_bytes, 61, "... all of it, and a byte of the other");
+    says(other, thirty, 30);
+    ok(strstr(asks(app, other, thirty), " 503 "), "which has no room any more");
+    close(other);
+    sse_finish(waiting[0]);
+    ok(strstr(hears_after(app, one, 0), " 204 ") != NULL, "the first is answered");
+    is_int((int)app->body_bytes, 0, "nothing is held");
+    (void)sends(app, one, "/later", 40, 40);
+    other = joins(app);
+    ok(strstr(sends(app, other, "/taken", 0, 60), "60 bytes"), "40 and 60 are just within it");
+    ok(strstr(sends(app, other, "/taken", 0, 61), " 503 "), "40 and 61 are not");
+    close(other);
+    sse_finish(waiting[1]);
+    (void)hears_after(app, one, 0);
+    (void)sends(app, one, "/later", 110, 110);
+    is_int((int)app->body_bytes, 110, "a single one may be larger");
+    other = joins(app);
+    ok(strstr(sends(app, other, "/taken", 1, 1), " 503 ") && over, "... beside it is none");
+    close(other);
+    other = joins(app);
+    ok(strstr(asks(app, other, CHUNKS("/taken") "0\r\n\r\n"), "0 bytes"), "... but of no bytes");
+    ok(strstr(sends(app, other, "/reads", 3, 3), "3 read"), "... or read in place");
+    close(other);
+    sse_finish(waiting[2]);
+    close(one);
+    sse_app_free(app);
+}
+
+/* The rest of a body that nobody wants is read if it is short, and the connection kept. */
+static void skipped(void) {
+    static const struct {
+        const char *head;
+        bool        kept;
+    } rows[] = {
+        {POST("/forbid", "65536"), true},
+        {POST("/forbid", "65537"), false},
+        {"POST /forbid HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+         "Content-Length: 5\r\n\r\n",
+            false},
+        {CHUNKS("/forbid") "10000\r\n", true},
+    };
+    static char bytes[65537];
+    sse_app    *app = still_app(NULL);
+    size_t      i;
+    int         fd;
+    memset(bytes, 'b', sizeof bytes);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        fd = joins(app);
+        ok(strncmp(asks(app, fd, rows[i].head), "HTTP/1.1 403 ", 13) == 0, "refused at once: %.60s",
+            rows[i].head);
+        is_int(strstr(heard, "Connection: close") == NULL, rows[i].kept, "... kept, or not");
+        is_int(!over, rows[i].kept, "... as it says");
+        if (rows[i].kept) {
+            says(fd, bytes, 65536);
+            (void)sse_test_run(app, 0);
+            if (strstr(rows[i].head, "chunked")) says(fd, "\r\n0\r\n\r\n", 7);
+            ok(strstr(asks(app, fd, GET("/text")), "\r\n\r\ntext"), "... a request behind it");
+        }
+        close(fd);
+    }
+    fd = joins(app);
+    (void)asks(app, fd, CHUNKS("/forbid") "10001\r\n");
+    says(fd, bytes, 65537);
+    (void)hears_after(app, fd, 0);
+    ok(over, "a byte more in chunks than is read: the connection ends");
+    close(fd);
+    sse_app_free(app);
+}
+
+static void expects(void) { /* 100 (Continue) */
+    static const char head[] = "POST /%s HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+                               "Content-Length: 5\r\n\r\n%s";
+    static const char *const paths[] = {"taken", "reads"};
+    sse_app                 *app = still_app(NULL);
+    char                     request[200];
+    size_t                   i;
+    for (i = 0; i < SSE__COUNT(paths); i++) {
+        const int fd = joins(app);
+        snprintf(request, sizeof request, head, paths[i], "");
+        is_str(asks(app, fd, request), "HTTP/1.1 100 Continue\r\n\r\n", "a body is asked for");
+        ok(strncmp(asks(app, fd, "hello"), "HTTP/1.1 200 ", 13) == 0, "... it comes");
+        ok(strncmp(asks(app, fd, POST("/taken", "5") "hello"), "HTTP/1.1 200 ", 13) == 0,
+            "... the next one comes unasked");
+        snprintf(request, sizeof request, head, "taken", "hello");
+        ok(strncmp(asks(app, fd, request), "HTTP/1.1 200 ", 13) == 0,
+            "... one that is here is not asked for");
+        close(fd);
+    }
+    sse_app_free(app);
+}
+
+/* ---- turns: many requests at once ---- */
+
+static const char *at_once(sse_app *app, int one, int n, int other) { /* returns the order */
+    static char requests[20000];
+    int         i;
+    order[0] = requests[0] = '\0';
+    for (i = 0; i < n; i++) strcat(requests, GET("/letter/a"));
+    says(one, requests, strlen(requests));
+    says(other, GET("/letter/b"), strlen(GET("/letter/b")));
+    (void)hears_after(app, one, 0);
+    return order;
+}
+
+static void turns_of_many(void) {
+    sse_app     *app = still_app(NULL);
+    const int    one = joins(app), other = joins(app);
+    const size_t n = strlen(GET("/letter/a"));
+    static char  many[120000];
+    char         want[102];
+    sse_stats    before;
+    int          i;
+    sse_get(app, "/letter/{letter}", letter, NULL);
+    costs_ms = 0;
+    (void)at_once(app, one, 1, other); /* from now on the loop hears of them in this order */
+    (void)hears(other);
+    before = stats_of(app);
+    memset(want, 'a', 101);
+    want[32] = 'b';
+    want[101] = '\0';
+    is_str(at_once(app, one, 100, other), want, "32 requests, then it is another's turn");
+    is_int((int)(stats_of(app).sends - before.sends), 5, "the replies of a turn leave together");
+    (void)hears(other);
+    costs_ms = 1;
+    all_cost = true;
+    is_str(at_once(app, one, 12, other), "aabaaaaaaaaaa", "after 2 ms likewise");
+    costs_ms = 2;
+    all_cost = false;
+    is_str(at_once(app, one, 12, other), "aaaaaaaaaabaa", "... which are looked for now and then");
+    costs_ms = 1;
+    is_str(at_once(app, one, 12, other), "aaaaaaaaaaaab", "... and not after 1 ms");
+    costs_ms = 0;
+    most_input = 0;
+    for (i = 0; i < 2500; i++) memcpy(many + (size_t)i * n, GET("/letter/a"), n);
+    says(one, many, 2500 * n);
+    for (i = 0; i < 100; i++) (void)hears_after(app, one, 0);
+    is_int((int)(stats_of(app).requests - before.requests), 2500 + 101 + 3 * 13, "all are handled");
+    ok(most_input > 60000 && most_input <= SSE__READ_SIZE, "others wait outside: %lu bytes are in",
+        (unsigned long)most_input);
+    close(one);
+    close(other);
+    sse_app_free(app);
+}
+
+static void large_ones(void) { /* replies that gather up to 64 KiB */
+    enum { N = 12 };
+    sse_app  *app = still_app(NULL);
+    const int fd = joins(app);
+    char      requests[N * 64 + 1] = "";
+    sse_stats before;
+    int       i;
+    sse_get(app, "/letter/{letter}", letter, NULL);
+    order[0] = '\0';
+    before = stats_of(app);
+    for (i = 0; i < N; i++) strcat(requests, GET("/letter/c?large=1"));
+    (void)asks(app, fd, requests);
+    for (i = 0; i < 20; i++) (void)sse_test_run(app, 0);
+    is_int((int)strlen(order), N, "all are handled");
+    is_int((int)(stats_of(app).sends - before.sends), 3, "five replies of 16 KB leave at a time");
+    ok(app->net->out.cap <= SSE__READ_SIZE, "their memory is given back (%lu bytes)",
+        (unsigned long)app->net->out.cap);
+    close(fd);
+    sse_app_free(app);
+}
+
+/* However what was sent is cut, it is answered the same. */
+static void cuts(void) {
+    static const char all[] =
+        POST("/taken", "5") "first" CHUNKS("/taken") "3\r\nsec\r\n3\r\nond\r\n0\r\n\r\n" GET(
+            "/text") CHUNKS("/reads") "5\r\nthird\r\n0\r\n\r\n" POST("/forbid",
+            "6") "unread" POST("/reads", "7") "read in" GET("/text");
+    sse_app *app = still_app(NULL);
+    char    *whole;
+    size_t   at, wrong = 0;
+    int      fd = joins(app);
+    (void)asks(app, fd, all);
+    whole = sse__strdup(sse__text(heard));
+    close(fd);
+    ok(strstr(whole, "5 bytes") && strstr(whole, "6 bytes") && strstr(whole, "5 read") &&
+            strstr(whole, "go away") && strstr(whole, "7 read"),
+        "seven requests in one piece");
+    for (at = 1; at < sizeof all - 1; at++) {
+        static char first[20000];
+        fd = joins(app);
+        says(fd, all, at);
+        (void)hears_after(app, fd, 0);
+        strcpy(first, heard);
+        says(fd, all + at, sizeof all - 1 - at);
+        (void)hears_after(app, fd, 0);
+        if (strcmp(strcat(first, heard), whole) != 0 && !wrong++)
+            printf("# cut at %lu: %s\n", (unsigned long)at, first);
+        close(fd);
+    }
+    is_int((int)wrong, 0, "in two, however they are cut");
+    SSE_FREE(whole);
+    sse_app_free(app);
+}
+
+/* ---- more than there may be: LI1 ---- */
+
+static void surplus(void) {
+    static const int maxima[][2] = {{1, 64}, {1024, 64}, {1600, 100}};
+    sse_app_options  o = hasty();
+    size_t           i;
+    int              fds[110], n, fd;
+    o.max_per_peer = 1;
+    for (i = 0; i < SSE__COUNT(maxima); i++) {
+        sse_app *app = still_app(&o);
+        app->options.max_connections = maxima[i][0];
+        for (n = 0; n < 1 + maxima[i][1]; n++) fds[n] = joins(app);
+        is_int((int)stats_of(app).refused, 0, "so many more are there, to be refused in words");
+        is_int((int)stats_of(app).connections, n, "... each for itself");
+        fds[n] = joins(app);
+        is_int((int)stats_of(app).refused, 1, "... and one more is refused at once");
+        is_str(hears(fds[n]), "", "... without a word");
+        ok(over, "... as it has said nothing");
+        close(fds[n]);
+        ok(strstr(asks(app, fds[n - 1], GET("/text")), " 503 ") && over, "the others in words");
+        close(fds[n - 1]);
+        (void)sse_test_run(app, 0);
+        fds[n - 1] = joins(app);
+        is_int((int)stats_of(app).refused, 1, "where one has left there is room");
+        while (n--) close(fds[n]);
+        sse_app_free(app);
+    }
+    o.max_per_peer = 0;
+    o.max_connections = 2;
+    {
+        sse_app *app = still_app(&o);
+        for (n = 0; n < 3; n++) fds[n] = joins(app);
+        close(fds[0]);
+        (void)sse_test_run(app, 0);
+        fd = joins(app);
+        ok(strstr(asks(app, fd, GET("/text")), "\r\n\r\ntext") != NULL,
+            "where a connection has left there is one, whoever waits to be refused");
+        ok(strstr(asks(app, fds[2], GET("/text")), " 503 ") != NULL, "... who is");
+        close(fd);
+        close(fds[1]);
+        close(fds[2]);
+        sse_app_free(app);
+    }
+}
+
+#ifdef __linux__ /* elsewhere the system does not tell what the peer has taken */
+/* What ends without an end is reset, but not before the peer has all that was sent; for one that
+   takes nothing, after 5 s. */
+static void resets(void) {
+    static char     data[1001], some[2500];
+    sse_app_options o = hasty();
+    sse_app        *app;
+    int             fd, i, takes;
+    memset(data, 'x', sizeof data - 1);
+    for (takes = 0; takes < 4; takes++) { /* 3: nothing, of a stream in gzip */
+        app = still_app(&o);
+        fd = joins(app);
+        says(fd, "GET /s HTTP/1.0\r\nAccept: text/event-stream\r\n", 44);
+        if (takes == 3) says(fd, "Accept-Encoding: gzip\r\n", 23);
+        says(fd, "\r\n", 2);
+        (void)sse_test_run(app, 0);
+        sse_subscribe(newest, "news");
+        for (i = 0; i < 5; i++) {
+            say(app, "news", data);
+            (void)sse_test_run(app, 0);
+        }
+        is_int(sse_stream_reconnect(newest, NULL), 0, "a stream of HTTP/1.0 that is cut");
+        (void)sse_test_run(app, 3050);
+        if (takes == 1) ok(recv(fd, some, sizeof some, 0) == sizeof some, "the peer takes some");
+        if (takes == 2) {
+            ok(strlen(hears(fd)) > 5000 && !over, "the peer takes all");
+            (void)sse_test_run(app, 49);
+            is_int((int)stats_of(app).connections, 1, "it is looked for now and then");
+        } else {
+            (void)sse_test_run(app, takes == 1 ? 5149 : 2149);
+            is_int((int)stats_of(app).connections, 1, "it has 5 s for what it does not take");
+        }
+        (void)sse_test_run(app, 1);
+        is_int((int)stats_of(app).connections, 0, "... and is reset then");
+        is_int((int)stats_of(app).timeouts, 0, "... which is no delay of its own");
+        close(fd);
+        sse_app_free(app);
+    }
+}
+#else
+static void resets(void) {}
+#endif
+
+/* ---- order, and ends ---- */
+
+static void behind(void) { /* what comes behind a stream, a mistake, an end */
+    sse_app *app = still_app(NULL);
+    char    *at;
+    int      fd = joins(app);
+    at = strstr(asks(app, fd, GET("/text") GET("/text") "nonsense\r\n\r\n" GET("/text")), " 400 ");
+    ok(at && at > strstr(heard, "\r\n\r\ntext") && over, "a mistake is answered in its place");
+    ok(at && !strstr(at, "text\n") && !strstr(at, " 200 "), "... and nothing behind it");
+    close(fd);
+
+    fd = joins(app);
+    (void)asks(app, fd, "GET /s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n");
+    is_str(asks(app, fd, GET("/text")), "", "a request behind a stream waits");
+    is_int((int)stats_of(app).requests, 4 - 1, "... unread");
+    is_int(sse_stream_end(newest, NULL), 0, "for its end");
+    (void)hears_after(app, fd, 0);
+    ok(strncmp(heard, "0\r\n\r\nHTTP/1.1 200 ", 18) == 0 && strstr(heard, "\r\n\r\ntext"),
+        "... and is answered");
+    close(fd);
+
+    fd = joins(app);
+    (void)asks(app, fd, "GET /s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n");
+    is_int(sse_stream_reconnect(newest, NULL), 0, "a stream is cut");
+    ok(!hears_after(app, fd, 0)[0] && over, "... with its connection, as nothing else says so");
+    close(fd);
+
+    fd = joins(app);
+    says(fd, "GET /text HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 58);
+    (void)hears_after(app, fd, 0);
+    ok(over && stats_of(app).connections == 1, "who says that it is the last is waited for");
+    shutdown(fd, SHUT_WR);
+    (void)sse_test_run(app, 0);
+    is_int((int)stats_of(app).connections, 0, "... until it says that it was");
+    close(fd);
+    fd = joins(app);
+    says(fd, "GET /text HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 58);
+    shutdown(fd, SHUT_WR);
+    ok(strstr(hears_after(app, fd, 0), "\r\n\r\ntext") && over, "... who has said it is answered");
+    is_int((int)stats_of(app).connections, 0, "... and not waited for");
+    close(fd);
+
+    fd = joins(app);
+    (void)asks(app, fd, POST("/reads", "10") "01234");
+    read_status = 7;
+    close(fd);
+    (void)sse_test_run(app, 0);
+    is_int(read_status, SSE_E_CLOSED, "who reads a body is told that its peer has left");
+    is_int((int)stats_of(app).connections, 0, "... as it has");
+    sse_app_free(app);
+}
+
+/* ---- what the system says to a call ---- */
+
+static void calls_fail(void) {
+    static const struct {
+        const char *call, *ask;
+        int         error;
+        bool        fine;
+    } rows[] = {
+        {"recv(c->source.fd, p", GET("/letter/d"), EINTR, true},
+        {"recv(c->source.fd, p", GET("/letter/d"), ECONNRESET, false},
+        {"send(c->source.fd, out->ptr", GET("/letter/d"), EINTR, true},
+        {"send(c->source.fd, out->ptr", GET("/letter/d"), EAGAIN, true},
+        {"send(c->source.fd, out->ptr", GET("/letter/d"), EPIPE,
+            true}, /* the next call will tell */
+        {"send(c->source.fd, rest->bytes", GET("/later"), EINTR, true},
+        {"send(c->source.fd, rest->bytes", GET("/later"), EPIPE, false},
+        {"sendmsg(", GET("/letter/d?large=2"), EINTR, true},
+        {"sendmsg(", GET("/letter/d?large=2"), ECONNRESET, false},
+    };
+    sse_app *app = still_app(NULL);
+    size_t   i;
+    sse_get(app, "/letter/{letter}", letter, NULL);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const int       fd = joins(app);
+        const sse_stats before = stats_of(app);
+        size_t          n;
+        order[0] = '\0';
+        nwaiting = 0;
+        refuse(rows[i].call, 1, rows[i].error);
+        n = strlen(asks(app, fd, rows[i].ask));
+        if (nwaiting) {
+            sse_finish(waiting[0]);
+            n = strlen(hears_after(app, fd, 0));
+        }
+        ok(!refuse_at, "%s fails with %d", rows[i].call, rows[i].error);
+        refuse("", 0, 0);
+        is_int(n > 50, rows[i].fine, "... the reply leaves, or not");
+        if (rows[i].fine)
+            ok(nwaiting ? strstr(heard, " 204 ") != NULL : heard[n - 1] == 'd', "... whole");
+        is_int((int)stats_of(app).connections, rows[i].fine, "... its connection stays, or not");
+        is_int((int)(stats_of(app).bytes_out - before.bytes_out), (int)n, "... what left counts");
+        close(fd);
+    }
+    sse_app_free(app);
+}
+
+/* ---- large bodies ---- */
+
+static uint64_t out_by_then; /* bytes that had left when the other one's turn came */
+
+static void note_out(sse_req *req, void *user) {
+    (void)user;
+    out_by_then = sse_req_app(req)->net->counts.bytes_out;
+}
+
+static void send_file(sse_req *req, void *user) { sse_send_file(req, (const char *)user, NULL); }
+
+static void large_file(void) { /* others have their turn between pieces of 256 KiB */
+    char        path[] = "/tmp/sse-conn-XXXXXX";
+    static char piece[100000];
+    const int   out = mkstemp(path), size = 4 << 20;
+    sse_app    *app = still_app(NULL);
+    uint64_t    before;
+    int         one, other, i;
+    size_t      got = 0;
+    memset(piece, 'f', sizeof piece);
+    for (i = 0; i < 12; i++)
+        if (write(out, piece, sizeof piece) < 0) perror(path);
+    close(out);
+    sse_get(app, "/file", send_file, path);
+    sse_get(app, "/note", note_out, NULL);
+    one = joins(app);
+    setsockopt(conn_of(app, SSE__IDLE)->source.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    other = joins(app);
+    (void)asks(app, one, GET("/text"));
+    (void)asks(app, other, GET("/text"));
+    before = stats_of(app).bytes_out;
+    says(one, GET("/file"), strlen(GET("/file")));
+    says(other, GET("/note"), strlen(GET("/note")));
+    (void)sse_test_run(app, 0);
+    ok(out_by_then - before <= SSE__WRITES_A_TURN, "%lu bytes of a file, then it is another's turn",
+        (unsigned long)(out_by_then - before));
+    for (i = 0; i < 100; i++) got += strlen(hears_after(app, one, 0));
+    ok(got > 1200000 && got < 1201000, "it leaves whole (%lu bytes)", (unsigned long)got);
+    close(one);
+    close(other);
+    sse_app_free(app);
+    unlink(path);
+}
+
+#ifndef SSE_NO_COMPRESSION
+static size_t long_text; /* bytes of it */
+
+static void text_of(sse_req *req, void *user) {
+    size_t i;
+    (void)user;
+    for (i = 0; i < long_text; i++) sse_raw(sse_out(req), &"to be or not to be "[i % 19], 1);
+}
+
+static uint32_t crc_of_text(void) {
+    uint32_t crc = ~0u;
+    size_t   i;
+    int      k;
+    for (i = 0; i < long_text; i++) {
+        crc ^= (unsigned char)"to be or not to be "[i % 19];
+        for (k = 0; k < 8; k++) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
+    }
+    return ~crc;
+}
+
+static uint32_t number_at(const char *p) { /* of four bytes, the least one first */
+    const unsigned char *b = (const unsigned char *)p;
+    return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+/* A large reply is compressed while it leaves: in pieces of 128 KiB, one a pass, a chunk each. */
+static void pieces(void) { /* C4 */
+    static const size_t lengths[] = {300000, 3 * 131072, 3 * 131072 + 1};
+    sse_app            *app = still_app(NULL);
+    size_t              i;
+    sse_get(app, "/text_of", text_of, NULL);
+    for (i = 0; i < SSE__COUNT(lengths); i++) {
+        const int     fd = joins(app);
+        sse_buf       all;
+        unsigned long size = 1;
+        size_t        n, at, chunks = 0, passes = 0, begun = 0;
+        char         *head;
+        memset(&all, 0, sizeof all);
+        long_text = lengths[i];
+        says(fd, "GET /text_of HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n", 65);
+        for (; passes < 100 && !(all.len > 5 && !memcmp(all.ptr + all.len - 5, "0\r\n\r\n", 5));
+             passes++) {
+            char some[20000];
+            (void)sse_test_run(app, 0);
+            while ((n = (size_t)recv(fd, some, sizeof some, MSG_DONTWAIT)) <= sizeof some)
+                sse_raw(&all, some, n);
+        }
+        head = strstr(sse_buf_text(&all), "\r\n\r\n");
+        ok(head && strstr(all.ptr, "Content-Encoding: gzip\r\n") < head, "a compressed reply");
+        at = n = head ? (size_t)(head + 4 - all.ptr) : all.len;
+        while (size && at < all.len) { /* a chunk's size has eight digits */
+            size = strtoul(all.ptr + at, NULL, 16);
+            at += size ? 10 : 3;
+            begun += size > 4 && !memcmp(all.ptr + at, "\x1F\x8B\x08\0", 4);
+            memmove(all.ptr + n, all.ptr + at, size);
+            n += size;
+            at += size + 2;
+            chunks += size > 0;
+        }
+        is_int((int)chunks, (int)((long_text + 131071) / 131072), "... in chunks of 128 KiB");
+        is_int((int)begun, 1, "... of one file");
+        ok(at == all.len && size == 0, "... and the one that is the end");
+        head = all.ptr + n - 8;
+        is_int((int)number_at(head + 4), (int)long_text, "... its length");
+        ok(number_at(head) == crc_of_text(), "... and its sum");
+        ok(strstr(asks(app, fd, GET("/text")), "\r\n\r\ntext"), "... and the next one");
+        close(fd);
+        sse_buf_free(&all);
+    }
+    sse_app_free(app);
+}
+#else
+static void pieces(void) {}
+#endif
+
+/* ---- what waits until something is kept: C5 ---- */
+
+static void tells(sse_req *req, void *user) { /* as if it had published what is to be kept */
+    sse__net_tell(sse_req_app(req)->net);
+    text(req, user);
+}
+
+static void tell_stream(const char *data) { /* the newest */
+    sse_event event;
+    memset(&event, 0, sizeof event);
+    event.data = data;
+    is_int(sse_stream_send(newest, &event), 0, "an event for a stream");
+}
+
+static void held(void) {
+    const sse_app_options o = hasty();
+    sse_app              *app = still_app(&o);
+    int                   one = joins(app), other = joins(app), stream, i;
+    char                  want[40];
+    const char           *at;
+    uint64_t              sends;
+    sse_get(app, "/tells", tells, NULL);
+    is_str(asks(app, one, GET("/tells") GET("/text")), "", "a reply waits for what is to be kept");
+    ok(strstr(asks(app, other, GET("/text")), "\r\n\r\ntext"), "... another's does not");
+    close(other);
+    ok(!hears_after(app, one, 3600000)[0] && !over, "... for an hour, if need be");
+    sse__net_keep(app->net, app->net->told);
+    at = strstr(hears_after(app, one, 0), "\r\n\r\ntext");
+    ok(at && strstr(at + 4, "\r\n\r\ntext"), "it is kept, and answered, with the one behind it");
+    ok(!hears_after(app, one, 2999)[0] && !over, "... and its connection is kept");
+    (void)hears_after(app, one, 1);
+    ok(over, "... for its time");
+    close(one);
+
+    stream = joins(app);
+    (void)asks(app, stream,
+        "GET /s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
+        "\r\n");
+    app->loop.upcall++;
+    tell_stream("one");
+    sse__net_tell(app->net);
+    tell_stream("two");
+    app->loop.upcall++;
+    tell_stream("three");
+    (void)hears_after(app, stream, 0);
+    ok(strstr(heard, "data: one\n") && !strstr(heard, "data: t"),
+        "an event waits, those before it do not");
+    ok(!hears_after(app, stream, 10)[0], "... and those behind it wait as well");
+    sse__net_keep(app->net, app->net->told);
+    (void)hears_after(app, stream, 0);
+    ok(strstr(heard, "data: two\n") && strstr(heard, "data: three\n"), "... until it is kept");
+    sends = stats_of(app).sends;
+    for (i = 0; i < 100; i++) {
+        snprintf(want, sizeof want, "%d", i);
+        tell_stream(want);
+    }
+    (void)hears_after(app, stream, 0);
+    for (i = 0, at = heard; i < 100 && at; i++) {
+        snprintf(want, sizeof want, "data: %d\n", i);
+        at = strstr(at, want);
+    }
+    is_int((int)(stats_of(app).sends - sends), 4, "32 events leave with a call");
+    ok(at != NULL, "a hundred events at once come in their order");
+    close(stream);
+    sse_app_free(app);
+}
+
+/* An event that has left in part is not replaced by a newer one. */
+static void in_part(void) {
+    static char       data[60001];
+    const int         small = 1;
+    sse_topic_options t;
+    sse_app          *app = still_app(NULL);
+    int               fd = joins(app), i;
+    size_t            n = 0;
+    memset(&t, 0, sizeof t);
+    memset(data, 'x', sizeof data - 1);
+    t.overflow = SSE_KEEP_NEWEST;
+    is_int(sse_topic(app, "state", &t), 0, "a topic of which the newest is enough");
+    (void)asks(app, fd, "GET /s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n");
+    setsockopt(conn_of(app, SSE__STREAM)->source.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    sse_subscribe(newest, "state");
+    say(app, "state", data);
+    (void)sse_test_run(app, 0);
+    ok(conn_of(app, SSE__STREAM)->out.begun, "an event has left in part");
+    say(app, "state", "second");
+    say(app, "state", "third");
+    is_int((int)conn_of(app, SSE__STREAM)->out.count, 2, "one behind it is replaced");
+    for (i = 0; i < 1000; i++) {
+        (void)hears_after(app, fd, 0);
+        for (; strchr(heard, 'x') && n < 60000; n++) *strchr(heard, 'x') = '.';
+        if (strstr(heard, "data: third")) break;
+    }
+    ok(i < 1000 && n == 60000, "the first comes whole, then the newest");
+    close(fd);
+    sse_app_free(app);
+}
+
 int main(void) {
+    const int open = descriptors();
     test_shed();
     checks();
     early_reply();
     bodies_together();
+    deadlines();
+    no_deadlines();
+    progress();
+    sending();
+    sending_little();
+    slow_stream();
+    late_loop();
+    counted();
+    refusals();
+    exact_limits();
+    exact_room();
+    skipped();
+    expects();
+    turns_of_many();
+    large_ones();
+    cuts();
+    surplus();
+    resets();
+    behind();
+    calls_fail();
+    large_file();
+    pieces();
+    held();
+    in_part();
+    is_int(living, 0, "no memory is left");
+    is_int(descriptors(), open, "no descriptor");
     return tap_done();
 }

@@ -5,6 +5,8 @@
 #define SSE_DEBUG_CHECKS
 #endif
 #define SSE__SENDERS_MIN 1
+#include <dirent.h>
+#include <signal.h>
 #if !defined(SSE_NO_THREADS)
 #include <pthread.h>
 static int threads_left = 1000; /* that the system starts */
@@ -261,6 +263,123 @@ static void forked(void) { /* SN4 */
     is_int(status, 0, "or ends without those of its parent");
     dial_free(app);
 }
+
+/* Signals are for the threads of the program. */
+static void signals_are_others(void) {
+    sse_app       *app;
+    DIR           *dir;
+    struct dirent *at;
+    sigset_t       before, now;
+    int            blocked = 0, same = 1, i;
+    sigemptyset(&before);
+    sigaddset(&before, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &before, NULL);
+    pthread_sigmask(SIG_SETMASK, NULL, &before);
+    app = senders_app(2);
+    opening = news;
+    dial(app, "/s", NULL);
+    say(app, "news", "0");
+    turns(app, 5);
+    pthread_sigmask(SIG_SETMASK, NULL, &now);
+    for (i = 1; i < 32; i++) same = same && sigismember(&now, i) == sigismember(&before, i);
+    ok(same, "the loop's thread has the signals that it had");
+    dir = opendir("/proc/self/task");
+    while (dir && (at = readdir(dir)) != NULL) {
+        char          name[300], line[200];
+        unsigned long mask = 0;
+        FILE         *f;
+        snprintf(name, sizeof name, "/proc/self/task/%s/status", at->d_name);
+        f = fopen(name, "r");
+        while (f && fgets(line, sizeof line, f)) sscanf(line, "SigBlk: %lx", &mask);
+        if (f) fclose(f);
+        blocked += (mask & 1ul << (SIGUSR2 - 1)) && (mask & 1ul << (SIGTERM - 1));
+    }
+    if (dir) closedir(dir);
+    is_int(blocked, 2, "... those that write get none");
+    sigemptyset(&now);
+    sigaddset(&now, SIGUSR1);
+    pthread_sigmask(SIG_UNBLOCK, &now, NULL);
+    dial_free(app);
+}
+
+/* As many as the call that asks for most; what they send is counted. */
+static void counted(void) {
+    sse_serve_options serve;
+    sse_app          *app = senders_app(1);
+    client           *one, *other;
+    sse_stats         before, now;
+    size_t            got;
+    int               i;
+    memset(&serve, 0, sizeof serve);
+    serve.port = SSE_ANY_PORT;
+    serve.senders = 2;
+    is_int(sse_listen(app, &serve), 0, "more are asked for");
+    serve.senders = 1;
+    is_int(sse_listen(app, &serve), 0, "... and fewer");
+    opening = news;
+    one = dial(app, "/s", NULL);
+    other = dial(app, "/s", NULL);
+    turns(app, 2);
+    got = one->len + other->len;
+    sse_stats_get(app, &before);
+    say(app, "news", "0");
+    for (i = 0; i < 1000 && !(times(one, "data: 0") && times(other, "data: 0")); i++) turns(app, 1);
+    turns(app, 1);
+    sse_stats_get(app, &now);
+    is_int(app->net->senders->started, 2, "the most that were");
+    is_int((int)(now.sends - before.sends), 2, "a call for each stream is counted");
+    is_int((int)(now.bytes_out - before.bytes_out), (int)(one->len + other->len - got),
+        "... and the bytes that it sent");
+    dial_free(app);
+}
+
+static void held(void) { /* C5 */
+    sse_app  *app = senders_app(1);
+    client   *c;
+    sse_event event;
+    int       i;
+    opening = NULL;
+    c = dial(app, "/s", NULL);
+    memset(&event, 0, sizeof event);
+    event.data = "0";
+    sse__net_tell(app->net); /* as if there were something to be kept */
+    is_int(sse_stream_send(newest, &event), 0, "an event for a stream");
+    turns(app, 20);
+    is_int(times(c, "data: 0"), 0, "... does not leave before what is to be kept");
+    sse__net_keep(app->net, app->net->told);
+    for (i = 0; i < 1000 && !times(c, "data: 0"); i++) turns(app, 1);
+    is_int(times(c, "data: 0"), 1, "... is");
+    dial_free(app);
+}
+
+static void large(sse_req *req, void *user) { sse_send_file(req, (const char *)user, NULL); }
+
+static void file_beside(void) { /* a file is for the loop: its socket gets no call of theirs */
+    char        path[] = "/tmp/sse-senders-XXXXXX";
+    static char piece[100000];
+    sse_app    *app = senders_app(1);
+    const int   fd = mkstemp(path);
+    client     *c;
+    size_t      got = 0;
+    int         i;
+    memset(piece, 'f', sizeof piece);
+    for (i = 0; i < 20; i++)
+        if (write(fd, piece, sizeof piece) < 0) perror(path);
+    close(fd);
+    sse_get(app, "/file", large, path);
+    opening = news;
+    dial(app, "/s", NULL);
+    c = dial(app, "/file", "Accept: */*\r\n");
+    for (i = 0; i < 5000 && got + c->len < 2000000 && !c->over; i++) {
+        got += c->len;
+        c->len = 0;
+        say(app, "news", "beside");
+        turns(app, 1);
+    }
+    ok(got + c->len >= 2000000 && !c->over, "a file comes whole beside a stream");
+    dial_free(app);
+    unlink(path);
+}
 #endif
 
 static void options_are_checked(void) {
@@ -294,6 +413,10 @@ int main(void) {
     few_threads();
     forked();
     in_background();
+    signals_are_others();
+    counted();
+    held();
+    file_beside();
 #endif
     options_are_checked();
     return tap_done();

@@ -157,6 +157,8 @@ static void refused(void) {
     app = app_new();
     o.signal = SIGTERM;
     is_int(sse_upgrade_on_signal(app, &o), SSE_E_ARG, "the signal that stops it");
+    o.signal = SIGINT;
+    is_int(sse_upgrade_on_signal(app, &o), SSE_E_ARG, "... likewise");
     o.signal = SIGKILL;
     is_int(sse_upgrade_on_signal(app, &o), SSE_E_ARG, "a signal that nobody can catch");
     sse_app_error(app, &why);
@@ -827,6 +829,327 @@ static void spread(void) {
     sse_app_free(app);
 }
 
+/* ---- what is on its way meanwhile, in a time that stands still ---- */
+
+static sse_req *waits;
+
+static void later(sse_req *req, void *user) {
+    (void)user;
+    sse_defer(req);
+    waits = req;
+}
+
+static int joins(sse_app *app) { /* a client */
+    sse__test_conn t;
+    memset(&t, 0, sizeof t);
+    t.fd = -1;
+    (void)sse_test_run(app, 0);
+    is_int(sse__test_connect(app, &t), 0, "a client");
+    (void)sse_test_run(app, 0);
+    return t.fd;
+}
+
+static const char *hears(sse_app *app, int fd, int ms) { /* what comes by then; "end": the end */
+    static char text[2000];
+    ssize_t     n;
+    (void)sse_test_run(app, ms);
+    n = recv(fd, text, sizeof text - 1, MSG_DONTWAIT);
+    if (n == 0) return "end";
+    text[n > 0 ? n : 0] = '\0';
+    return text;
+}
+
+static const char *asks(sse_app *app, int fd, const char *path) {
+    char ask[100];
+    snprintf(ask, sizeof ask, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
+    if (send(fd, ask, strlen(ask), 0) < 0) perror("send");
+    return app ? hears(app, fd, 0) : "";
+}
+
+/* By default it leaves in 5 s. */
+static void in_flight(void) { /* U2 */
+    const char          close_it[] = "\r\nConnection: close\r\n";
+    char                dir[] = "/tmp/sse-upgrade-XXXXXX", host[80], notify[64], text[200];
+    sse_upgrade_options o;
+    sse_serve_options   serve;
+    sse_app            *app = app_new();
+    int                 kept, idle_fd, half, slow, late, fresh, fd;
+    const char         *got;
+    memset(&o, 0, sizeof o);
+    memset(&serve, 0, sizeof serve);
+    if (!mkdtemp(dir)) return;
+    snprintf(host, sizeof host, "unix:%s/socket", dir);
+    snprintf(notify, sizeof notify, "%s/notify", dir);
+    fd = notify_socket(notify);
+    setenv("NOTIFY_SOCKET", notify, 1);
+    setenv("WATCHDOG_USEC", "2000000", 1);
+    sse_get(app, "/later", later, NULL);
+    o.signal = SSE_OFF;
+    is_int(sse_upgrade_on_signal(app, &o), 0, "all defaults but the signal");
+    serve.host = host;
+    is_int(sse_listen(app, &serve), 0, "an app with a file");
+    kept = joins(app);
+    idle_fd = joins(app);
+    half = joins(app);
+    slow = joins(app);
+    late = joins(app);
+    got = asks(app, kept, "/");
+    ok(strstr(got, "hello") && !strstr(got, close_it), "a connection is kept");
+    ok(strstr(asks(app, idle_fd, "/"), "hello") && strstr(asks(app, late, "/"), "hello"),
+        "... others as well");
+    if (send(half, "GET / HT", 8, 0) < 0) perror("send");
+    is_str(hears(app, half, 0), "", "half a request");
+    is_str(asks(app, slow, "/later"), "", "one that is in hand");
+    is_str(notified(fd), "READY=1", "the manager knows of this process");
+    is_str(notified(fd), "WATCHDOG=1", "... that it is alive");
+    (void)sse_test_run(app, 1000);
+    is_str(notified(fd), "WATCHDOG=1", "... every second");
+    app->upgrade->pid = getpid();
+    sse__upgrade_slice(&app->upgrade->slice);
+    snprintf(text, sizeof text, "MAINPID=%ld\nREADY=1", (long)getpid());
+    is_str(notified(fd), text, "... and who is next");
+    ok(app->net->leaving && !app->upgrade->pid, "it leaves");
+    if (send(half, "TP/1.1\r\nHost: localhost\r\n\r\n", 27, 0) < 0) perror("send");
+    got = hears(app, half, 0);
+    ok(strstr(got, "hello") && strstr(got, close_it), "the other half is answered, the last time");
+    is_str(hears(app, half, 0), "end", "... indeed");
+    got = asks(app, kept, "/");
+    ok(strstr(got, "hello") && strstr(got, close_it), "as is a request on a kept connection");
+    is_str(hears(app, kept, 0), "end", "... which ends");
+    sse_finish(waits);
+    got = hears(app, slow, 0);
+    ok(strstr(got, " 204 ") && strstr(got, close_it), "... and the one that was in hand");
+    is_str(hears(app, slow, 0), "end", "... likewise");
+    logged[0] = '\0';
+    is_int(sse_upgrade(app), 0, "another upgrade");
+    (void)sse_test_run(app, 0);
+    is_str(logged, "", "... is the next one's");
+    is_str(hears(app, idle_fd, 4999), "", "an idle one stays until the streams have ended");
+    ok(!sse_stopping(app), "... for which they have 5 s");
+    fresh = joins(app);
+    (void)asks(NULL, late, "/");
+    app->loop.still_ms++;
+    is_str(hears(app, idle_fd, 0), "end", "then it ends");
+    ok(sse_stopping(app), "... as does the process");
+    got = hears(app, late, 0);
+    ok(strstr(got, "hello") && strstr(got, close_it), "a request that came just then is answered");
+    is_str(hears(app, fresh, 0), "", "a connection whose first request is to come is not closed");
+    got = asks(app, fresh, "/");
+    ok(strstr(got, "hello") && strstr(got, close_it), "... but with its answer");
+    is_str(notified(fd), "", "of all that the manager hears no more");
+    sse_app_free(app);
+    ok(access(host + 5, F_OK) == 0, "the file of the socket is the next one's");
+    unlink(host + 5);
+    unlink(notify);
+    rmdir(dir);
+    close(fd);
+    close(kept);
+    close(idle_fd);
+    close(half);
+    close(slow);
+    close(late);
+    close(fresh);
+    unsetenv("NOTIFY_SOCKET");
+    unsetenv("WATCHDOG_USEC");
+}
+
+static void nobody_there(void) { /* nobody has to be given time */
+    sse_upgrade_options o;
+    sse_app            *app = app_new();
+    memset(&o, 0, sizeof o);
+    o.signal = SSE_OFF;
+    is_int(sse_upgrade_on_signal(app, &o), 0, "all defaults but the signal");
+    is_int(sse_test_run(app, 0), 0, "nobody is there");
+    app->upgrade->pid = getpid();
+    sse__upgrade_slice(&app->upgrade->slice);
+    ok(sse_stopping(app), "it stops at once");
+    sse_app_free(app);
+}
+
+/* The next process has half a minute; the manager hears that this one serves on. */
+static void start_time(void) {
+    char     path[64], want[100];
+    int      fd, twice, i;
+    sse_app *app;
+    snprintf(path, sizeof path, "/tmp/sse-upgrade-%d", (int)getpid());
+    fd = notify_socket(path);
+    setenv("NOTIFY_SOCKET", path, 1);
+    app = app_with("exec sleep 60", 0, 0);
+    (void)sse_test_run(app, 0);
+    is_str(notified(fd), "READY=1", "it serves");
+    for (twice = 0; twice < 2; twice++) {
+        logged[0] = '\0';
+        for (i = 0; i < 70000; i++) /* more than its pipe takes */
+            if (sse_upgrade(app)) ok(false, "an upgrade is asked for once more");
+        (void)sse_test_run(app, 0);
+        ok(strncmp(logged, "upgrade: process ", 17) == 0 && strstr(logged, " starts\n"), "%s",
+            logged);
+        ok(strchr(logged, '\n')[1] == '\0', "... one of them");
+        snprintf(want, sizeof want, "RELOADING=1\nMONOTONIC_USEC=%llu",
+            (unsigned long long)app->loop.still_ms * 1000);
+        is_str(notified(fd), want, "the manager is told, and when");
+        (void)sse_test_run(app, 29999);
+        ok(app->upgrade->pid && !strstr(logged, "no upgrade"), "the next one has its time");
+        (void)sse_test_run(app, 1);
+        ok(strstr(logged, "no upgrade: the new process does not serve in time (.start_ms) "
+                          "(process ") &&
+                strstr(logged, ", signal 9)"),
+            "... and no longer: %s", logged);
+        is_str(notified(fd), "READY=1", "... and this one is ready");
+        is_str(notified(fd), "", "... which is all");
+    }
+    (void)sse_upgrade(app);
+    (void)sse_test_run(app, 0);
+    (void)notified(fd);
+    logged[0] = '\0';
+    kill(app->upgrade->pid, SIGTERM);
+    for (i = 0; i < 3000 && !strstr(logged, "ended before"); i++) {
+        poll(NULL, 0, 10);
+        (void)sse_test_run(app, 0);
+    }
+    ok(strstr(logged, "no upgrade: the new process ended before it served") != NULL, "it ends");
+    is_str(notified(fd), "READY=1", "... of which the manager hears");
+    logged[0] = '\0';
+    (void)sse_test_run(app, 60000);
+    is_str(logged, "", "... and is not missed later");
+    (void)sse_upgrade(app);
+    (void)sse_test_run(app, 0);
+    (void)notified(fd);
+    sse_stop(app);
+    (void)sse_test_run(app, 0);
+    is_str(notified(fd), "STOPPING=1", "one that is told to stop is not ready");
+    is_str(notified(fd), "", "... whatever it had begun");
+    sse_app_free(app);
+    close(fd);
+    unlink(path);
+    unsetenv("NOTIFY_SOCKET");
+}
+
+/* The next process is told which descriptor is what; whoever stops begins nothing. */
+static void letters(void) {
+    char              file[64], script[100], host[80], got[2000] = "", want[80];
+    sse_serve_options serve;
+    sse_app          *app;
+    FILE             *f;
+    int               fd;
+    memset(&serve, 0, sizeof serve);
+    snprintf(file, sizeof file, "/tmp/sse-letters-%d", (int)getpid());
+    snprintf(script, sizeof script, "env >%s; exit 7", file);
+    snprintf(host, sizeof host, "unix:/tmp/sse-letter-%d", (int)getpid());
+    app = app_with(script, 0, 0);
+    serve.host = host;
+    is_int(sse_listen(app, &serve), 0, "... by a file as well");
+    is_int(listens(app), 0, "... and a third time");
+    sse__listener_last(app)->passed = true; /* as by LISTEN_FDS */
+    (void)sse_upgrade(app);
+    poll_until(app, ", exit status 7)");
+    f = fopen(file, "r");
+    if (f) got[fread(got, 1, sizeof got - 1, f)] = '\0';
+    if (f) fclose(f);
+    unlink(file);
+    snprintf(want, sizeof want, "SSE_LISTENERS=%ld lus\n", (long)getpid());
+    ok(strstr(got, want) != NULL, "the next one is told of each: %s", want);
+    sse_get(app, "/later", later, NULL);
+    fd = joins(app);
+    is_str(asks(app, fd, "/later"), "", "a request is in hand");
+    sse_stop(app);
+    (void)sse_test_run(app, 0);
+    logged[0] = '\0';
+    is_int(sse_upgrade(app), 0, "an upgrade is asked for");
+    (void)sse_test_run(app, 0);
+    is_str(logged, "", "... too late");
+    ok(!app->upgrade->pid && sse_poll(app, 0) == 1, "... while it stops");
+    sse_app_free(app);
+    close(fd);
+}
+
+/* Signals in the next process: none of the two that stop it waits, and the one for an upgrade does
+   until it is set up. */
+static void signal_masks(void) {
+    char                file[64], line[200];
+    char               *argv[] = {(char *)"cp", (char *)"/proc/self/status", NULL, NULL};
+    sse_upgrade_options o;
+    FILE               *f;
+    sigset_t            some, before, now;
+    struct sigaction    set;
+    unsigned long       mask;
+    sse_app            *app = app_new();
+    int                 i;
+    const unsigned hup = 1u << (SIGHUP - 1), term = 1u << (SIGTERM - 1), end = 1u << (SIGINT - 1),
+                   usr = 1u << (SIGUSR2 - 1);
+    memset(&o, 0, sizeof o);
+    argv[2] = file;
+    o.argv = argv;
+    sigemptyset(&some);
+    sigaddset(&some, SIGHUP);
+    sigaddset(&some, SIGTERM);
+    sigaddset(&some, SIGINT);
+    sigaddset(&some, SIGUSR2);
+    sigprocmask(SIG_BLOCK, &some, &before);
+    snprintf(file, sizeof file, "/tmp/sse-masks-%d", (int)getpid());
+    is_int(sse_upgrade_on_signal(app, &o), 0, "a program that notes how it is started");
+    is_int(listens(app), 0, "... listens");
+    sigprocmask(SIG_SETMASK, NULL, &now);
+    sigaction(SIGUSR2, NULL, &set);
+    ok(set.sa_flags & SA_RESTART, "calls of the program go on behind the signal");
+    ok(!sigismember(&now, SIGUSR2) && sigismember(&now, SIGTERM),
+        "the signal reaches this process, and no other one anew");
+    for (i = 0; i < 2; i++) {
+        raise(SIGUSR2);
+        poll_until(app, ", exit status 0)");
+        logged[0] = '\0';
+        mask = 0;
+        f = fopen(file, "r");
+        while (f && fgets(line, sizeof line, f)) sscanf(line, "SigBlk: %lx", &mask);
+        if (f) fclose(f);
+        is_int((int)(mask & (hup | term | end | usr)), (int)(hup | usr),
+            "the next one has the mask of this one, but for those that stop or end it");
+        unlink(file);
+    }
+    sse_app_free(app);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+/* What the next process is started with. */
+static void program(void) {
+    static const char *const names[] = {"prog", "/bin/prog", "./prog", "a/prog"};
+    char                     dir[4096], want[4200], line[4096];
+    FILE                    *f = fopen("/proc/self/cmdline", "r");
+    size_t                   i, n = f ? fread(line, 1, sizeof line - 1, f) : 0;
+    sse_app                 *app;
+    if (f) fclose(f);
+    line[n] = '\0';
+    app = app_new();
+    is_int(sse_upgrade_on_signal(app, NULL), 0, "without .argv");
+    is_str(app->upgrade->argv[0], line, "... it is what this process was started with");
+    for (i = n = 0; app->upgrade->argv[i]; i++) {
+        is_str(app->upgrade->argv[i], line + n, "... each word");
+        n += strlen(line + n) + 1;
+    }
+    sse_app_free(app);
+    if (!getcwd(dir, sizeof dir)) return;
+    for (i = 0; i < SSE__COUNT(names); i++) {
+        char                name[20], more[] = "more of it";
+        char               *argv[3];
+        sse_upgrade_options o;
+        memset(&o, 0, sizeof o);
+        snprintf(name, sizeof name, "%s", names[i]);
+        argv[0] = name;
+        argv[1] = more;
+        argv[2] = NULL;
+        o.argv = argv;
+        app = app_new();
+        is_int(sse_upgrade_on_signal(app, &o), 0, names[i]);
+        memset(name, 'x', sizeof name - 1);
+        snprintf(want, sizeof want, i < 2 ? "%s%s" : "%s/%s", i < 2 ? "" : dir, names[i]);
+        is_str(app->upgrade->program, want, "... is found from anywhere, or by PATH");
+        is_str(app->upgrade->argv[0], names[i], "... and called as it was");
+        is_str(app->upgrade->argv[1], more, "... with its words");
+        ok(!app->upgrade->argv[2], "... and no more");
+        sse_app_free(app);
+    }
+}
+
 int main(void) {
     int fd;
     for (fd = 3; fd < 1024; fd++) close(fd); /* whatever it was started with */
@@ -838,6 +1161,12 @@ int main(void) {
     told_late();
     idle();
     stopped();
+    in_flight();
+    nobody_there();
+    start_time();
+    letters();
+    signal_masks();
+    program();
     handed();
     spread();
     not_handed();
@@ -848,5 +1177,6 @@ int main(void) {
     orphan();
     inherits_not();
     inherits();
+    is_int(living, 0, "no memory is left");
     return tap_done();
 }
