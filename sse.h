@@ -11064,7 +11064,7 @@ static bool sse__dbposts_together(sse__dbposts *posts, sse_db *on) {
     }
     if (!error) error = sse__db_end(on, nested, SSE_OK);
     /* A deferred constraint, say. Run alone they show which of them broke it. */
-    if (error == SSE_E_CONFLICT && on->is_writer) return false;
+    if (error == SSE_E_CONFLICT) return false;
     if (error) sse__dbposts_fail(posts, on, error);
     return true;
 }

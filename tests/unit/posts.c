@@ -462,6 +462,7 @@ int main(void) {
     row("posts.db");
     row(":memory:");
     deferred("posts.db");
+    deferred(":memory:");
     refused();
     unanswered();
 #ifndef SSE_NO_THREADS /* without, the loop waits for the lock */
