@@ -10297,6 +10297,7 @@ static sse_rows *sse__db_start(sse_db *db, sqlite3_destructor_type lifetime, con
 static int sse__rows_step(sse_rows *r) {
     sse_db         *db        = r->db;
     sse__table_set *recording = db->recording, seen;
+    const int       prepared  = sqlite3_stmt_status(r->stmt, SQLITE_STMTSTATUS_REPREPARE, 0);
     int             rc;
     memset(&seen, 0, sizeof seen);
     sse__table_set_merge(&db->pending, &r->written);
@@ -10304,9 +10305,9 @@ static int sse__rows_step(sse_rows *r) {
     rc            = sqlite3_step(r->stmt);
     db->recording = recording;
     if (!r->written.all && (seen.all || seen.list.len)) {
-        const bool again = sqlite3_stmt_status(r->stmt, SQLITE_STMTSTATUS_REPREPARE, 1) != 0;
+        const int now = sqlite3_stmt_status(r->stmt, SQLITE_STMTSTATUS_REPREPARE, 0);
         sse__table_set_merge(&db->pending, &seen);
-        sse__table_set_merge(again ? &r->written : &db->raw_writes, &seen);
+        sse__table_set_merge(now != prepared ? &r->written : &db->raw_writes, &seen);
     }
     sse_buf_free(&seen.list);
     return rc;
