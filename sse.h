@@ -11003,12 +11003,14 @@ static sse__dbpost *sse__dbpost_new(const sse__sql *sql, const sse_db_post_optio
 }
 
 static void sse__dbpost_result(sse__dbpost *p, sse_db *on, int changes) {
+    sse_str words;
     p->result.changes = changes;
     p->result.last_id = changes < 0 ? 0 : sqlite3_last_insert_rowid(on->raw);
     p->result.error   = "";
-    if (changes < 0) /* without done it is for the log */
-        p->result.error = sse__arena_text(&p->texts, sse__text(p->to.done
-            ? sse_buf_text(&on->message) : sse__db_faults.words));
+    if (changes >= 0) return;
+    /* without done it is for the log */
+    words = sse__text(p->to.done ? sse_buf_text(&on->message) : sse__db_faults.words);
+    p->result.error = words.len ? sse__arena_text(&p->texts, words) : NULL; /* both need memory */
     if (!p->result.error) p->result.error = sse_error_text(changes);
 }
 
