@@ -21753,9 +21753,16 @@ static void sse__dbfile_close(sse__dbfile *f) {
     f->our_version = NULL;
 }
 
-static ino_t sse__dbfile_wal_ino(sse__dbfile *f) { /* 0: there is none, or nothing is in it */
+static ino_t sse__dbfile_wal_ino(sse__dbfile *f) { /* 0: there is none */
     struct stat s;
-    return stat(sse_buf_text(&f->wal), &s) == 0 && s.st_size > 0 ? s.st_ino : 0;
+    return stat(sse_buf_text(&f->wal), &s) == 0 ? s.st_ino : 0;
+}
+
+/* Whether the WAL is the one that belonged to f before f was replaced, with something in it. */
+static bool sse__dbfile_has_old_wal(sse__dbfile *f) {
+    struct stat s;
+    return f->wal_ino && stat(sse_buf_text(&f->wal), &s) == 0 && s.st_size > 0 &&
+           s.st_ino == f->wal_ino;
 }
 
 /* Opens the watcher, anew if there is one. It never waits for a lock: the loop would. Without it
@@ -21766,9 +21773,8 @@ static void sse__dbfile_open(sse_db *db, sse__dbfile *f) {
     f->our_version = sse__version_prepare(db->raw, f->schema);
     (void)sse__version_read(f->our_version, &f->we_saw);
     if (!f->path[0] || stat(f->path, &s)) return;
-    f->dev     = s.st_dev;
-    f->ino     = s.st_ino;
-    f->wal_ino = sse__dbfile_wal_ino(f);
+    f->dev = s.st_dev;
+    f->ino = s.st_ino;
     if (sqlite3_open_v2(f->path, &f->watcher, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK)
         f->watcher_version = sse__version_prepare(f->watcher, "main");
     if (!sse__version_read(f->watcher_version, &f->watcher_saw)) sse__dbfile_end_watcher(f);
@@ -21924,6 +21930,7 @@ static void sse__changes_list(sse__changes *ch, const char *schema, const char *
         if (known ? f->watcher != NULL : ch->delay_ms != 0) sse__changes_tell_all(ch);
     }
     f->listed = true;
+    if (f->path[0] && !sse__dbfile_replaced(f)) f->wal_ino = sse__dbfile_wal_ino(f);
     if (ch->notify_fd < 0 || !slash) return;
     /* Writes, and files that come and go, as journals do. Each look asks again, as a WAL may be a
        new file; for a file that is watched already that changes nothing. */
@@ -21965,7 +21972,7 @@ static void sse__changes_reopen_replaced(sse__changes *ch) {
     bool         old_wal;
     while (f && !sse__dbfile_replaced(f)) f = f->next;
     if (!f || !sse__db_is_idle(ch->db)) return;
-    old_wal = f->wal_ino && f->wal_ino == sse__dbfile_wal_ino(f);
+    old_wal = sse__dbfile_has_old_wal(f);
     if (old_wal || sse__db_reopen(ch->db) != SSE_OK) {
         if (!ch->stuck)
             sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew%s: restart",

@@ -111,6 +111,17 @@ static void begin(const char *name, const char *mode) {
     hears(QUIET);
 }
 
+static void begin_again(const char *name) { /* with what there is */
+    memset(&app, 0, sizeof app);
+    app.options.on_log = on_log;
+    logged[0] = heard[0] = '\0';
+    sse__app_open(&app);
+    db = sse_db_open(file(name), NULL);
+    other = NULL;
+    is_int(follow(), 0, name);
+    hears(QUIET);
+}
+
 static void end(void) {
     sse_db_close(db);
     ok(app.changes == NULL, "closing the database ends the following");
@@ -510,6 +521,44 @@ static void replaced(void) {
     end();
 }
 
+/* Nothing was in the -wal as the following began: what came into it is no part of a new file,
+   unless it was taken out again. */
+static void replaced_later(bool emptied) {
+    const char *name = emptied ? "later.db" : "late.db";
+    char        command[600];
+    sqlite3    *next;
+    int         i;
+    begin(name, "WAL");
+    end();
+    sqlite3_open(file("next.db"), &next);
+    sqlite3_exec(next,
+        "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, a);"
+        "DELETE FROM t; INSERT INTO t(a) VALUES(77)",
+        NULL, NULL, NULL);
+    sqlite3_close(next);
+    begin_again(name);
+    own("INSERT INTO t(a) VALUES(1)");
+    hears(QUIET);
+    if (emptied) own("PRAGMA wal_checkpoint(TRUNCATE)");
+    snprintf(command, sizeof command, "cp %s %s", file("next.db"), file("copy.db"));
+    ok(system(command) == 0 && rename(file("copy.db"), file(name)) == 0,
+        "a file is replaced, its -wal is not");
+    for (i = 0; i < 300 && !strstr(logged, "was replaced"); i++) hears(100);
+    ok(strstr(logged, emptied ? "opened the new one" : "old -wal") != NULL,
+        "the log says what comes of it: %s", logged);
+    is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, emptied ? 77 : 1,
+        "the old one stays open if there was something in it");
+    if (emptied) {
+        own("INSERT INTO t(a) VALUES(78)");
+        sqlite3_open(file(name), &next);
+        ok(sqlite3_exec(next, "INSERT INTO t(a) VALUES(79)", NULL, NULL, NULL) == SQLITE_OK,
+            "others write to the new one");
+        is_int(sse_db_one(db, &n, "SELECT count(*) FROM t") == 0 ? n : -1, 3, "all is there");
+        sqlite3_close(next);
+    }
+    end();
+}
+
 static void deleted(void) {
     begin("gone.db", "WAL");
     own("INSERT INTO t(a) VALUES(1)");
@@ -720,6 +769,8 @@ int main(void) {
     open_rows();
     open_transaction();
     replaced();
+    replaced_later(false);
+    replaced_later(true);
     deleted();
     processes();
     blind();
