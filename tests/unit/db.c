@@ -166,6 +166,7 @@ static void refusals(void) {
     is_int(sse_db_exec(db, "SELECT ?"), SSE_E_ARG, "a ? of one's own is refused");
     is_int(sse_db_exec(db, "SELECT 1; SELECT 2"), SSE_E_ARG, "a second statement is refused");
     says(db, SSE_E_ARG, "sse_db_migrate", "and where to go instead");
+    is_int(sse_db_exec(db, "SELECT 1; SELECT 2"), SSE_E_ARG, "each time");
     is_int(sse_db_exec(db, "SELECT 1;  -- over\n /* and out */ "), 0, "a comment after it is fine");
     is_int(sse_db_exec(db, "  "), SSE_E_ARG, "no statement is refused");
     is_str(said(db), "there is no statement [  ]", "in words");
@@ -175,10 +176,10 @@ static void refusals(void) {
     is_str(said(db), "the SQL is NULL", "by name");
     is_int(sse_db_exec(db, "SELEKT"), SSE_E_DB, "a syntax error");
     says(db, SSE_E_DB, "SELEKT", "is told");
-    ok(sse__db_error_count() == errors + 19, "every failure is counted, once"); /* D3 */
+    ok(sse__db_error_count() == errors + 20, "every failure is counted, once"); /* D3 */
     is_int(sse_db_exec(db, "SELECT 1"), 0, "the next call");
     is_int(sse_db_error(db, NULL), 0, "forgets it");
-    ok(sse__db_error_count() == errors + 19, "the count does not");
+    ok(sse__db_error_count() == errors + 20, "the count does not");
     sse_db_close(db);
 }
 
@@ -231,7 +232,7 @@ static void rows(void) {
     is_int(sse_db_one(db, NULL, "SELECT a FROM t"), 0, "one: nobody wants the value");
     is_int(ONE(db, &got, "INSERT INTO t VALUES(%d) RETURNING a * 2", 21), 42, "one: RETURNING");
     sse_db_exec(db, "CREATE TABLE p(a INTEGER PRIMARY KEY)");
-    sse_db_exec(db, "CREATE TABLE c(a REFERENCES p(a))");
+    sse_db_exec(db, "CREATE TABLE c(a REFERENCES p(a) DEFERRABLE INITIALLY DEFERRED)");
     is_int(sse_db_one(db, &got, "INSERT INTO c VALUES(5) RETURNING a"), SSE_E_CONFLICT,
         "one: RETURNING of a row that refers to none");
     is_int(got, 0, "... gives no value");
@@ -407,6 +408,12 @@ static void failures_in_a_log(void) {
     sqlite3_close(raw);
     sse_db_exec(NULL, "SELECT 1");
     is_str(sse__db_faults.words, "the database is NULL", "and what was never a database");
+    db = sse_db_open("/nowhere/at/all.db", NULL);
+    sse_db_exec(NULL, "SELECT 1");
+    sse_db_exec(db, "SELECT 1");
+    is_str(sse__db_faults.words, "unable to open database file [/nowhere/at/all.db]",
+        "one that did not open says so each time");
+    sse_db_close(db);
     sse_app_free(app);
 }
 
@@ -606,6 +613,7 @@ static void opening(void) {
     sse_db_options read_only = {0, 0, true}, odd = {-5, 0, false};
     sse_db        *db, *second;
     sqlite3       *raw;
+    char           uri[300];
     FILE          *f = fopen(file("junk.db"), "w");
     const char    *text;
     db = sse_db_open(file("o.db"), NULL);
@@ -624,6 +632,11 @@ static void opening(void) {
     db = sse_db_open(file("nothing.db"), &read_only);
     is_int(sse__db_open_error(db), SSE_E_DB, "read only creates no file");
     sse_db_close(db);
+    snprintf(uri, sizeof uri, "file:%s?mode=rwc", file("uri.db"));
+    db = sse_db_open(uri, NULL);
+    is_int(sse_db_exec(db, "CREATE TABLE t(a)"), 0, "a URI");
+    sse_db_close(db);
+    is_int(unlink(file("uri.db")), 0, "... is the file that it names");
     db = sse_db_open("/nonexistent/x.db", NULL);
     ok(db != NULL, "a file that cannot be opened gives a database");
     says(db, SSE_E_DB, "unable to open", "that says why");
@@ -999,6 +1012,24 @@ static void short_of_memory(int once) { /* D4 */
     is_int(worse, 0, "... and the next calls are none the worse");
 }
 
+/* An error has words, though not all of them may have found room. */
+static void words_without_memory(void) {
+    char sql[400];
+    int  n, wordless = 0;
+    snprintf(sql, sizeof sql, "SELECT missing -- %0300d", 0);
+    fail_once = 1;
+    for (n = 0; n < 100; n++) {
+        sse_db *db = sse_db_open(":memory:", NULL);
+        sse_db_exec(db, "SELECT 1");
+        fail_after = n;
+        wordless += sse_db_exec(db, sql) < 0 && !*said(db);
+        fail_after = -1;
+        sse_db_close(db);
+    }
+    fail_once = 0;
+    is_int(wordless, 0, "no error is without words");
+}
+
 /* Columns that need memory to be read. */
 static void large_columns(void) {
     sse_db *db = sse_db_open(":memory:", NULL);
@@ -1058,6 +1089,8 @@ static void failed_migrations(void) { /* whoever does not ask how a migration we
     is_int(sse_db_exec(other, "ROLLBACK"), 0, "it lets go");
     is_int(sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS n(a)"), 0, "another script runs");
     is_int(listens(), SSE_E_DB, "which is not the one that failed");
+    is_int(sse_db_migrate(other, "CREATE TABLE IF NOT EXISTS m(a)"), 0, "nor is it of that one");
+    is_int(listens(), SSE_E_DB, "where it runs in another database");
     is_int(sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS m(a)"), 0, "that one runs");
     is_int(listens(), 0, "and the server starts");
     is_int(sse_db_migrate_list(db, bad, 1), SSE_E_DB, "a list that fails");
@@ -1208,6 +1241,7 @@ int main(void) {
     without_memory();
     short_of_memory(0);
     short_of_memory(1);
+    words_without_memory();
     large_columns();
     snprintf(command, sizeof command, "rm -rf %s", dir);
     if (system(command) != 0) return 1;

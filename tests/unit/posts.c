@@ -419,6 +419,7 @@ static void on_the_loop(void) {
     sse_app            *app = begin();
     sse_db_post_options o = to(app, "a");
     int                 i, kept;
+    char                sql[60];
     sse_db_exec(db, "INSERT INTO t (id) VALUES (7)");
     sse_db_post(db, &o, "UPDATE t SET txt = 'x'");
     wait_for(app, 1);
@@ -455,6 +456,14 @@ static void on_the_loop(void) {
     wait_for(app, 7);
     ok(strstr(answers[5], "ATTACH and DETACH") != NULL, "%s", answers[5]);
     ok(strstr(answers[6], "a: -") == NULL, "which holds up no other: %s", answers[6]);
+    n_answers = 0;
+    for (i = 0; i < 70; i++) { /* more than are kept prepared */
+        snprintf(sql, sizeof sql, "DELETE FROM t WHERE id = -%d", i);
+        sse_db_post(db, &o, sql);
+    }
+    wait_for(app, 70);
+    for (i = 0; i < 70 && !strstr(answers[i], "a: -");) i++;
+    is_int(i, 70, "nor is one taken for a transaction in whose place it was prepared");
     dial_free(app);
     sse_db_close(db);
 }
