@@ -777,7 +777,7 @@ static void at_rest(void) { /* G3 */
     end();
 }
 
-/* A process of its own writes the first byte of a file anew, without a commit; of none: makes it. */
+/* A process of its own writes the first byte of a file anew, with no commit, or makes the file. */
 static void touch(const char *path) {
     int  status;
     char byte = 'x';

@@ -968,7 +968,7 @@ static void without_memory(void) {
     ok(failed > 50, "with fewer something fails (%d times), and nothing breaks", failed);
 }
 
-/* Where memory lacks a moment long, or from then on, a call fails or does what it should; once there
+/* Where memory lacks for a moment, or from then on, a call fails or does what it should; once there
    is memory, the next ones are as good as any. */
 static void short_of_memory(int once) { /* D4 */
     char long_name[301], sql[400];
@@ -1036,7 +1036,7 @@ static void large_columns(void) {
     int     as_text;
     for (as_text = 0; as_text < 2; as_text++) {
         sse_rows *r = sse_db_query(db, "WITH x(i) AS (VALUES(1), (2))"
-                                            " SELECT zeroblob(i * 1000000) FROM x");
+                                       " SELECT zeroblob(i * 1000000) FROM x");
         ok(sse_db_next(r), "a large column");
         fail_after = 0;
         if (as_text) ok(sse_db_text(r, 0) == NULL, "is no text without memory for it");

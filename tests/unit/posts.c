@@ -119,8 +119,7 @@ static void row(const char *file) {
     wait_for(app, 14);
     is_answer(0, "a: 1 1 ");
     is_answer(1, "a: 1 2 ");
-    is_answer(2,
-        "a: -17 0 UNIQUE constraint failed: t.txt [INSERT INTO t (txt) VALUES (?)]");
+    is_answer(2, "a: -17 0 UNIQUE constraint failed: t.txt [INSERT INTO t (txt) VALUES (?)]");
     ok(strstr(answers[3], "a: -") && strstr(answers[3], "UNIQUE"), "%s", answers[3]);
     is_answer(4, "a: 1 3 ");
     ok(strstr(answers[5], "a: -") && strstr(answers[5], "FOREIGN"), "%s", answers[5]);
@@ -478,7 +477,8 @@ static void read_only(void) { /* as it is for the program */
     db = sse_db_open("posts.db", &options);
     sse_db_post(db, &o, "INSERT INTO t (data) VALUES (1)");
     wait_for(app, 1);
-    ok(strstr(answers[0], "readonly") != NULL, "read only is so for what is posted: %s", answers[0]);
+    ok(strstr(answers[0], "readonly") != NULL, "read only is so for what is posted: %s",
+        answers[0]);
     dial_free(app);
     sse_db_close(db);
 }

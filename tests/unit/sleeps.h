@@ -5,7 +5,7 @@
 #include <sqlite3.h>
 
 static sse__thread_id sleeps_thread;
-static int            sleeps; /* of that thread */
+static int            sleeps;           /* of that thread */
 static int            sleeps_elsewhere; /* of another one, which has answered since */
 static int (*sleeps_real)(sqlite3_vfs *vfs, int us);
 

@@ -619,9 +619,9 @@ static char astray_words[300];
 static int no_write(sse_db *db, void *user) { return (void)db, (void)user, 0; }
 
 static void use_astray(sse_app *app, void *user) { /* work on a thread of the pool */
-    sse_db     *db = (sse_db *)user, *own;
-    const char *why;
-    long long   n;
+    sse_db             *db = (sse_db *)user, *own;
+    const char         *why;
+    long long           n;
     const unsigned long before = sse__db_error_count();
     (void)app;
     astray_exec = sse_db_exec(db, "INSERT INTO t VALUES(1)");
