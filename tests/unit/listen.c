@@ -439,7 +439,9 @@ static void commits_are_refused(void) {
     sse_app_error(second, &why);
     is_str(why, "sse_on_commit: db belongs to another app", "in words");
     is_int(sse_on_commit(app, NULL, "t", on_commit, NULL), SSE_E_ARG, "no database");
+    is_str(logged, "sse_on_commit: db is NULL", "in words");
     is_int(sse_on_commit(app, db, "t", NULL, NULL), SSE_E_ARG, "no function");
+    is_str(logged, "sse_on_commit: fn is NULL", "in words");
     is_int(sse_on_commit(NULL, db, "t", on_commit, NULL), SSE_E_ARG, "no app");
     fail_at = 1;
     is_int(sse_on_commit(app, db, "t", on_commit, &commits[1]), SSE_E_NOMEM, "without memory");
