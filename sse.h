@@ -10298,6 +10298,7 @@ static sse_rows *sse__db_start(sse_db *db, sqlite3_destructor_type lifetime, con
 static int sse__rows_step(sse_rows *r) {
     sse_db         *db        = r->db;
     sse__table_set *recording = db->recording, seen;
+    const int       prepared  = sqlite3_stmt_status(r->stmt, SQLITE_STMTSTATUS_REPREPARE, 0);
     int             rc;
     memset(&seen, 0, sizeof seen);
     sse__table_set_merge(&db->pending, &r->written);
@@ -10305,9 +10306,9 @@ static int sse__rows_step(sse_rows *r) {
     rc            = sqlite3_step(r->stmt);
     db->recording = recording;
     if (!r->written.all && (seen.all || seen.list.len)) {
-        const bool again = sqlite3_stmt_status(r->stmt, SQLITE_STMTSTATUS_REPREPARE, 1) != 0;
+        const int now = sqlite3_stmt_status(r->stmt, SQLITE_STMTSTATUS_REPREPARE, 0);
         sse__table_set_merge(&db->pending, &seen);
-        sse__table_set_merge(again ? &r->written : &db->raw_writes, &seen);
+        sse__table_set_merge(now != prepared ? &r->written : &db->raw_writes, &seen);
     }
     sse_buf_free(&seen.list);
     return rc;
@@ -11003,12 +11004,14 @@ static sse__dbpost *sse__dbpost_new(const sse__sql *sql, const sse_db_post_optio
 }
 
 static void sse__dbpost_result(sse__dbpost *p, sse_db *on, int changes) {
+    sse_str words;
     p->result.changes = changes;
     p->result.last_id = changes < 0 ? 0 : sqlite3_last_insert_rowid(on->raw);
     p->result.error   = "";
-    if (changes < 0) /* without done it is for the log */
-        p->result.error = sse__arena_text(&p->texts, sse__text(p->to.done
-            ? sse_buf_text(&on->message) : sse__db_faults.words));
+    if (changes >= 0) return;
+    /* without done it is for the log */
+    words = sse__text(p->to.done ? sse_buf_text(&on->message) : sse__db_faults.words);
+    p->result.error = words.len ? sse__arena_text(&p->texts, words) : NULL; /* both need memory */
     if (!p->result.error) p->result.error = sse_error_text(changes);
 }
 
@@ -11065,7 +11068,7 @@ static bool sse__dbposts_together(sse__dbposts *posts, sse_db *on) {
     }
     if (!error) error = sse__db_end(on, nested, SSE_OK);
     /* A deferred constraint, say. Run alone they show which of them broke it. */
-    if (error == SSE_E_CONFLICT && on->is_writer) return false;
+    if (error == SSE_E_CONFLICT) return false;
     if (error) sse__dbposts_fail(posts, on, error);
     return true;
 }
@@ -21770,9 +21773,16 @@ static void sse__dbfile_close(sse__dbfile *f) {
     f->our_version = NULL;
 }
 
-static ino_t sse__dbfile_wal_ino(sse__dbfile *f) { /* 0: there is none, or nothing is in it */
+static ino_t sse__dbfile_wal_ino(sse__dbfile *f) { /* 0: there is none */
     struct stat s;
-    return stat(sse_buf_text(&f->wal), &s) == 0 && s.st_size > 0 ? s.st_ino : 0;
+    return stat(sse_buf_text(&f->wal), &s) == 0 ? s.st_ino : 0;
+}
+
+/* Whether the WAL is the one that belonged to f before f was replaced, with something in it. */
+static bool sse__dbfile_has_old_wal(sse__dbfile *f) {
+    struct stat s;
+    return f->wal_ino && stat(sse_buf_text(&f->wal), &s) == 0 && s.st_size > 0 &&
+           s.st_ino == f->wal_ino;
 }
 
 /* Opens the watcher, anew if there is one. It never waits for a lock: the loop would. Without it
@@ -21783,9 +21793,8 @@ static void sse__dbfile_open(sse_db *db, sse__dbfile *f) {
     f->our_version = sse__version_prepare(db->raw, f->schema);
     (void)sse__version_read(f->our_version, &f->we_saw);
     if (!f->path[0] || stat(f->path, &s)) return;
-    f->dev     = s.st_dev;
-    f->ino     = s.st_ino;
-    f->wal_ino = sse__dbfile_wal_ino(f);
+    f->dev = s.st_dev;
+    f->ino = s.st_ino;
     if (sqlite3_open_v2(f->path, &f->watcher, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK)
         f->watcher_version = sse__version_prepare(f->watcher, "main");
     if (!sse__version_read(f->watcher_version, &f->watcher_saw)) sse__dbfile_end_watcher(f);
@@ -21941,6 +21950,7 @@ static void sse__changes_list(sse__changes *ch, const char *schema, const char *
         if (known ? f->watcher != NULL : ch->delay_ms != 0) sse__changes_tell_all(ch);
     }
     f->listed = true;
+    if (f->path[0] && !sse__dbfile_replaced(f)) f->wal_ino = sse__dbfile_wal_ino(f);
     if (ch->notify_fd < 0 || !slash) return;
     /* Writes, and files that come and go, as journals do. Each look asks again, as a WAL may be a
        new file; for a file that is watched already that changes nothing. */
@@ -21982,7 +21992,7 @@ static void sse__changes_reopen_replaced(sse__changes *ch) {
     bool         old_wal;
     while (f && !sse__dbfile_replaced(f)) f = f->next;
     if (!f || !sse__db_is_idle(ch->db)) return;
-    old_wal = f->wal_ino && f->wal_ino == sse__dbfile_wal_ino(f);
+    old_wal = sse__dbfile_has_old_wal(f);
     if (old_wal || sse__db_reopen(ch->db) != SSE_OK) {
         if (!ch->stuck)
             sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew%s: restart",

@@ -2,6 +2,7 @@
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -75,6 +76,15 @@ static void hears_only(int ms, const char *want, const char *name) {
     is_str(got, want, name);
 }
 
+enum { QUIET = 25 }; /* ms to wait for what must not come */
+
+static void rest(void) { /* as if nothing had happened for long */
+    hears(QUIET);
+    sse__changes_schedule(app.changes, SSE__LOOK_SLOW_MS);
+}
+
+static void tick(void) { sse__changes_tick(&app.changes->alarm); } /* the look that is due */
+
 static int follow(void) { /* there are no views and no topics: on_change hears in their place */
     const int error = sse__changes_watch(&app, db);
     if (error) return error;
@@ -82,8 +92,6 @@ static int follow(void) { /* there are no views and no topics: on_change hears i
     app.changes->unverified = false;
     return SSE_OK;
 }
-
-enum { QUIET = 25 }; /* ms to wait for what must not come */
 
 #define own(sql)               must(sse_db_exec(db, sql) >= 0, sql)
 static void others(const char *sql) {
@@ -107,6 +115,17 @@ static void begin(const char *name, const char *mode) {
         "CREATE TABLE w(k PRIMARY KEY) WITHOUT ROWID;"
         "CREATE TRIGGER g AFTER INSERT ON u BEGIN INSERT INTO log VALUES(new.a); END;"
         "CREATE VIEW v AS SELECT a FROM t;");
+    is_int(follow(), 0, name);
+    hears(QUIET);
+}
+
+static void begin_again(const char *name) { /* with what there is */
+    memset(&app, 0, sizeof app);
+    app.options.on_log = on_log;
+    logged[0] = heard[0] = '\0';
+    sse__app_open(&app);
+    db = sse_db_open(file(name), NULL);
+    other = NULL;
     is_int(follow(), 0, name);
     hears(QUIET);
 }
@@ -309,6 +328,10 @@ static void raw_and_hooks(void) {
     own("INSERT INTO t(a) VALUES(2)");
     ok(strstr(hears(QUIET), "main.t ") != NULL && hook_calls == 2,
         "hooks of the program's own are left alone");
+    sqlite3_exec(raw, "CREATE TABLE made(a)", NULL, NULL, NULL);
+    hears_only(500, "* ", "a table that is made there: any");
+    own("INSERT INTO t(a) VALUES(2)");
+    hears_only(QUIET, "* ", "... from then on");
     sqlite3_set_authorizer(raw, program_authorizer, NULL);
     own("INSERT INTO t(a) VALUES(2)");
     hears_only(QUIET, "* ", "an authorizer of its own hides the names: any table");
@@ -373,6 +396,26 @@ static void attached_databases(void) {
     sqlite3_exec(second, "INSERT INTO q VALUES(4)", NULL, NULL, NULL);
     hears_only(QUIET, "", "detached: no longer");
     sqlite3_close(second);
+    rest();
+    sse_db_exec(db, "ATTACH %s AS aux", file("aux.db"));
+    hears_only(QUIET, "* ", "attached again, with what was committed meanwhile");
+    ok(!db->schemas_changed, "... which is looked at once");
+    own("DETACH aux");
+    sse_db_exec(db, "ATTACH %s AS aux", file("third.db"));
+    own("CREATE TABLE aux.q(a)");
+    hears(QUIET);
+    sqlite3_open(file("third.db"), &second);
+    sqlite3_exec(second, "INSERT INTO q VALUES(2)", NULL, NULL, NULL);
+    hears_only(500, "* ", "another file by the same name");
+    sqlite3_close(second);
+    sse_db_exec(db, "ATTACH %s AS main2", file("fourth.db"));
+    own("CREATE TABLE main2.q(a)");
+    hears(QUIET);
+    own("BEGIN");
+    own("INSERT INTO main2.q VALUES(1)");
+    own("ROLLBACK");
+    own("INSERT INTO t(a) VALUES(1)");
+    hears_only(QUIET, "main.t ", "a name that begins like another's");
     end();
 }
 
@@ -397,6 +440,8 @@ static void attached_connection(const char *mode) {
     hears_only(QUIET, "", "a rollback");
     own("SELECT 1");
     hears_only(QUIET, "", "reading wakes nobody");
+    own("CREATE INDEX i ON t(a)");
+    hears_only(QUIET, "* ", "but whatever is no reading does");
     others("INSERT INTO t(a) VALUES(1)");
     hears_only(500, "* ", "others write");
     others("BEGIN; INSERT INTO t(a) VALUES(1); ROLLBACK");
@@ -433,8 +478,14 @@ static void in_memory(void) {
     hears_only(QUIET, "", "not before its commit");
     own("COMMIT");
     hears_only(QUIET, "main.t ", "then");
+    own("CREATE TEMP TABLE x(a)");
+    hears(QUIET);
+    own("INSERT INTO x VALUES(1)");
+    hears_only(QUIET, "temp.x ", "a temporary table beside it");
     sqlite3_exec(sse_db_raw(db), "INSERT INTO u VALUES(1)", NULL, NULL, NULL);
     hears_only(QUIET, "main.u main.log ", "by the raw connection");
+    tick();
+    is_str(logged, "", "that it has no file is not logged");
     end();
 }
 
@@ -449,9 +500,16 @@ static void open_rows(void) {
     r = sse_db_query(db, "SELECT a FROM t");
     ok(sse_db_next(r), "a query is left open");
     others("INSERT INTO t(a) VALUES(3)");
+    hears_only(QUIET, "", "another connection commits");
+    is_str(logged, "", "a moment is nothing to be logged");
     for (i = 0; i < 300 && !*got && !strstr(logged, "SELECT a FROM t"); i++) got = hears(100);
     is_str(got, "", "whoever looks now would see the past: nobody is woken");
-    ok(strstr(logged, "SELECT a FROM t") != NULL, "the log says what is in the way");
+    is_str(logged,
+        "views wait for the end of a query that is still open (sse_db_done): SELECT a FROM t",
+        "the log says what is in the way");
+    logged[0] = '\0';
+    for (i = 0; i < 12; i++) tick();
+    is_str(logged, "", "once");
     sse_db_done(r);
     hears_only(QUIET, "* ", "done, and everybody is");
     end();
@@ -481,6 +539,7 @@ static void open_transaction(void) {
 }
 
 static void replaced(void) {
+    int      i;
     char     command[600];
     sqlite3 *next;
     begin("live.db", "WAL");
@@ -507,7 +566,63 @@ static void replaced(void) {
         "others write to it");
     hears_only(500, "* ", "and are heard");
     sqlite3_close(next);
+    for (i = 0; i < 2; i++) {
+        logged[0] = '\0';
+        if (i == 0) must(system(command) == 0 && rename(file("next.db"), file("live.db")) == 0, "");
+        tick();
+        is_int(strstr(logged, "old -wal") != NULL, i == 0, "once more it is told, and once");
+    }
     end();
+}
+
+enum { WAL_LEFT, WAL_EMPTIED, RAW_GIVEN, ROWS_OPEN };
+
+/* Nothing was in the -wal as the following began: what came into it is no part of a new file,
+   unless it was taken out again. */
+static void replaced_later(int how) {
+    static const char *const wants[] = {"old -wal is still there: restart", "opened the new one",
+        "later.db was replaced and cannot be opened anew: restart", "opened the new one"};
+    char                     command[600];
+    sqlite3                 *next;
+    sse_rows                *rows = NULL;
+    int                      i;
+    begin("later.db", "WAL");
+    end();
+    sqlite3_open(file("next.db"), &next);
+    sqlite3_exec(next,
+        "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, a);"
+        "DELETE FROM t; INSERT INTO t(a) VALUES(77)",
+        NULL, NULL, NULL);
+    sqlite3_close(next);
+    begin_again("later.db");
+    own("INSERT INTO t(a) VALUES(1)");
+    is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 1, "what there is");
+    hears(QUIET);
+    if (how != WAL_LEFT) own("PRAGMA wal_checkpoint(TRUNCATE)");
+    if (how == RAW_GIVEN) sqlite3_exec(sse_db_raw(db), "SELECT 1", NULL, NULL, NULL);
+    if (how == ROWS_OPEN) rows = sse_db_query(db, "SELECT a FROM t UNION ALL SELECT 2");
+    if (rows) must(sse_db_next(rows), "a row");
+    snprintf(command, sizeof command, "cp %s %s", file("next.db"), file("copy.db"));
+    ok(system(command) == 0 && rename(file("copy.db"), file("later.db")) == 0,
+        "a file is replaced, its -wal is not");
+    for (i = 0; rows && i < 5; i++) tick();
+    if (rows) ok(sse_db_next(rows) && !sse_db_next(rows), "rows that are open go on first");
+    for (i = 0; i < 300 && !strstr(logged, "was replaced"); i++) hears(100);
+    ok(strstr(logged, wants[how]) != NULL, "the log says what comes of it: %s", logged);
+    is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1,
+        how == WAL_LEFT || how == RAW_GIVEN ? 1 : 77, "and so it is");
+    if (how == WAL_EMPTIED) {
+        own("INSERT INTO t(a) VALUES(78)");
+        sqlite3_open(file("later.db"), &next);
+        ok(sqlite3_exec(next, "INSERT INTO t(a) VALUES(79)", NULL, NULL, NULL) == SQLITE_OK,
+            "others write to the new one");
+        is_int(sse_db_one(db, &n, "SELECT count(*) FROM t") == 0 ? n : -1, 3, "all is there");
+        sqlite3_close(next);
+    }
+    end();
+    unlink(file("later.db"));
+    unlink(file("later.db-wal"));
+    unlink(file("later.db-shm"));
 }
 
 static void deleted(void) {
@@ -534,6 +649,20 @@ static void deleted(void) {
     is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 3,
         "with all that was written");
     ok(strstr(logged, "deleted") == NULL && strstr(logged, "replaced") != NULL, "and so is told");
+    end();
+}
+
+static void moved_away(void) { /* and back, twice */
+    int i;
+    begin("moved.db", "WAL");
+    for (i = 0; i < 2; i++) {
+        logged[0] = '\0';
+        must(rename(file("moved.db"), file("aside.db")) == 0, "away");
+        tick();
+        ok(strstr(logged, "moved.db was deleted") != NULL, "a file that is not there is logged");
+        must(rename(file("aside.db"), file("moved.db")) == 0, "back");
+        tick();
+    }
     end();
 }
 
@@ -648,6 +777,36 @@ static void at_rest(void) { /* G3 */
     end();
 }
 
+/* A process of its own writes the first byte of a file anew, with no commit, or makes the file. */
+static void touch(const char *path) {
+    int  status;
+    char byte = 'x';
+    if (fork() == 0) {
+        const int fd = open(path, O_RDWR | O_CREAT, 0600);
+        (void)!pread(fd, &byte, 1, 0);
+        _exit(pwrite(fd, &byte, 1, 0) != 1);
+    }
+    must(wait(&status) > 0 && status == 0, "written");
+}
+
+static void wakes(void) { /* it is looked at soon after whatever is done to the files */
+    static const char *const touched[] = {"wakes.db", "wakes.db-wal", "wakes.db-new"};
+    size_t                   i;
+    int                      k;
+    begin("wakes.db", "WAL");
+    own("INSERT INTO t(a) VALUES(1)");
+    hears(QUIET);
+    for (i = 0; i < SSE__COUNT(touched) && app.changes->notify_fd >= 0; i++) {
+        rest();
+        turn(0);
+        sse__changes_schedule(app.changes, SSE__LOOK_SLOW_MS);
+        touch(file(touched[i]));
+        for (k = 0; k < 20 && app.changes->delay_ms >= SSE__LOOK_SLOW_MS; k++) turn(20);
+        ok(app.changes->delay_ms < SSE__LOOK_SLOW_MS, "%s", touched[i]);
+    }
+    end();
+}
+
 static void wal_stays_small(void) {
     struct stat s;
     int         i;
@@ -664,8 +823,15 @@ static void wal_stays_small(void) {
     end();
 }
 
+static int lowest_free(void) { /* descriptor */
+    const int fd = dup(0);
+    close(fd);
+    return fd;
+}
+
 static void names(void) {
     const sse_str any = {NULL, 0};
+    int           open_before;
     begin("names.db", "WAL");
 #define NAMES(tables, changed) sse__tables_include(sse__text(tables), sse__text(changed))
     ok(NAMES("msgs", "main.msgs") && NAMES("MSGS", "main.msgs") &&
@@ -692,10 +858,16 @@ static void names(void) {
     is_mem(sse__changes_unknown(db, sse__text("t v")).ptr, 1, "v", 1,
         "a view is no table that anybody writes");
     is_mem(sse__changes_unknown(db, sse__text("uu t")).ptr, 2, "uu", 2, "nor is a misspelling");
+    is_mem(sse__changes_unknown(db, sse__text("temp.t")).ptr, 6, "temp.t", 6,
+        "nor a table of another database");
     is_int(follow(), 0, "a database is followed once");
     ok(app.changes && !app.changes->next, "however often it is asked for");
     sse__changes_stop(&app);
     ok(app.changes == NULL && db->on_close == NULL, "until it is stopped");
+    open_before = lowest_free();
+    follow();
+    sse__changes_stop(&app);
+    is_int(lowest_free(), open_before, "which closes what it opened");
     end();
 }
 
@@ -720,11 +892,17 @@ int main(void) {
     open_rows();
     open_transaction();
     replaced();
+    replaced_later(WAL_LEFT);
+    replaced_later(WAL_EMPTIED);
+    replaced_later(RAW_GIVEN);
+    replaced_later(ROWS_OPEN);
     deleted();
+    moved_away();
     processes();
     blind();
     begins_blind("begins.db");
     begins_blind(":memory:");
+    wakes();
     wal_stays_small();
     at_rest();
     snprintf(command, sizeof command, "rm -rf %s", dir);

@@ -2,8 +2,14 @@
 #define _DEFAULT_SOURCE
 #include <stdlib.h>
 static long fail_after = -1; /* how many allocations still succeed; negative: all */
+static int  fail_once;       /* then one fails, else all do */
 
-static int  fails(void) { return fail_after > 0 ? (fail_after--, 0) : fail_after == 0; }
+static int fails(void) {
+    if (fail_after) return fail_after > 0 ? (fail_after--, 0) : 0;
+    if (fail_once) fail_after = -1;
+    return 1;
+}
+
 static long allocations;
 
 static void *test_malloc(size_t n) {
@@ -78,7 +84,7 @@ static void values(void) { /* D1 */
     sse_str   blob = {"a\0b", 3}, none = {NULL, 0}, empty = {"", 0}, got_blob;
     sse_rows *r;
     const char *volatile null = NULL;
-    char *big = (char *)malloc(100000);
+    char *big = (char *)malloc(100000), *expanded;
     memset(big, 'x', 100000);
     is_int(sse_db_exec(db, "CREATE TABLE t(i INTEGER PRIMARY KEY, a, b, c)"), 0,
         "a table is no changed row");
@@ -116,6 +122,8 @@ static void values(void) { /* D1 */
     is_int(ONE(db, &got, "SELECT %lld", -9223372036854775807LL - 1), -9223372036854775807LL - 1,
         "the least number");
     is_int(ONE(db, &got, "SELECT %u", 4294967295u), 4294967295LL, "unsigned");
+    is_int(ONE(db, &got, "SELECT %llu", 9223372036854775807ull), 9223372036854775807LL,
+        "the greatest that fits");
     is_int(ONE(db, &got, "SELECT %zu + %ld + %hhd", (size_t)1, 2L, (signed char)3), 6,
         "size_t, long, char");
     is_int(ONE(db, &got, "SELECT %c = 'q'", 'q'), 1, "a character");
@@ -123,6 +131,10 @@ static void values(void) { /* D1 */
     is_int(ONE(db, &got, "SELECT 'a%%b' LIKE 'a%%'"), 1, "also in quotes");
     is_int(ONE(db, &got, "SELECT length(%.*s)", 3, "abcdef"), 3, "%.*s binds a part");
     is_int(ONE(db, &got, "SELECT length(%.*s)", 100000, big), 100000, "of any length");
+    sse_db_exec(db, "SELECT %.*s", 100000, big);
+    expanded = sqlite3_expanded_sql(db->statements->stmt);
+    is_str(expanded, "SELECT NULL", "a statement that is kept holds no value"); /* D2 */
+    sqlite3_free(expanded);
     free(big);
     sse_db_close(db);
 }
@@ -130,6 +142,7 @@ static void values(void) { /* D1 */
 static void refusals(void) {
     sse_db       *db = sse_db_open(":memory:", NULL);
     unsigned long errors = sse__db_error_count();
+    const char *volatile empty = "";
     is_int(sse_db_exec(db, "SELECT %5d", 1), SSE_E_ARG, "a width is refused");
     says(db, SSE_E_ARG, "only %s %d", "... and says which are bound");
     is_int(sse_db_exec(db, "SELECT %-5s", "x"), SSE_E_ARG, "a flag is refused");
@@ -141,6 +154,7 @@ static void refusals(void) {
     is_int(sse_db_exec(db, "SELECT %5s", "x"), SSE_E_ARG, "... the width of a text");
     is_int(sse_db_exec(db, "SELECT %-s", "x"), SSE_E_ARG, "... its flag alone");
     is_int(sse_db_exec(db, "SELECT %5u", 1u), SSE_E_ARG, "... that of an unsigned one");
+    is_int(sse_db_exec(db, "SELECT %5p", (void *)NULL), SSE_E_ARG, "... that of a blob");
     is_int(sse_db_exec(db, "SELECT %x", 1u), SSE_E_ARG, "hexadecimal is refused");
     says(db, SSE_E_ARG, "only %s %d", "... and says which are bound");
     is_int(sse_db_exec(db, "SELECT %llu", 18446744073709551615ull), SSE_E_ARG,
@@ -152,16 +166,20 @@ static void refusals(void) {
     is_int(sse_db_exec(db, "SELECT ?"), SSE_E_ARG, "a ? of one's own is refused");
     is_int(sse_db_exec(db, "SELECT 1; SELECT 2"), SSE_E_ARG, "a second statement is refused");
     says(db, SSE_E_ARG, "sse_db_migrate", "and where to go instead");
+    is_int(sse_db_exec(db, "SELECT 1; SELECT 2"), SSE_E_ARG, "each time");
     is_int(sse_db_exec(db, "SELECT 1;  -- over\n /* and out */ "), 0, "a comment after it is fine");
     is_int(sse_db_exec(db, "  "), SSE_E_ARG, "no statement is refused");
+    is_str(said(db), "there is no statement [  ]", "in words");
+    is_int(sse_db_exec(db, empty), SSE_E_ARG, "nor is there one in the empty text");
+    is_str(said(db), "there is no statement", "... which the words do not repeat");
     is_int(sse_db_exec(db, NULL), SSE_E_ARG, "NULL is refused");
     is_str(said(db), "the SQL is NULL", "by name");
     is_int(sse_db_exec(db, "SELEKT"), SSE_E_DB, "a syntax error");
     says(db, SSE_E_DB, "SELEKT", "is told");
-    ok(sse__db_error_count() == errors + 17, "every failure is counted, once"); /* D3 */
+    ok(sse__db_error_count() == errors + 20, "every failure is counted, once"); /* D3 */
     is_int(sse_db_exec(db, "SELECT 1"), 0, "the next call");
     is_int(sse_db_error(db, NULL), 0, "forgets it");
-    ok(sse__db_error_count() == errors + 17, "the count does not");
+    ok(sse__db_error_count() == errors + 20, "the count does not");
     sse_db_close(db);
 }
 
@@ -193,9 +211,16 @@ static void rows(void) {
     ok(sse_db_text(r, 0) == NULL && sse_db_error(db, NULL) == 0,
         "before the first next there is no row");
     ok(sse_db_next(r) && sse_db_text(r, 1) == NULL, "a column that does not exist");
-    says(db, SSE_E_ARG, "column", "is an error");
+    says(db, SSE_E_ARG, "there is no such column [SELECT a FROM t]", "is an error");
+    sse_db_exec(db, "SELECT 1");
     ok(!sse_db_next(r), "that ends the rows");
-    says(db, SSE_E_ARG, "column", "and stays");
+    says(db, SSE_E_ARG, "there is no such column [SELECT a FROM t]", "and stays");
+    is_int(sse_db_columns(r), 0, "rows that ended have no columns");
+    r = sse_db_query(db, "SELECT a FROM t");
+    ok(sse_db_column_name(r, 0) == NULL, "nor are they named before the first row");
+    ok(sse_db_next(r) && sse_db_next(r), "the next query of this kind has none of that error");
+    ok(sse_db_int(r, -1) == 0 && !sse_db_next(r), "a column before the first is an error as well");
+    says(db, SSE_E_ARG, "there is no such column", "by the same words");
     ok(sse_db_query(db, "SELECT a FROM missing") == NULL, "a query that fails is NULL");
     says(db, SSE_E_DB, "no such table: missing", "with SQLite's words");
     r = sse_db_query(db, "SELECT abs(-9223372036854775807 - a) FROM t");
@@ -206,6 +231,16 @@ static void rows(void) {
     is_int(got, 0, "the value is 0 then");
     is_int(sse_db_one(db, NULL, "SELECT a FROM t"), 0, "one: nobody wants the value");
     is_int(ONE(db, &got, "INSERT INTO t VALUES(%d) RETURNING a * 2", 21), 42, "one: RETURNING");
+    sse_db_exec(db, "CREATE TABLE p(a INTEGER PRIMARY KEY)");
+    sse_db_exec(db, "CREATE TABLE c(a REFERENCES p(a) DEFERRABLE INITIALLY DEFERRED)");
+    is_int(sse_db_one(db, &got, "INSERT INTO c VALUES(5) RETURNING a"), SSE_E_CONFLICT,
+        "one: RETURNING of a row that refers to none");
+    is_int(got, 0, "... gives no value");
+    r = sse_db_query(db, "SELECT a FROM t");
+    sse_db_next(r);
+    is_int(sse_db_exec(db, "DROP TABLE t"), SSE_E_BUSY, "a table is not dropped while it is read");
+    says(db, SSE_E_BUSY, "locked", "as SQLite says");
+    sse_db_done(r);
     is_int(sse_db_exec(db, "UPDATE t SET a = a + 1"), 4, "rows changed");
     is_int(sse_db_exec(db, "SELECT a FROM t"), 0, "reading changes none, also after an update");
     is_int(sse_db_exec(db, "DELETE FROM t"), 4, "rows deleted at once");
@@ -219,6 +254,9 @@ static void rows(void) {
         r = sse_db_query(db, "SELECT 1 UNION ALL SELECT 2");
         ok(sse_db_next(r) && sse_db_next(r) && !sse_db_next(r) && sse_db_error(db, NULL) == 0,
             "exactly max_rows is fine");
+        r = sse_db_query(db, "SELECT 1 UNION ALL SELECT 2");
+        ok(sse_db_next(r) && sse_db_next(r) && !sse_db_next(r) && sse_db_error(db, NULL) == 0,
+            "each time");
         sse_db_query(db, "SELECT 1");
         sse_db_close(db);
         ok(1, "closing ends rows that are open");
@@ -227,21 +265,26 @@ static void rows(void) {
 
 static void cache(void) {
     sse_db   *db = sse_db_open(":memory:", NULL);
-    sse_rows *open[100];
+    sse_rows *open[100], *r;
     sse_buf   sql = {0};
     char      text[64];
     int       i, right = 0;
     long      before;
+    for (i = 0; i < 10; i++) sse_db_exec(db, "SELECT missing");
+    is_int(db->statement_count, 1, "statements that fail take the room of one");
     sse_db_exec(db, "CREATE TABLE t(a)");
     for (i = 0; i < 1000; i++) {
+        if (i % (SSE__DB_STATEMENTS - 1) == 0) sse_db_exec(db, "SELECT 'often'");
         sse_buf_free(&sql);
         sse_printf(&sql, "SELECT %d", i);
         if (sse_db_one(db, &got, sse_buf_text(&sql)) == 0 && got == i) right++;
     }
     sse_buf_free(&sql);
     is_int(right, 1000, "a thousand different statements");
+    for (r = db->statements; r && strcmp(sse_buf_text(&r->sql), "SELECT 'often'");) r = r->next;
+    ok(r != NULL, "... and one that was used in between, which is kept");
     is_int(db->statement_count, SSE__DB_STATEMENTS, "of which so many are kept");
-    for (i = 0; i < 1000; i++) sse_db_exec(db, "SELECT nothing");
+    for (i = 0; i < 1000; i++) sse_db_exec(db, "SELECT missing");
     is_int(db->statement_count, SSE__DB_STATEMENTS, "those that fail take no more room");
     for (i = 0; i < 100; i++) open[i] = sse_db_query(db, "SELECT %d", i);
     for (i = right = 0; i < 100; i++) right += sse_db_next(open[i]) && sse_db_int(open[i], 0) == i;
@@ -331,6 +374,49 @@ static void constraints(void) {
     sse_db_close(db);
 }
 
+/* What a log says of a failure: the file, once, and never that there is none. */
+static void failures_in_a_log(void) {
+    sse_app *app = sse_app_new(NULL);
+    sqlite3 *raw;
+    sse_db  *db = sse_db_open("/nowhere/at/all.db", NULL);
+    is_str(sse__db_faults.words, "unable to open database file [/nowhere/at/all.db]",
+        "the file that cannot be opened");
+    sse_db_close(db);
+    db = sse_db_open(":memory:", NULL);
+    sse_db_exec(db, "SELECT missing");
+    is_str(sse__db_faults.words, "no such column: missing [SELECT missing]", "none, in memory");
+    ok(sse__db_log_due(app) && !sse__db_log_due(app), "it is logged once a second");
+    sse_db_exec(db, "SELECT another");
+    ok(sse__db_log_due(app), "... which holds back no other words");
+    sse_db_exec(db, "SELECT missing");
+    app->loop.wheel.now += 1000;
+    ok(sse__db_log_due(app), "... and is over a second later");
+    sse_db_close(db);
+    sqlite3_open(":memory:", &raw);
+    db = sse_db_attach(raw);
+    sse_db_exec(db, "SELECT missing");
+    is_str(sse__db_faults.words, "no such column: missing [SELECT missing]",
+        "none of a connection of the program's, in memory");
+    sse_db_close(db);
+    sqlite3_close(raw);
+    sqlite3_open(file("named.db"), &raw);
+    db = sse_db_attach(raw);
+    sse_db_exec(db, "SELECT missing");
+    ok(strstr(sse__db_faults.words, "/named.db: no such column: missing [SELECT missing]") != NULL,
+        "but that of one with a file: %s", sse__db_faults.words);
+    sse_db_close(db);
+    sqlite3_close(raw);
+    sse_db_exec(NULL, "SELECT 1");
+    is_str(sse__db_faults.words, "the database is NULL", "and what was never a database");
+    db = sse_db_open("/nowhere/at/all.db", NULL);
+    sse_db_exec(NULL, "SELECT 1");
+    sse_db_exec(db, "SELECT 1");
+    is_str(sse__db_faults.words, "unable to open database file [/nowhere/at/all.db]",
+        "one that did not open says so each time");
+    sse_db_close(db);
+    sse_app_free(app);
+}
+
 static void stale_transaction(void) {
     sse_db   *db = sse_db_open(file("s.db"), NULL), *other = sse_db_open(file("s.db"), NULL);
     long long n;
@@ -361,12 +447,15 @@ static void transactions(void) {
     is_int(ONE(other, &got, "SELECT count(*) FROM t"), 3, "roll back by themselves");
     is_int(sse_db_write(db, ends_itself, NULL), SSE_E_STATE,
         "a write that ends the transaction is told");
+    says(db, SSE_E_STATE, "the transaction ended too early", "in words");
+    is_int(sse_db_exec(db, "SELECT 1"), 0, "... and what comes after it runs");
     sse_db_exec(db, "CREATE TABLE one(a UNIQUE)");
     sse_db_exec(db, "INSERT INTO one VALUES(1)");
     is_int(sse_db_write(db, goes_on, &zero), SSE_E_STATE, "a write that goes on after its end");
     is_int(sse_db_write(db, goes_on, &bad), -77, "... or that fails then");
     is_int(ONE(other, &got, "SELECT count(*) FROM t"), 3, "... leaves nothing");
     is_int(sse_db_write(db, NULL, NULL), SSE_E_ARG, "no function");
+    says(db, SSE_E_ARG, "sse_db_write without a function", "in words");
     sse_db_exec(db, "BEGIN IMMEDIATE");
     is_int(sse_db_write(other, insert_and, &zero), SSE_E_BUSY, "someone else is writing");
     is_int(sse_db_exec(other, "INSERT INTO t VALUES(3)"), SSE_E_BUSY, "a plain statement likewise");
@@ -406,6 +495,7 @@ static void migrations(void) {
     is_int(sse_db_migrate(db, "INSERT INTO s VALUES(1); COMMIT"), SSE_E_STATE,
         "a script that commits is told");
     is_int(sse_db_migrate(db, NULL), SSE_E_ARG, "no script");
+    says(db, SSE_E_ARG, "the script is NULL", "in words");
     is_int(sse_db_exec(db, "SELECT 1"), 0, "the database still works");
     is_int(sse_db_migrate_list(db, list, 1), 0, "the first of a list");
     is_int(sse_db_migrate_list(db, list, 2), 0, "the second, and the first not again");
@@ -428,6 +518,35 @@ static void migrations(void) {
     db = sse_db_open("/nowhere/at/all.db", NULL);
     is_int(sse_db_migrate_list(db, list, 2), SSE_E_DB, "a database that did not open");
     sse_db_close(db);
+}
+
+static const char *const steps[] = {"CREATE TABLE a(x)", "INSERT INTO a VALUES(2)",
+    "INSERT INTO a VALUES(3)"};
+static sse_db           *racer;
+static int               race_to; /* the version that it migrates to after the next commit */
+
+static int race(void *user, sqlite3 *raw, const char *name, int pages) {
+    const int to = race_to;
+    (void)user, (void)raw, (void)name, (void)pages;
+    race_to = 0;
+    if (to) is_int(sse_db_migrate_list(racer, steps, to), 0, "somebody else is faster");
+    return SQLITE_OK;
+}
+
+static void raced_migrations(void) { /* each step runs once, whoever takes it */
+    int to;
+    for (to = 2; to <= 3; to++) {
+        sse_db *db = sse_db_open(file("race.db"), NULL);
+        race_to = to;
+        racer = sse_db_open(file("race.db"), NULL);
+        sqlite3_wal_hook(sse_db_raw(db), race, NULL);
+        is_int(sse_db_migrate_list(db, steps, 3), 0, "a list of which others take a part");
+        is_int(ONE(db, &got, "SELECT group_concat(x, '') FROM a"), 23, "each step is taken once");
+        is_int(ONE(db, &got, "PRAGMA user_version"), 3, "... and counted");
+        sse_db_close(racer);
+        sse_db_close(db);
+        unlink(file("race.db"));
+    }
 }
 
 static void rebuilt_table(void) { /* SQLite's documented way to change a table drops it */
@@ -463,6 +582,14 @@ static void rebuilt_table(void) { /* SQLite's documented way to change a table d
     says(db, SSE_E_DB, "a row of table tags refers to a row of posts", "in words");
     is_int(sse_db_migrate(db, "not SQL"), SSE_E_DB, "a script that is none");
     is_int(ONE(db, &got, "PRAGMA foreign_keys"), 1, "leaves them on, too");
+    ok(sse__db_busy_statement(db) == NULL, "none of these checks is left open");
+    is_int(sse_db_migrate(db, "INSERT INTO posts VALUES(9, 99); COMMIT"), SSE_E_STATE,
+        "a script that commits is told that, whatever it has committed");
+    is_int(sse_db_migrate(db, "DELETE FROM posts WHERE id = 9"), 0, "(that row is taken out)");
+    sse_db_exec(db, "BEGIN");
+    is_int(sse_db_migrate(db, "INSERT INTO posts VALUES(9, 99)"), SSE_E_CONFLICT,
+        "inside a transaction of the program's foreign keys stay on");
+    sse_db_exec(db, "ROLLBACK");
     is_int(sse_db_exec(db, "DELETE FROM users WHERE id = 1"), 1, "outside of migrations");
     is_int(ONE(db, &got, "SELECT count(*) FROM posts"), 1,
         "deleting a row takes those along that say so");
@@ -471,6 +598,7 @@ static void rebuilt_table(void) { /* SQLite's documented way to change a table d
     plain = sse_db_attach(raw);
     is_int(sse_db_migrate(plain, family), 0,
         "a connection of the program's own, without foreign keys");
+    is_int(plain->pending.all, true, "... in which it may have changed any table"); /* D4 */
     is_int(sse_db_migrate(plain, list[2]), 0, "is not checked for them");
     is_int(ONE(plain, &got, "PRAGMA foreign_keys"), 0, "and stays as it is");
     sse_db_exec(plain, "PRAGMA foreign_keys = ON");
@@ -485,6 +613,7 @@ static void opening(void) {
     sse_db_options read_only = {0, 0, true}, odd = {-5, 0, false};
     sse_db        *db, *second;
     sqlite3       *raw;
+    char           uri[300];
     FILE          *f = fopen(file("junk.db"), "w");
     const char    *text;
     db = sse_db_open(file("o.db"), NULL);
@@ -503,6 +632,11 @@ static void opening(void) {
     db = sse_db_open(file("nothing.db"), &read_only);
     is_int(sse__db_open_error(db), SSE_E_DB, "read only creates no file");
     sse_db_close(db);
+    snprintf(uri, sizeof uri, "file:%s?mode=rwc", file("uri.db"));
+    db = sse_db_open(uri, NULL);
+    is_int(sse_db_exec(db, "CREATE TABLE t(a)"), 0, "a URI");
+    sse_db_close(db);
+    is_int(unlink(file("uri.db")), 0, "... is the file that it names");
     db = sse_db_open("/nonexistent/x.db", NULL);
     ok(db != NULL, "a file that cannot be opened gives a database");
     says(db, SSE_E_DB, "unable to open", "that says why");
@@ -528,9 +662,11 @@ static void opening(void) {
     sse_db_close(db);
     db = sse_db_open(NULL, NULL);
     is_int(sse__db_open_error(db), SSE_E_ARG, "no name");
+    is_str(said(db), "the name of the database is NULL", "in words");
     sse_db_close(db);
     db = sse_db_open(":memory:", &odd);
     is_int(sse__db_open_error(db), SSE_E_ARG, "an option out of range");
+    is_str(said(db), "busy_ms is out of range", "in words");
     sse_db_close(db);
     is_int(sse_db_error(NULL, &text), SSE_E_NOMEM, "NULL is what is left without memory");
     is_int(sse_db_exec(NULL, "SELECT 1"), SSE_E_NOMEM, "and answers so");
@@ -539,11 +675,16 @@ static void opening(void) {
     db = sse_db_attach(raw);
     is_int(sse_db_exec(db, "INSERT INTO t VALUES(%d)", 4), 1, "a connection of the program");
     ok(sse_db_raw(db) == raw, "is used");
+    (void)sse_db_exec(db, "SELECT 1; SELECT 2");
+    (void)sse_db_exec(db, "SELECT '%s'", "x");
+    (void)sse_db_exec(db, "SELECT missing");
+    (void)sse_db_query(db, "SELECT 1");
     sse_db_close(db);
     is_int(sqlite3_exec(raw, "SELECT * FROM t", NULL, NULL, NULL), SQLITE_OK, "and not closed");
     is_int(sqlite3_close(raw), SQLITE_OK, "nothing of ours is left in it");
     db = sse_db_attach(NULL);
     is_int(sse_db_exec(db, "SELECT 1"), SSE_E_ARG, "NULL cannot be attached");
+    is_str(said(db), "the connection is NULL", "in words");
     sse_db_close(db);
 }
 
@@ -700,6 +841,17 @@ static void names(void) { /* D4 */
     pending_is(db, "", true, "CREATE");
     sse_db_exec(db, "INSERT INTO u VALUES(1)");
     pending_is(db, "main.u main.log ", false, "a statement prepared again");
+    sse_db_exec(db, "ALTER TABLE w RENAME TO w2");
+    is_int(db->pending.all, true, "ALTER TABLE");
+    sse_db_exec(db, "ALTER TABLE w2 RENAME TO w");
+    sse_db_exec(db, "INSERT INTO u VALUES(1)");
+    sse__table_set_clear(&db->pending);
+    sse_db_exec(db, "CREATE VIEW v2 AS SELECT a FROM t");
+    is_int(db->pending.all, true, "CREATE VIEW");
+    sse__table_set_clear(&db->pending);
+    sse_db_exec(db, "DROP VIEW v2");
+    is_int(db->pending.all, true, "DROP VIEW");
+    sse__table_set_clear(&db->pending);
     sse_db_exec(db, "DROP TRIGGER g");
     pending_is(db, "", false, "DROP TRIGGER changes no rows");
     sse_db_exec(db, "CREATE TRIGGER g AFTER INSERT ON u BEGIN INSERT INTO w VALUES(1); END");
@@ -713,6 +865,15 @@ static void names(void) { /* D4 */
         sse__table_set_clear(&db->pending);
         sse_db_exec(db, "INSERT INTO f VALUES('x')");
         is_int(db->pending.all, true, "a virtual table writes anywhere");
+        sse__table_set_clear(&db->pending);
+        sse_db_exec(db, "ATTACH ':memory:' AS aux");
+        sse_db_exec(db, "CREATE VIRTUAL TABLE aux.g USING fts5(x)");
+        sse__table_set_clear(&db->pending);
+        sse_db_exec(db, "INSERT INTO aux.g VALUES('x')");
+        is_int(db->pending.all, true, "also one of an attached database");
+        sse__table_set_clear(&db->pending);
+        sse_db_exec(db, "DROP TABLE aux.g");
+        is_int(db->pending.all, true, "... which is dropped");
         sse__table_set_clear(&db->pending);
     }
     sse__table_set_clear(&db->raw_writes);
@@ -729,6 +890,38 @@ static void names(void) { /* D4 */
     is_int(db->pending.all, true, "of an attached connection as well");
     sse_db_close(db);
     sqlite3_close(raw);
+}
+
+static sqlite3_stmt *of_function; /* it keeps its statement, as a program may */
+static bool          function_writes;
+
+static void function(sqlite3_context *context, int n, sqlite3_value **values) {
+    (void)n, (void)values;
+    if (!function_writes) return;
+    if (!of_function)
+        sqlite3_prepare_v2(sqlite3_context_db_handle(context), "INSERT INTO u VALUES(1)", -1,
+            &of_function, NULL);
+    sqlite3_step(of_function);
+    sqlite3_reset(of_function);
+}
+
+static void functions_that_write(void) { /* D4 */
+    sse_db *db = sse_db_open(":memory:", NULL);
+    sse_db_migrate(db, "CREATE TABLE u(a); CREATE TABLE t(a); INSERT INTO t VALUES(1)");
+    sqlite3_create_function(sse_db_raw(db), "f", 0, SQLITE_UTF8, NULL, function, NULL, NULL);
+    sse_db_exec(db, "SELECT f() FROM t");
+    sse_db_exec(db, "CREATE TABLE z(a)"); /* the SELECT is prepared again, after it */
+    sse_db_exec(db, "SELECT f() FROM t");
+    sse__table_set_clear(&db->pending);
+    sse__table_set_clear(&db->raw_writes);
+    function_writes = true;
+    sse_db_exec(db, "SELECT f() FROM t");
+    pending_is(db, "main.u ", false, "what a function of the program's writes");
+    ok(db->raw_writes.list.len && !strcmp(db->raw_writes.list.ptr, "main.u"),
+        "... which it may write again at any time, whatever calls it then");
+    is_int(ONE(db, &got, "SELECT count(*) FROM u"), 1, "(it did)");
+    sqlite3_finalize(of_function);
+    sse_db_close(db);
 }
 
 /* ---- without memory ---- */
@@ -775,6 +968,88 @@ static void without_memory(void) {
     ok(failed > 50, "with fewer something fails (%d times), and nothing breaks", failed);
 }
 
+/* Where memory lacks for a moment, or from then on, a call fails or does what it should; once there
+   is memory, the next ones are as good as any. */
+static void short_of_memory(int once) { /* D4 */
+    char long_name[301], sql[400];
+    long n = 0;
+    int  wrong = 0, untold = 0, worse = 0, failed = 0;
+    memset(long_name, 'n', sizeof long_name - 1);
+    long_name[sizeof long_name - 1] = '\0';
+    for (;; n++) {
+        sse_db *db = sse_db_open(":memory:", NULL);
+        int     rc;
+        snprintf(sql, sizeof sql, "CREATE TABLE %s(a)", long_name);
+        sqlite3_exec(sse_db_raw(db), sql, NULL, NULL, NULL);
+        sqlite3_exec(sse_db_raw(db), "CREATE TABLE u(a)", NULL, NULL, NULL);
+        snprintf(sql, sizeof sql, "INSERT INTO %s VALUES(%%s)", long_name);
+        fail_once = once;
+        fail_after = n;
+        rc = sse_db_exec(db, sql, "x");
+        if (fail_after > 0) break;
+        fail_after = -1;
+        failed += rc < 0;
+        wrong += rc != 1 && (rc != SSE_E_NOMEM || !strstr(said(db), "memory"));
+        if (db->pending.list.len && strcmp(strchr(db->pending.list.ptr, '.') + 1, long_name))
+            untold++;
+        if (rc == 1 && !db->pending.all && !db->pending.list.len) untold++;
+        fail_after = 0;
+        (void)sse_db_exec(db, "SELECT missing");
+        fail_after = -1;
+        (void)sse_db_exec(db, "SELECT missing");
+        worse += !strstr(said(db), "no such column: missing");
+        worse += sse_db_exec(db, sql, "x") != 1;
+        sse__table_set_clear(&db->pending);
+        worse += sse_db_exec(db, "INSERT INTO u VALUES(%d)", 1) != 1;
+        worse += db->pending.all || strcmp(db->pending.list.ptr, "main.u");
+        sse_db_close(db);
+    }
+    fail_after = -1;
+    fail_once = 0;
+    ok(failed > 3, "of %ld allocations %d are needed", n, failed);
+    is_int(wrong, 0, "where one lacks the call fails, and says why, or does all");
+    is_int(untold, 0, "... and what it writes is known, or taken for any table");
+    is_int(worse, 0, "... and the next calls are none the worse");
+}
+
+/* An error has words, though not all of them may have found room. */
+static void words_without_memory(void) {
+    char sql[400];
+    int  n, wordless = 0;
+    snprintf(sql, sizeof sql, "SELECT missing -- %0300d", 0);
+    fail_once = 1;
+    for (n = 0; n < 100; n++) {
+        sse_db *db = sse_db_open(":memory:", NULL);
+        sse_db_exec(db, "SELECT 1");
+        fail_after = n;
+        wordless += sse_db_exec(db, sql) < 0 && !*said(db);
+        fail_after = -1;
+        sse_db_close(db);
+    }
+    fail_once = 0;
+    is_int(wordless, 0, "no error is without words");
+}
+
+/* Columns that need memory to be read. */
+static void large_columns(void) {
+    sse_db *db = sse_db_open(":memory:", NULL);
+    int     as_text;
+    for (as_text = 0; as_text < 2; as_text++) {
+        sse_rows *r = sse_db_query(db, "WITH x(i) AS (VALUES(1), (2))"
+                                       " SELECT zeroblob(i * 1000000) FROM x");
+        ok(sse_db_next(r), "a large column");
+        fail_after = 0;
+        if (as_text) ok(sse_db_text(r, 0) == NULL, "is no text without memory for it");
+        else ok(sse_db_blob(r, 0).ptr == NULL, "is no blob without memory for it");
+        fail_after = -1;
+        is_int(sse_db_error(db, NULL), SSE_E_NOMEM, "... an error");
+        sse_db_exec(db, "SELECT 1");
+        ok(!sse_db_next(r), "... that ends the rows");
+        says(db, SSE_E_NOMEM, "memory", "... and stays");
+    }
+    sse_db_close(db);
+}
+
 static void broken(void) { /* a program that does not ask whether its database opened */
     sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false, 0, false, 0};
     sse_app          *app = sse_app_new(NULL);
@@ -814,6 +1089,8 @@ static void failed_migrations(void) { /* whoever does not ask how a migration we
     is_int(sse_db_exec(other, "ROLLBACK"), 0, "it lets go");
     is_int(sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS n(a)"), 0, "another script runs");
     is_int(listens(), SSE_E_DB, "which is not the one that failed");
+    is_int(sse_db_migrate(other, "CREATE TABLE IF NOT EXISTS m(a)"), 0, "nor is it of that one");
+    is_int(listens(), SSE_E_DB, "where it runs in another database");
     is_int(sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS m(a)"), 0, "that one runs");
     is_int(listens(), 0, "and the server starts");
     is_int(sse_db_migrate_list(db, bad, 1), SSE_E_DB, "a list that fails");
@@ -945,9 +1222,11 @@ int main(void) {
     rows();
     cache();
     constraints();
+    failures_in_a_log();
     stale_transaction();
     transactions();
     migrations();
+    raced_migrations();
     rebuilt_table();
     opening();
     broken();
@@ -958,7 +1237,12 @@ int main(void) {
     locked();
     wal_shrinks();
     names();
+    functions_that_write();
     without_memory();
+    short_of_memory(0);
+    short_of_memory(1);
+    words_without_memory();
+    large_columns();
     snprintf(command, sizeof command, "rm -rf %s", dir);
     if (system(command) != 0) return 1;
     return tap_done();

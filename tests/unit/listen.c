@@ -236,6 +236,11 @@ static void on_commit(sse_app *a, sse_db *which, void *user) {
     if (again && again--) sse_db_exec(db, "INSERT INTO t VALUES(9)");
 }
 
+static void on_commit_write(sse_app *a, sse_db *which, void *user) {
+    on_commit(a, which, user);
+    sse_db_exec(db, "INSERT INTO t VALUES(5)");
+}
+
 static void on_commit_close(sse_app *a, sse_db *which, void *user) {
     on_commit(a, which, user);
     sse_db_close(db);
@@ -305,16 +310,30 @@ static void commits_are_heard(void) {
     for (i = 0; i < 30000 && !commits[2]; i++) turns(app, 1);
     settle(60);
     ok(commits[0] == 1 && commits[1] == 1 && commits[2] == 1, "all are told of another's commit");
-    sqlite3_close(other);
     memset(commits, 0, sizeof commits);
+    is_int(sse_on_commit(app, db, "u", on_commit_write, &commits[1]), 0, "one that writes itself");
+    turns(app, 2);
+    for (i = 0; i < 30000 && app->changes->delay_ms < app->changes->slow_ms; i++) turns(app, 1);
+    rendered[0] = '\0';
+    sse_db_exec(db, "INSERT INTO u VALUES(3)");
+    sse_poll(app, 1);
+    is_str(rendered, "1 1", "what it commits shows in the views of the same turn");
+    is_int(app->changes->delay_ms, SSE__LOOK_SOON_MS, "... and wakes those that hear of it soon");
+    turns(app, 5);
+    counts(2, 1, 2, "which are told in the next one");
     is_int(sse_on_commit(app, db, "w", on_commit_close, &commits[2]), 0, "one more");
     sse_db_exec(db, "INSERT INTO w VALUES(3)");
     turns(app, 3);
     counts(0, 1, 2, "one may close the database");
     memset(commits, 0, sizeof commits);
-    sse_db_exec(db, "INSERT INTO w VALUES(4)");
-    turns(app, 3);
-    counts(0, 0, 0, "which ends these calls; its view keeps it open");
+    rendered[0] = '\0';
+    is_int(sqlite3_exec(other, "INSERT INTO t VALUES(4)", NULL, NULL, NULL), SQLITE_OK,
+        "another commit");
+    for (i = 0; i < 30000 && !rendered[0]; i++) turns(app, 1);
+    is_str(rendered, "0 0", "which ends these calls; its view keeps it open");
+    settle(10);
+    counts(0, 0, 0, "... and nobody calls");
+    sqlite3_close(other);
     dial_free(app);
     unlink(name);
     rmdir(path);
@@ -325,6 +344,111 @@ static char logged[200];
 static void on_log(int level, const char *line, void *user) {
     (void)level, (void)user;
     snprintf(logged, sizeof logged, "%s", line);
+}
+
+static int renders[2];
+
+static void render_one(sse_view *view, sse_buf *html, void *user) {
+    (void)view;
+    sse_printf(html, "<p id=\"p\">%d</p>", ++*(int *)user);
+}
+
+static int  warnings;
+static char all_warnings[600];
+
+static void on_warning(int level, const char *line, void *user) {
+    (void)user;
+    if (level > SSE_LOG_WARNING) return;
+    warnings++;
+    if (strlen(all_warnings) + strlen(line) < sizeof all_warnings) strcat(all_warnings, line);
+}
+
+/* What is said of one is not of the other. */
+static void two_databases(void) {
+    sse_app_options  options;
+    sse_live_options live[2];
+    sse_db          *two[2];
+    int              i, k;
+    memset(&options, 0, sizeof options);
+    memset(live, 0, sizeof live);
+    memset(commits, 0, sizeof commits);
+    options.on_log = on_warning;
+    app = dial_app(&options);
+    for (i = 0; i < 2; i++) {
+        two[i] = sse_db_open(":memory:", NULL);
+        sse_db_migrate(two[i], i ? "CREATE TABLE b (a); CREATE TABLE w (a)"
+                                 : "CREATE TABLE a (a); CREATE TABLE w (a)");
+        live[i].db = two[i];
+        live[i].tables = i ? "b" : "a x";
+        live[i].user = &renders[i];
+        is_int(sse_live(app, i ? "/b" : "/a", render_one, &live[i]), 0, "a view of each");
+        dial(app, i ? "/b" : "/a", NULL);
+        db = two[i];
+        is_int(sse_on_commit(app, db, i ? "b" : "a", on_commit, &commits[i]), 0, "and a call");
+    }
+    turns(app, 5);
+    is_int(warnings, 1, all_warnings);
+    ok(strstr(all_warnings, "x is no table") != NULL, "only what is no table of its own is told");
+    for (i = 0; i < 2; i++) {
+        memset(renders, 0, sizeof renders);
+        memset(commits, 0, sizeof commits);
+        db = two[i];
+        sse_db_exec(db, "INSERT INTO w VALUES(1)");
+        for (k = 0; k < 3; k++) turns(app, 1);
+        is_int(renders[i], !i, "a view with a misspelt table follows all, another does not");
+        sse_db_exec(db, i ? "INSERT INTO b VALUES(1)" : "INSERT INTO a VALUES(1)");
+        turns(app, 1);
+        is_int(renders[i], !i + 1, "each follows its own, at once");
+        is_int(renders[!i], 0, "... and no other");
+        is_int(commits[i], 1, "as calls do");
+        is_int(commits[!i], 0, "... likewise");
+    }
+    for (i = 0; i < 2; i++) {
+        db = two[i];
+        memset(commits, 0, sizeof commits);
+        is_int(sse_on_commit(app, db, "y", on_commit, &commits[2]), 0, "a call for no table");
+        is_int(sse_live(app, i ? "/d" : "/c", render_one, &live[i]), 0, "a view that comes later");
+        turns(app, 2);
+        counts(0, 0, 1, "may have missed something");
+        sse_db_exec(db, "INSERT INTO w VALUES(2)");
+        turns(app, 2);
+        counts(0, 0, 1, "and follows all");
+    }
+    is_int(warnings, 4, all_warnings);
+    sse_db_exec(db, "DROP TABLE b");
+    turns(app, 2);
+    is_int(warnings, 4, "a table that goes later is not told");
+    dial_free(app);
+    for (i = 0; i < 2; i++) sse_db_close(two[i]);
+}
+
+/* Each allocation of what follows a database is the one that fails. */
+static void followed_without_memory(void) {
+    int  n, error, last, next, wrong = 0;
+    bool enough = false;
+    for (n = 1; n < 30 && !enough; n++) {
+        app = sse_app_new(NULL);
+        db = sse_db_open(":memory:", NULL);
+        sse_db_migrate(db, "CREATE TABLE t (a)");
+        memset(commits, 0, sizeof commits);
+        last = dup(0);
+        close(last);
+        fail_at = n;
+        error = sse_on_commit(app, db, "t", on_commit, &commits[0]);
+        enough = fail_at > 0;
+        fail_at = 0;
+        sse_db_exec(db, "INSERT INTO t VALUES(1)");
+        turns(app, 3);
+        wrong += commits[0] != !error;
+        sse_db_close(db);
+        next = dup(0);
+        close(next);
+        wrong += last != next;
+        sse_app_free(app);
+    }
+    ok(n > 3 && enough, "%d allocations are enough to follow a database", n - 2);
+    is_int(wrong, 0, "what is committed at once is heard, or nothing is, and nothing stays open");
+    memset(commits, 0, sizeof commits);
 }
 
 static void commits_are_refused(void) {
@@ -344,7 +468,9 @@ static void commits_are_refused(void) {
     sse_app_error(second, &why);
     is_str(why, "sse_on_commit: db belongs to another app", "in words");
     is_int(sse_on_commit(app, NULL, "t", on_commit, NULL), SSE_E_ARG, "no database");
+    is_str(logged, "sse_on_commit: db is NULL", "in words");
     is_int(sse_on_commit(app, db, "t", NULL, NULL), SSE_E_ARG, "no function");
+    is_str(logged, "sse_on_commit: fn is NULL", "in words");
     is_int(sse_on_commit(NULL, db, "t", on_commit, NULL), SSE_E_ARG, "no app");
     fail_at = 1;
     is_int(sse_on_commit(app, db, "t", on_commit, &commits[1]), SSE_E_NOMEM, "without memory");
@@ -366,6 +492,8 @@ static void commits_are_heard(void) {
     sse_app_free(app);
 }
 static void commits_are_refused(void) {}
+static void two_databases(void) {}
+static void followed_without_memory(void) {}
 #endif
 
 /* A line of the log that is published makes room for itself, and an event that is not kept leaves
@@ -418,6 +546,8 @@ int main(void) {
     threads();
     rows();
     commits_are_heard();
+    two_databases();
+    followed_without_memory();
     commits_are_refused();
     return tap_done();
 }

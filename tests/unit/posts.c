@@ -119,7 +119,7 @@ static void row(const char *file) {
     wait_for(app, 14);
     is_answer(0, "a: 1 1 ");
     is_answer(1, "a: 1 2 ");
-    ok(strstr(answers[2], "a: -") && strstr(answers[2], "UNIQUE"), "%s", answers[2]);
+    is_answer(2, "a: -17 0 UNIQUE constraint failed: t.txt [INSERT INTO t (txt) VALUES (?)]");
     ok(strstr(answers[3], "a: -") && strstr(answers[3], "UNIQUE"), "%s", answers[3]);
     is_answer(4, "a: 1 3 ");
     ok(strstr(answers[5], "a: -") && strstr(answers[5], "FOREIGN"), "%s", answers[5]);
@@ -141,6 +141,12 @@ static void row(const char *file) {
     sse_db_close(db);
 }
 
+static const char *said(sse_db *db) {
+    const char *text;
+    sse_db_error(db, &text);
+    return text;
+}
+
 static void refused(void) {
     sse_db             *db = open_db("posts.db"), *broken = sse_db_open("/nowhere/at/all.db", NULL);
     sse_app            *app = sse_app_new(NULL);
@@ -151,7 +157,9 @@ static void refused(void) {
         "one that did not open");
     is_int(sse_db_post(db, NULL, "SELECT 1"), SSE_E_ARG, "no options");
     is_int(sse_db_post(db, &nobody, "SELECT 1"), SSE_E_ARG, "no app");
+    is_str(said(db), "sse_db_post without .app", "in words");
     is_int(sse_db_post(db, &o, NULL), SSE_E_ARG, "no SQL");
+    is_str(said(db), "the SQL is NULL", "in words");
     is_int(sse_db_post(db, &o, "SELECT %5d", 1), SSE_E_ARG, "a format that cannot be bound");
     is_int(n_answers, 0, "what was refused is not answered");
     sse_app_free(app);
@@ -201,9 +209,16 @@ static void unanswered(void) {
     sse_db_exec(db, "DELETE FROM t");
     is_int(sse_db_post(db, &o, "INSERT INTO t(id, txt) VALUES(1, 'x')"), 0, "nobody waits for it");
     is_int(sse_db_post(db, &others, "SELECT 1"), SSE_E_STATE, "another app posts too");
+    is_str(said(db), "another app posts to this database", "in words");
     is_int(sse_db_post(db, &o, "INSERT INTO t(id, txt) VALUES(1, 'x')"), 0, "nor for its failure");
     for (i = 0; i < 3000 && !strstr(logged, "sse_db_post: "); i++) turns(app, 1);
-    ok(strstr(logged, "UNIQUE constraint failed: t.id") != NULL, "which is logged: %s", logged);
+    is_str(logged,
+        "sse_db_post: posts.db: UNIQUE constraint failed: t.id"
+        " [INSERT INTO t(id, txt) VALUES(1, 'x')]\n",
+        "which is logged, with the file");
+    is_int(sse_db_post(db, &o, "DELETE FROM t WHERE id = 2"), 0, "one that changes no row");
+    for (i = 0; i < 3000 && db->posts; i++) turns(app, 1);
+    ok(strstr(strchr(logged, '\n'), "sse_db_post") == NULL, "is no failure: %s", logged);
     is_int(sse_db_exec(db, "DELETE FROM t"), 1, "the first one was done");
     for (i = 0; i < 3000 && db->posts; i++) turns(app, 1);
     is_int(sse_db_post(db, &others, "INSERT INTO t(id, txt) VALUES(1, 'x')"), 0,
@@ -227,6 +242,7 @@ static void full(void) { /* somebody else has the lock */
     for (i = 0; i < MOST && !error; i++)
         error = sse_db_post(db, &o, "INSERT INTO t (txt) VALUES (%d)", i);
     is_int(error, SSE_E_FULL, "more than 1000 wait: that is said");
+    is_str(said(db), "the disk is behind: 1000 statements wait", "in words");
     is_int(i, 1002, "(one is with the thread)");
     for (i = 0; i < 50; i++) turns(app, 1);
     is_int(sleeps, 0, "the loop did not wait");
@@ -242,6 +258,7 @@ static void full(void) { /* somebody else has the lock */
 }
 
 static void busy(void) {
+    int                 i, once;
     sse_db_options      options;
     sse_db             *db, *other = open_db("posts.db");
     sse_app            *app = begin();
@@ -256,6 +273,16 @@ static void busy(void) {
     wait_for(app, 3);
     ok(strstr(answers[0], "locked") && strstr(answers[1], "locked") && strstr(answers[2], "locked"),
         "%s", answers[2]);
+    sleeps = sleeps_elsewhere = 0;
+    sse_db_post(db, &o, "DELETE FROM t");
+    wait_for(app, 4);
+    once = sleeps + sleeps_elsewhere;
+    sleeps = sleeps_elsewhere = 0;
+    for (i = 0; i < 10; i++) sse_db_post(db, &o, "DELETE FROM t");
+    wait_for(app, 14);
+    ok(once > 0 && sleeps + sleeps_elsewhere <= 2 * once,
+        "those that wait together wait for busy_ms once (%d naps, of one alone %d)",
+        sleeps + sleeps_elsewhere, once);
     sse_db_close(other);
     dial_free(app);
     sse_db_close(db);
@@ -276,13 +303,36 @@ static void scarce(const char *file) {
         good = -1;
         early += n_answers;
         wrong += error != SSE_OK && error != SSE_E_NOMEM;
+        if (error) wrong += sse_db_error(db, NULL) != SSE_E_NOMEM || db->posts || db->writer_jobs;
+        wrong += sse_db_post(db, &o, "INSERT INTO t (data) VALUES (%d)", n) != SSE_OK;
         sse_db_close(db);
-        wrong += n_answers != (error == SSE_OK);
+        wrong += n_answers != (error == SSE_OK) + 1;
         dial_free(app);
     }
     ok(n > 3 && n < 100, "%s: %d allocations are too few", file, n - 1);
     is_int(early, 0, "no answer came before sse_db_post returned");
     is_int(wrong, 0, "what was accepted was answered once, and all else without memory");
+}
+
+/* A failure is told in words also where there is no memory for them. */
+static void scarce_words(void) {
+    sse_db             *db = open_db(":memory:"); /* it runs on the loop */
+    sse_app            *app = begin();
+    sse_db_post_options o = to(app, "a");
+    int                 n, i, wordless = 0;
+    sse_db_exec(db, "INSERT INTO t (txt) VALUES ('x')");
+    for (n = 0; n < 30; n++) {
+        n_answers = 0;
+        if (sse_db_post(db, &o, "INSERT INTO t (txt) VALUES ('x')")) wordless++;
+        good = n;
+        turns(app, 1);
+        good = -1;
+        for (i = 0; i < 100 && !n_answers; i++) turns(app, 1);
+        wordless += !strstr(answers[0], "UNIQUE") && !strstr(answers[0], "SSE_E_");
+    }
+    is_int(wordless, 0, "each failure has its words");
+    dial_free(app);
+    sse_db_close(db);
 }
 
 static sse_db *the_db;
@@ -305,7 +355,8 @@ static void close_it(sse_app *app, const sse_db_result *r, void *user) {
     the_db = NULL;
 }
 
-static int chain_error;
+static int  chain_error;
+static char chain_words[100];
 
 static void chain(sse_app *app, const sse_db_result *r, void *user) { /* without an end */
     sse_db_post_options o = to(app, "a");
@@ -313,6 +364,7 @@ static void chain(sse_app *app, const sse_db_result *r, void *user) { /* without
     (void)user;
     o.done = chain;
     chain_error = sse_db_post(the_db, &o, "SELECT 1");
+    snprintf(chain_words, sizeof chain_words, "%s", chain_error ? said(the_db) : "");
 }
 
 static void endless(void) { /* an answer that always posts again */
@@ -327,12 +379,14 @@ static void endless(void) { /* an answer that always posts again */
     is_int(chain_error, 0, "goes on");
     dial_free(app);
     is_int(chain_error, SSE_E_STATE, "until the app ends");
+    is_str(chain_words, "the app or the database is about to go", "in words");
     app = begin();
     o = to(app, "a");
     o.done = chain;
     sse_db_post(the_db, &o, "SELECT 1");
     sse_db_close(the_db);
     is_int(chain_error, SSE_E_STATE, "or the database");
+    is_str(chain_words, "the app or the database is about to go", "in words");
     dial_free(app);
 }
 
@@ -352,6 +406,154 @@ static void close_first(void) { /* the first of seven answers closes the databas
     turns(app, 5);
     is_int(n_answers, 7, "all others are answered");
     dial_free(app);
+}
+
+static int commits;
+
+static int commit(void *user) { return (void)user, commits++, 0; }
+
+/* Where they run on the loop, in the connection that the program has. */
+static void on_the_loop(void) {
+    sse_db             *db = open_db(":memory:");
+    sse_app            *app = begin();
+    sse_db_post_options o = to(app, "a");
+    int                 i, kept;
+    char                sql[60];
+    sse_db_exec(db, "INSERT INTO t (id) VALUES (7)");
+    sse_db_post(db, &o, "UPDATE t SET txt = 'x'");
+    wait_for(app, 1);
+    is_answer(0, "a: 1 0 ");
+    is_int(sse_db_last_id(db), 7, "what inserts nothing leaves the latest id as it is");
+    sse_db_post(db, &o, "INSERT INTO t (id) VALUES (9)");
+    wait_for(app, 2);
+    is_int(sse_db_last_id(db), 9, "what inserts a row is the latest");
+    sse_db_post(db, &o, "INSERT INTO t (txt) SELECT 'new' UNION ALL SELECT 'x'");
+    wait_for(app, 3);
+    ok(strstr(answers[2], "a: -17 0 UNIQUE") != NULL, "no id of what failed: %s", answers[2]);
+    sqlite3_commit_hook(sse_db_raw(db), commit, NULL);
+    for (i = 0; i < 7; i++) sse_db_post(db, &o, "INSERT INTO t (txt) VALUES (%d)", i);
+    wait_for(app, 10);
+    is_int(commits, 2, "the first of seven is committed alone, and the others together");
+    sqlite3_commit_hook(sse_db_raw(db), NULL, NULL);
+    for (i = 0, kept = 0; i < 20; i++) {
+        if (i == 2) kept = db->statement_count;
+        n_answers = 0;
+        sse_db_post(db, &o, "BEGIN");
+        sse_db_post(db, &o, "SELECT 1");
+        sse_db_post(db, &o, "SELECT 2");
+        sse_db_post(db, &o, "PRAGMA user_version");
+        while (n_answers < 4) turns(app, 1);
+    }
+    is_answer(3, "a: 0 0 ");
+    is_int(db->statement_count, kept, "none that is refused, or runs alone, stays in use");
+    sse_db_post(db, &o, "SAVEPOINT a");
+    wait_for(app, 5);
+    ok(strstr(answers[4], "sse_db_write") != NULL, "a savepoint is a transaction: %s", answers[4]);
+    sse_db_exec(db, "ATTACH ':memory:' AS aux");
+    sse_db_post(db, &o, "DETACH aux");
+    sse_db_post(db, &o, "DELETE FROM t");
+    wait_for(app, 7);
+    ok(strstr(answers[5], "ATTACH and DETACH") != NULL, "%s", answers[5]);
+    ok(strstr(answers[6], "a: -") == NULL, "which holds up no other: %s", answers[6]);
+    n_answers = 0;
+    for (i = 0; i < 70; i++) { /* more than are kept prepared */
+        snprintf(sql, sizeof sql, "DELETE FROM t WHERE id = -%d", i);
+        sse_db_post(db, &o, sql);
+    }
+    wait_for(app, 70);
+    for (i = 0; i < 70 && !strstr(answers[i], "a: -");) i++;
+    is_int(i, 70, "nor is one taken for a transaction in whose place it was prepared");
+    dial_free(app);
+    sse_db_close(db);
+}
+
+static void read_only(void) { /* as it is for the program */
+    sse_db_options      options;
+    sse_db             *db;
+    sse_app            *app = begin();
+    sse_db_post_options o = to(app, "a");
+    memset(&options, 0, sizeof options);
+    options.read_only = true;
+    db = sse_db_open("posts.db", &options);
+    sse_db_post(db, &o, "INSERT INTO t (data) VALUES (1)");
+    wait_for(app, 1);
+    ok(strstr(answers[0], "readonly") != NULL, "read only is so for what is posted: %s",
+        answers[0]);
+    dial_free(app);
+    sse_db_close(db);
+}
+
+static void journal(void) { /* is the program's choice */
+    sse_db             *db = open_db("posts.db");
+    sse_app            *app = begin();
+    sse_db_post_options o = to(app, "a");
+    sse_db_exec(db, "PRAGMA journal_mode = DELETE");
+    sse_db_post(db, &o, "DELETE FROM t");
+    wait_for(app, 1);
+    is_int(sse_db_one(db, NULL, "SELECT 1 FROM pragma_journal_mode WHERE journal_mode = 'delete'"),
+        0, "a statement that is posted does not change the journal's mode");
+    dial_free(app);
+    sse_db_close(db);
+}
+
+static void unreachable(void) { /* the directory is elsewhere for a while */
+    char                here[100], away[110];
+    sse_db             *db = open_db("posts.db");
+    sse_app            *app = begin();
+    sse_db_post_options o = to(app, "a");
+    must(getcwd(here, sizeof here) != NULL, "a directory");
+    snprintf(away, sizeof away, "%s-away", here);
+    sse_db_close(db);
+    snprintf(answers[MOST - 1], sizeof answers[0], "%s/posts.db", here);
+    db = open_db(answers[MOST - 1]);
+    must(rename(here, away) == 0, "moved");
+    sse_db_post(db, &o, "DELETE FROM t");
+    wait_for(app, 1);
+    ok(db->writer ? strstr(answers[0], "unable to open database file") != NULL : true,
+        "its thread cannot open the file: %s", answers[0]);
+    must(rename(away, here) == 0, "moved back");
+    sse_db_post(db, &o, "DELETE FROM t");
+    wait_for(app, 2);
+    ok(strstr(answers[1], "a: -") == NULL, "and tries again the next time: %s", answers[1]);
+    dial_free(app);
+    sse_db_close(db);
+}
+
+static int heard;
+
+static void committed(sse_app *app, sse_db *db, void *user) {
+    (void)app, (void)db, (void)user;
+    heard++;
+}
+
+static void replaced(void) { /* what is posted goes to the file that has the name now */
+    sse_db             *db = open_db("old.db"), *next;
+    sse_app            *app = begin();
+    sse_db_post_options o = to(app, "a");
+    int                 i;
+    is_int(sse_on_commit(app, db, "child", committed, NULL), 0, "a file is followed");
+    db->writer_doubt_ms = 1000000; /* a thread that is slow is not taken for another process */
+    sse_db_post(db, &o, "INSERT INTO t (txt) VALUES ('old')");
+    wait_for(app, 1);
+    next = open_db("new.db");
+    sse_db_exec(next, "PRAGMA journal_mode = DELETE"); /* it has no -wal */
+    sse_db_exec(next, "INSERT INTO t (txt) VALUES ('new'), ('newer')");
+    sse_db_close(next);
+    must(rename("new.db", "old.db") == 0, "replaced");
+    must(unlink("old.db-wal") == 0 && unlink("old.db-shm") == 0, "what was of the old one");
+    for (i = 0; i < 30000 && count(db) != 2; i++) turns(app, 1);
+    sse_db_post(db, &o, "INSERT INTO t (txt) VALUES ('posted')");
+    wait_for(app, 2);
+    is_int(count(db), 3, "what is posted then is written to the new one");
+    for (i = 0; i < 60; i++) turns(app, 1);
+    heard = 0;
+    sse_db_post(db, &o, "INSERT INTO t (txt) VALUES ('again')");
+    wait_for(app, 3);
+    for (i = 0; i < 30; i++) turns(app, 1);
+    is_int(heard, 0, "... by a connection that is opened once, so that its tables are known");
+    dial_free(app);
+    sse_db_close(db);
+    unlink("old.db");
 }
 
 static void ends(void) { /* who goes waits for what was posted */
@@ -450,6 +652,12 @@ static void views(void) { /* hear of what was posted, and of its table only */
     sse_db_post(db, &o, "INSERT INTO child VALUES (NULL)");
     for (i = 0; i < 500 && rendered == before; i++) turns(app, 1);
     is_int(rendered, before + 1, "and once for its own");
+    for (i = 0; i < 30; i++) turns(app, 1);
+    before = rendered;
+    sse_db_post(db, &o, "INSERT INTO t (data) VALUES (%d)", i);
+    wait_for(app, 13);
+    for (i = 0; i < 30; i++) turns(app, 1);
+    is_int(rendered, before, "and not with the next one for another");
     dial_free(app);
     sse_db_close(db);
 }
@@ -462,16 +670,23 @@ int main(void) {
     row("posts.db");
     row(":memory:");
     deferred("posts.db");
+    deferred(":memory:");
     refused();
     unanswered();
 #ifndef SSE_NO_THREADS /* without, the loop waits for the lock */
     full();
 #endif
     busy();
+    on_the_loop();
+    read_only();
+    journal();
+    unreachable();
+    replaced();
     ends();
     endless();
     scarce(":memory:");
     scarce("posts.db");
+    scarce_words();
     close_first();
     settings();
     views();

@@ -5,11 +5,13 @@
 #include <sqlite3.h>
 
 static sse__thread_id sleeps_thread;
-static int            sleeps; /* of that thread */
+static int            sleeps;           /* of that thread */
+static int            sleeps_elsewhere; /* of another one, which has answered since */
 static int (*sleeps_real)(sqlite3_vfs *vfs, int us);
 
 static int sleeps_count(sqlite3_vfs *vfs, int us) {
     if (sse__thread_equal(sleeps_thread, sse__thread_self())) sleeps++;
+    else sleeps_elsewhere++;
     return sleeps_real(vfs, us);
 }
 

@@ -229,13 +229,14 @@ static void strict(void) {
     sse_db             *db;
     sse_app            *app = sse_app_new(NULL);
     sse_db_post_options options;
-    long long           n, orphans = 0;
+    long long           n, level, orphans = 0, weak = 0;
     db = sse_db_open(file, NULL);
     memset(&options, 0, sizeof options);
     options.app = app;
     options.done = told;
     sse_db_exec(db, "CREATE TABLE p (id INTEGER PRIMARY KEY)");
     sse_db_exec(db, "CREATE TABLE c (id INTEGER REFERENCES p)");
+    sse_db_exec(db, "PRAGMA synchronous = FULL");
     for (n = 0; n < 40; n++) {
         answered = 99;
         sqlite3_db_release_memory(sse_db_raw(db));
@@ -245,8 +246,10 @@ static void strict(void) {
         good = -1;
         while (answered == 99) sse_poll(app, 10);
         if (answered > 0) orphans++;
+        if (db->writer && !sse_db_one(db->writer, &level, "PRAGMA synchronous")) weak += level < 2;
     }
     is_int(orphans, 0, "memory that fails as a statement is posted turns no foreign keys off");
+    is_int(weak, 0, "... nor synchronous = FULL");
     sse_app_free(app);
     sse_db_close(db);
     unlink(file);

@@ -898,19 +898,22 @@ static void test_tables(void) {
 /* ---- a database on two threads ---- */
 
 #if !defined(SSE_NO_SQLITE) && !defined(SSE_NO_THREADS)
-static int  astray_exec, astray_error, astray_write, astray_one, own_exec;
+static int  astray_counted, astray_exec, astray_error, astray_write, astray_one, own_exec;
 static bool astray_done;
 static char astray_words[300];
 
 static int no_write(sse_db *db, void *user) { return (void)db, (void)user, 0; }
 
 static void use_astray(sse_app *app, void *user) { /* work on a thread of the pool */
-    sse_db     *db = (sse_db *)user, *own;
-    const char *why;
-    long long   n;
+    sse_db             *db = (sse_db *)user, *own;
+    const char         *why;
+    long long           n;
+    const unsigned long before = sse__db_error_count();
     (void)app;
     astray_exec = sse_db_exec(db, "INSERT INTO t VALUES(1)");
+    astray_counted = (int)(sse__db_error_count() - before);
     astray_error = sse_db_error(db, &why);
+    astray_counted += (int)(sse__db_error_count() - before);
     if (sse_db_error(db, NULL) != astray_error) astray_error = 0;
     snprintf(astray_words, sizeof astray_words, "%s", why);
     astray_write = sse_db_write(db, no_write, NULL);
@@ -953,6 +956,7 @@ static void test_astray(void) { /* D7 */
     turns(app, 2);
     is_int(astray_exec, SSE_E_THREAD, "the loop's database in work: refused");
     is_int(astray_error, SSE_E_THREAD, "... as sse_db_error tells");
+    is_int(astray_counted, 1 + 2, "... and each of them is counted"); /* D3 */
     ok(strstr(astray_words, "open one for this thread") != NULL, "... in words: %s", astray_words);
     is_int(astray_write, SSE_E_THREAD, "... a transaction likewise");
     is_int(astray_one, SSE_E_THREAD, "... rows likewise");
