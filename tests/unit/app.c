@@ -491,7 +491,7 @@ static void bodies(void) {
         for (k = 0; k < 2; k++) { /* as much, and one more */
             const int most = at_most[i], len = (most < 0 ? 20 : most) + (int)k;
             const int want = most < 0 ? -most : k ? 413 : strcmp(order[i], "/late") ? 200 : 204;
-            char      line[20];
+            char      line[24];
             if (len > 20) continue;
             snprintf(request, sizeof request,
                 "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%.*s", order[i],
@@ -563,7 +563,7 @@ static void unwanted(void) {
     sse_static(app, "/files", "tests", NULL);
     sse_before(app, "/hooked", length, NULL);
     for (i = 0; i < SSE__COUNT(heads); i++) {
-        char    request[200], line[20];
+        char    request[200], line[24];
         client *c;
         snprintf(request, sizeof request, "%sContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
             heads[i]);

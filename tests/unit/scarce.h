@@ -30,7 +30,7 @@ static void scarce_free(void *p) {
 #define SSE_REALLOC(p, n) scarce_realloc(p, n)
 #define SSE_FREE(p)       scarce_free(p)
 
-static int descriptors(void) { /* how many are open, but for a constant */
+__attribute__((unused)) static int descriptors(void) { /* open ones, but for a constant */
     DIR *dir = opendir("/proc/self/fd");
     int  n = 0;
     while (dir && readdir(dir)) n++;

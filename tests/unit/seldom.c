@@ -1241,14 +1241,15 @@ static void sets_odd_cookies(sse_req *req, void *user) {
     (void)user;
     memset(&o, 0, sizeof o);
     for (i = 0; i < SSE__COUNT(odd_cookies); i++) {
+        const char *why = odd_cookies[i].words;
         memset(sse_req_app(req)->refused, 0,
             sizeof sse_req_app(req)->refused); /* a second passed */
         warned[0] = '\0';
         is_int(sse_set_cookie(req, odd_cookies[i].name, odd_cookies[i].value,
                    &odd_cookies[i].options),
-            odd_cookies[i].error, odd_cookies[i].words ? odd_cookies[i].words : "a cookie");
-        snprintf(words, sizeof words, "sse_set_cookie: %s (/odd-cookies)", odd_cookies[i].words);
-        is_str(warned, odd_cookies[i].words ? words : "", "... in the log");
+            odd_cookies[i].error, why ? why : "a cookie");
+        snprintf(words, sizeof words, "sse_set_cookie: %s (/odd-cookies)", why ? why : "");
+        is_str(warned, why ? words : "", "... in the log");
     }
     memset(sse_req_app(req)->refused, 0, sizeof sse_req_app(req)->refused);
     is_int(sse_set_cookie_signed(req, NULL, NULL, NULL), SSE_E_ARG, "a value to sign");
