@@ -3847,7 +3847,7 @@ static void sse__arena_reset(sse__arena *a) {
 
 /*==========================================================================
   >>table   lists, slots, maps                                       [pure]
-  Uses: >>base                          Tests: tests/unit/table.c
+  Uses: >>base                          Tests: tests/unit/table.c route.c
   L1  A list or map neither copies nor owns its items: links and nodes live
       inside them.
   L2  Names chosen by clients spread over a map like any others: the hash
@@ -12500,7 +12500,8 @@ static void sse__conn_alarm(sse__alarm *alarm) {
 
 /*==========================================================================
   >>listen   sockets that listen, and what comes in by them
-  Uses: >>conn >>http >>loop >>base     Tests: tests/wire/limits.test.mjs tests/unit/address.c
+  Uses: >>conn >>http >>loop >>base
+  Tests: tests/wire/limits.test.mjs tests/unit/address.c conn.c
 
   It owns the listeners, and makes connections of what they accept.
 

@@ -333,7 +333,7 @@ static void counted(void) {
     dial_free(app);
 }
 
-static void held(void) { /* C5 */
+static void held(void) { /* of what waits for the disk */
     sse_app  *app = senders_app(1);
     client   *c;
     sse_event event;
