@@ -25545,7 +25545,7 @@ SSE_API int sse_load_env(const char *file) {
     sse_buf b = {NULL, 0, 0, SSE_OK};
     sse_str text;
     int     error = file ? sse__read_file(file, 1 << 20, &b) : SSE_E_ARG, line = 0;
-    text = sse__str(sse_buf_text(&b), b.len);
+    text = sse__str(sse_buf_text(&b), error ? 0 : b.len);
     if (sse__starts(text, SSE__LIT("\xEF\xBB\xBF"))) text = sse__str_skip(text, 3);
     if (!error) error = sse__env_walk(text, false, &line);
     if (error == SSE_E_SYNTAX)

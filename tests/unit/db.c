@@ -974,6 +974,7 @@ static void short_of_memory(int once) { /* D4 */
     char long_name[301], sql[400];
     long n = 0;
     int  wrong = 0, untold = 0, worse = 0, failed = 0;
+    bool last;
     memset(long_name, 'n', sizeof long_name - 1);
     long_name[sizeof long_name - 1] = '\0';
     for (;; n++) {
@@ -986,8 +987,10 @@ static void short_of_memory(int once) { /* D4 */
         fail_once = once;
         fail_after = n;
         rc = sse_db_exec(db, sql, "x");
-        if (fail_after > 0) break;
+        last = fail_after > 0;
         fail_after = -1;
+        if (last) sse_db_close(db);
+        if (last) break;
         failed += rc < 0;
         wrong += rc != 1 && (rc != SSE_E_NOMEM || !strstr(said(db), "memory"));
         if (db->pending.list.len && strcmp(strchr(db->pending.list.ptr, '.') + 1, long_name))

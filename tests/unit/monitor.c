@@ -604,6 +604,7 @@ static void states(void) { /* what a stream waits for; the worst comes first */
     is_str(metric("sse_waiting_bytes"), want, "... with what waits");
     c->writable = true;
     stream->stuck_since = 0;
+    sse__conn_schedule(c);
     sse_test_run(app, 0);
     is_now("counters.streams_waiting", "0");
     sse_test_close(&streams[0]);

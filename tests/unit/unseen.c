@@ -175,6 +175,7 @@ static void credit(void) { /* what compressing files may cost the loop */
     int              i;
     memset(&file, 0, sizeof file);
     app->files = files;
+    app->stages[SSE__FREE_FILES] = sse__file_cache_free;
     files->earned_us = began - 1000000000;
     files->credit_us = -1;
     ok(sse__file_cache_may_compress(files), "time earns credit");
