@@ -37,7 +37,7 @@ $SIG{INT} = $SIG{TERM} = sub { exit 1 };
 
 # ---- tests ----
 
-my %needed; # by section and file, the seconds that a test took without a mutant
+my %needed; # by test, the seconds that it took without a mutant; "asan:" before it, under ASan
 
 my $plan = qr/^1\.\.\d+$/m;
 
@@ -107,30 +107,32 @@ sub key {
 sub read_kept {
     return if !-f $kept;
     for (split /\n/, slurp($kept)) {
-        my ($test, $key, $seconds) = split / /;
-        $needed{$test} = $seconds if -f $test && key($test) eq $key;
+        my ($how, $key, $seconds) = split / /;
+        my ($test) = $how =~ /([^:]+)$/;
+        $needed{$how} = $seconds if -f $test && key($test) eq $key;
     }
 }
 
 sub limit {
-    my ($dir, $test) = @_;
-    read_kept() if !defined $needed{$test};
-    if (!defined $needed{$test}) {
+    my ($dir, $test, $cc, $asan) = @_;
+    my $how = ($asan ? 'asan:' : '') . $test;
+    read_kept() if !defined $needed{$how};
+    if (!defined $needed{$how}) {
         rename "$dir/sse.h", "$dir/mutant.h";
         write_file("$dir/sse.h", $of->{text});
-        my ($began, $how);
+        my ($began, $ended);
         for (1 .. 3) { # a busy machine may be too slow for it, once
             $began = time;
-            $how   = judge($dir, $test, \@tcc, 300);
-            last if $how eq 'lives';
+            $ended = judge($dir, $test, $cc, 300);
+            last if $ended eq 'lives';
         }
-        die "$test $how without a mutant: $dir/log\n" if $how ne 'lives';
-        $needed{$test} = time - $began;
+        die "$how $ended without a mutant: $dir/log\n" if $ended ne 'lives';
+        $needed{$how} = time - $began;
         rename "$dir/mutant.h", "$dir/sse.h";
         open my $out, '>>', $kept or die "$kept: $!\n";
-        print $out "$test ", key($test), " $needed{$test}\n";
+        print $out "$how ", key($test), " $needed{$how}\n";
     }
-    return 15 + 6 * $needed{$test};
+    return 15 + 6 * $needed{$how};
 }
 
 # Which test sees a mutant and how: "hangs tests/unit/loop.c". Empty: none does.
@@ -140,12 +142,12 @@ sub killer {
     my $cc = $mutant->{clang} ? \@clang : \@tcc;
     $others = $wire = [] if $ENV{OWN};
     for my $test (@$own, $mutant->{clang} ? () : @$others, @$wire) {
-        my $how = judge($dir, $test, $cc, limit($dir, $test));
+        my $how = judge($dir, $test, $cc, limit($dir, $test, \@tcc));
         die "$test $how\n" if $how eq 'does not compile';
         return "$how $test" if $how ne 'lives';
     }
     for my $test ($ENV{OWN} ? () : @$own) { # memory that is lost, or used when it is free
-        my $how = judge($dir, $test, \@asan, 3 * limit($dir, $test));
+        my $how = judge($dir, $test, \@asan, limit($dir, $test, \@asan, 1));
         return "$how under ASan $test" if $how !~ /^(?:lives|does not compile)$/;
     }
     return '';
