@@ -633,12 +633,13 @@ static void   hear_some(sse_app *app, const char *text, void *user) { /* until o
 static void hear_all(size_t n, const char *text, const char *want, const char *name) {
     static char xs[SSE__LINE_MAX + 5000];
     char        file[] = "/tmp/sse-loop-XXXXXX";
-    sse_app    *app = sse_app_new(NULL);
+    sse_app    *app;
     int         turned;
     memset(xs, 'x', sizeof xs);
     some_heard[0] = '\0';
     file_fd = mkstemp(file);
     unlink(file);
+    app = sse_app_new(NULL);
     ok(write(file_fd, xs, n) == (ssize_t)n &&
             write(file_fd, text, strlen(text)) == (ssize_t)strlen(text) &&
             lseek(file_fd, 0, SEEK_SET) == 0,
@@ -651,7 +652,16 @@ static void hear_all(size_t n, const char *text, const char *want, const char *n
     close(file_fd);
 }
 
+static void standard_input(void) { /* is a descriptor like others */
+    const int kept = dup(0);
+    close(0);
+    hear_all(0, "one\ntwo", "[one][two][end]", "a last line without its break, and the end");
+    is_int(file_fd, 0, "... of descriptor 0");
+    if (kept >= 0) dup2(kept, 0), close(kept);
+}
+
 static void test_lines(void) {
+    standard_input();
     hear_all(1, "\r\ntwo\n\r\nthree\rfour\r", "[x][two][][three\rfou][end]", "breaks of lines");
     hear_all(0, "one\nstop\nthree\n", "[one][stop]", "a watch that ends has no more lines");
     hear_all(0, "one\nstop", "[one][stop]", "... nor an end, at its last line");
