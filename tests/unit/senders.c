@@ -56,9 +56,13 @@ static void in_background(void) {
 }
 
 static sse_app *senders_app(int n) {
-    sse_app          *app = dial_app(NULL);
+    sse_app_options   options;
+    sse_app          *app;
     sse_serve_options serve;
+    memset(&options, 0, sizeof options);
     memset(&serve, 0, sizeof serve);
+    options.on_log = on_log;
+    app = dial_app(&options);
     serve.port = SSE_ANY_PORT;
     serve.senders = n;
     is_int(sse_listen(app, &serve), 0, "a listener with senders");
@@ -217,9 +221,10 @@ static void few_threads(void) {
     for (few = 0; few < 3; few++) {
         sse_app *app = senders_app(4);
         client  *c;
-        char     text[16];
+        char     text[16], want[80];
         opening = news;
         c = dial(app, "/s", NULL);
+        logged[0] = '\0';
         threads_left = few;
         for (i = 0; i < 5; i++) {
             snprintf(text, sizeof text, "%d", i);
@@ -229,6 +234,8 @@ static void few_threads(void) {
         threads_left = 1000;
         is_int(app->net->senders->started, few, "threads of four that were asked for");
         is_int(app->net->senders->wanted, few, "... no more are tried");
+        snprintf(want, sizeof want, ".senders: the system starts %d threads of 4", few);
+        is_str(logged, want, "... as the log tells");
         ok(in_order(c, 5), "... all is sent, once and in order");
         dial_free(app);
     }
