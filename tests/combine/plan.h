@@ -245,7 +245,7 @@ static int op_by_chance(const plan *p, bool fills) {
 static void plan_scene(plan *p, const char *steps) {
     const int who = (int)(random_next() % CLIENTS);
     int       at = 2 + (int)(random_next() % (uint32_t)(p->nsteps - 1));
-    for (; *steps; steps++, at++) {
+    for (; *steps && p->nsteps < STEPS; steps++, at++) {
         plan_step(p, at, *steps == 'f' ? op_by_chance(p, true) : op_of_letter(*steps), who);
         if (*steps == 'L') p->steps[at].arg = PASS_AGES;
         if (*steps == 'T') p->steps[at].arg = PASS_TIMEOUT;
