@@ -19468,8 +19468,8 @@ static void sse__merge_one(sse__history *h, sse__sub *sub, void *user) {
     m->at[m->count++].i     = from;
 }
 
-/* Queues a page; m keeps the rest. Returns the number of the last event that
-   was dealt with, or 0. */
+/* Queues a page; m keeps the rest. Returns the number of the last event that was dealt with,
+   or 0. */
 static uint64_t sse__merge_send(sse__merge *m, sse__stream *stream) {
     uint64_t seq = 0;
     size_t   i;
