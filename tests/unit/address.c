@@ -25,6 +25,7 @@ static int unlink_seen(const char *path) {
 #include "../../sse.h"
 #undef unlink
 #include "../tap.h"
+#include "come.h"
 #include "dial.h"
 
 static char logged[4000], peer[80];
@@ -64,34 +65,14 @@ static int listens(sse_app *app, const char *host, int backlog) {
 
 /* A client at that address, which has asked a host of this name for /. */
 static int come_for(sse_app *app, const char *host, const char *name) {
-    sse__address a;
-    char         ask[100];
-    int          fd;
+    char ask[100];
     snprintf(ask, sizeof ask, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", name);
-    sse__address_parse(&a, host, sse_port(app));
-    fd = socket(a.to.any.sa_family, SOCK_STREAM, 0);
-    if (connect(fd, &a.to.any, a.len) || send(fd, ask, strlen(ask), MSG_NOSIGNAL) < 0) perror(host);
-    return fd;
+    return come_with(app, host, ask);
 }
 
 static const char get[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 static int come(sse_app *app, const char *host) { return come_for(app, host, "localhost"); }
-
-/* What it is answered, "" if it is hung up on. */
-static const char *answer(sse_app *app, int fd) {
-    static char text[2000];
-    ssize_t     n = -1;
-    int         i;
-    for (i = 0; i < 2000 && n < 0; i++) {
-        sse_poll(app, 5);
-        n = recv(fd, text, sizeof text - 1, MSG_DONTWAIT);
-        if (n < 0 && errno == ECONNRESET) n = 0;
-    }
-    text[n > 0 ? n : 0] = '\0';
-    close(fd);
-    return text;
-}
 
 static void names(void) {
     static const struct {
@@ -109,7 +90,7 @@ static void names(void) {
         else {
             is_int(error, 0, rows[i].host);
             ok(sse_port(app) > 0, "it has a port");
-            ok(strstr(answer(app, come(app, rows[i].from)), "hello") != NULL, "it answers");
+            ok(strstr(answered(app, come(app, rows[i].from)), "hello") != NULL, "it answers");
             is_str(peer, rows[i].from, "who comes by that");
         }
         sse_app_free(app);
@@ -135,7 +116,7 @@ static void foreign_names(void) {
         if (listens(app, rows[i].host, 0))
             ok(i > 1, "%s # skip this machine has no IPv6", rows[i].host);
         else
-            ok(strstr(answer(app, come_for(app, rows[i].at, "shop.example")), rows[i].status) !=
+            ok(strstr(answered(app, come_for(app, rows[i].at, "shop.example")), rows[i].status) !=
                     NULL,
                 "another name where %s listens:%s", rows[i].host, rows[i].status);
         if (peer[0]) is_str(peer, rows[i].at, "... and who comes is known");
@@ -171,7 +152,7 @@ static void shares(void) {
         one = come(app, "127.0.0.1");
         sse_poll(app, 50);
         other = come(app, "127.0.0.1");
-        ok((strstr(answer(app, other), " 200 ") != NULL) == trusted, "the second one %s",
+        ok((strstr(answered(app, other), " 200 ") != NULL) == trusted, "the second one %s",
             trusted ? "is a proxy's, and answered" : "is refused");
         close(one);
         sse_app_free(app);
@@ -450,7 +431,7 @@ static void longest(void) { /* the longest path that a unix socket may have */
     host[5 + most] = '\0';
     is_int(listens(app, host, 0), 0, "the longest one");
     ok(access(host + 5, F_OK) == 0, "... is its file");
-    ok(strstr(answer(app, come(app, host)), "hello") != NULL, "... and is served");
+    ok(strstr(answered(app, come(app, host)), "hello") != NULL, "... and is served");
     sse_app_free(app);
     ok(access(host + 5, F_OK) != 0, "... until its end");
 }
@@ -483,9 +464,9 @@ static void two_ports(void) {
     second = sse__bound_port(sse__listener_last(app)->source.fd);
     ok(second > 0 && second != first, "are two");
     is_int(sse_port(app), first, "the app's is the first");
-    ok(strstr(answer(app, come(app, "127.0.0.1")), "hello") != NULL, "it is served");
+    ok(strstr(answered(app, come(app, "127.0.0.1")), "hello") != NULL, "it is served");
     app->net->port = second;
-    ok(strstr(answer(app, come(app, "127.0.0.1")), "hello") != NULL, "... as is the second");
+    ok(strstr(answered(app, come(app, "127.0.0.1")), "hello") != NULL, "... as is the second");
     sse_app_free(app);
 }
 
@@ -522,9 +503,9 @@ static void refused_calls(void) {
         sse_app *app = app_new(NULL, 0);
         listens(app, NULL, 0);
         refuse(accepts[i].call, 1, accepts[i].error);
-        is_str(answer(app, come(app, "127.0.0.1")), "",
+        is_str(answered(app, come(app, "127.0.0.1")), "",
             "a connection whose descriptor cannot be set up is closed");
-        ok(!refuse_at && strstr(answer(app, come(app, "127.0.0.1")), "hello"),
+        ok(!refuse_at && strstr(answered(app, come(app, "127.0.0.1")), "hello"),
             "... and the next one answered");
         sse_app_free(app);
     }
@@ -556,7 +537,7 @@ static void unix_files(void) {
             other = app_new(NULL, 0);
             ok(sse_listen(other, &o) < 0, "one that is served is not");
             sse_app_free(other);
-            ok(strstr(answer(app, come(app, host)), "hello") != NULL, "... and is served still");
+            ok(strstr(answered(app, come(app, host)), "hello") != NULL, "... and is served still");
         }
         sse_app_free(app);
         ok(access(path, F_OK) != 0, "nothing is left");
@@ -652,7 +633,7 @@ static void passed(void) {
         sse_port(app));
     is_str(logged, want, "the log tells of it");
     ok(getsockopt(3, IPPROTO_TCP, TCP_NODELAY, &value, &n) == 0 && value, "... it is set up");
-    ok(strstr(answer(app, come(app, "127.0.0.1")), "hello") != NULL, "... and served");
+    ok(strstr(answered(app, come(app, "127.0.0.1")), "hello") != NULL, "... and served");
     for (i = 0; i < 2; i++) is_int(listens(app, NULL, 0), 0, "the next one is its own");
     sse_app_free(app);
     if (kept >= 0) dup2(kept, 3);

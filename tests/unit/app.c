@@ -7,8 +7,8 @@
 #include "../../sse.h"
 
 #include "../tap.h"
+#include "come.h"
 #include "dial.h"
-#include <sys/un.h>
 #include <unistd.h>
 
 static sse_test_reply r;
@@ -98,31 +98,18 @@ static void hosts(void) {
 
 /* What others reach has the names that others give it. */
 static void hosts_elsewhere(void) {
-    static const char  any[] = "GET / HTTP/1.1\r\nHost: any.example\r\nConnection: close\r\n\r\n";
-    char               host[64], got[1000];
-    struct sockaddr_un to;
-    sse_serve_options  serve;
-    sse_app           *app = fresh(NULL);
-    int                fd = socket(AF_UNIX, SOCK_STREAM, 0), i;
-    ssize_t            n = -1;
+    static const char any[] = "GET / HTTP/1.1\r\nHost: any.example\r\nConnection: close\r\n\r\n";
+    char              host[64];
+    const char       *got;
+    sse_serve_options serve;
+    sse_app          *app = fresh(NULL);
     memset(&serve, 0, sizeof serve);
-    memset(&to, 0, sizeof to);
     snprintf(host, sizeof host, "unix:/tmp/sse-app-%d", (int)getpid());
     serve.host = host;
     sse_get(app, "/", answers, (void *)"in");
     is_int(sse_listen(app, &serve), 0, "an app behind a proxy, on a unix socket");
-    to.sun_family = AF_UNIX;
-    memcpy(to.sun_path, host + 5, strlen(host + 5));
-    ok(connect(fd, (struct sockaddr *)&to, sizeof to) == 0 &&
-            send(fd, any, sizeof any - 1, MSG_NOSIGNAL) > 0,
-        "a request by a name of the proxy's");
-    for (i = 0; i < 3000 && n <= 0; i++) {
-        sse_poll(app, 10);
-        n = recv(fd, got, sizeof got - 1, MSG_DONTWAIT);
-    }
-    got[n > 0 ? n : 0] = '\0';
-    ok(strstr(got, " 200 OK") != NULL, "... is answered: %.15s", got);
-    close(fd);
+    got = answered(app, come_with(app, host, any));
+    ok(strstr(got, " 200 OK") != NULL, "... a name of the proxy's is answered: %.15s", got);
     sse_app_free(app);
 }
 

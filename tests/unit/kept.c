@@ -14,11 +14,11 @@ static ssize_t watched_sendmsg(int fd, const struct msghdr *message, int flags);
 #undef sendmsg
 
 #include "../tap.h"
+#include "come.h"
 #include "dial.h"
 
 #ifndef SSE_NO_SQLITE
 #include <sqlite3.h>
-#include <sys/un.h>
 
 static void must(bool fine, const char *what) {
     if (fine) return;
@@ -248,17 +248,15 @@ static bool receives(sse_app *app, int fd, const char *what) { /* whatever else 
 /* The socket is full, and what stood first in the queue makes room for an event that has to be on
    the disk first. When it is, and the peer reads, nothing else need happen. */
 static void reads_again(void) { /* C5 */
-    static const char  request[] = "GET /s HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    sse_db            *db = sse_db_open("newest.db", NULL);
-    sse_app           *app = dial_app(NULL);
-    sse_serve_options  serve;
-    sse_topic_options  keep;
-    struct sockaddr_un to;
-    char               big[901];
-    int                small = 1, i, fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    static const char request[] = "GET /s HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    sse_db           *db = sse_db_open("newest.db", NULL);
+    sse_app          *app = dial_app(NULL);
+    sse_serve_options serve;
+    sse_topic_options keep;
+    char              big[901];
+    int               small = 1, i, fd;
     memset(&keep, 0, sizeof keep);
     memset(&serve, 0, sizeof serve);
-    memset(&to, 0, sizeof to);
     memset(big, 'x', sizeof big - 1);
     big[sizeof big - 1] = '\0';
     opening = subscribe_newest;
@@ -268,11 +266,7 @@ static void reads_again(void) { /* C5 */
     is_int(sse_topic(app, "newest", &keep), 0, "a topic that is kept");
     serve.host = "unix:newest.socket";
     is_int(sse_listen(app, &serve), 0, "a unix socket");
-    to.sun_family = AF_UNIX;
-    memcpy(to.sun_path, "newest.socket", sizeof "newest.socket");
-    ok(connect(fd, (struct sockaddr *)&to, sizeof to) == 0 &&
-            send(fd, request, sizeof request - 1, 0) > 0,
-        "a client");
+    fd = come_with(app, serve.host, request);
     for (i = 0; i < 100 && !nopened; i++) sse_poll(app, 10);
     setsockopt(only_conn(app)->source.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
     for (i = 0; i < 1000 && only_conn(app)->writable; i++) say_newest(app, big);

@@ -18,8 +18,8 @@ static int still_clock(clockid_t clock, struct timespec *t) {
 #undef clock_gettime
 
 #include "../tap.h"
+#include "come.h"
 #include "dial.h"
-#include <sys/un.h>
 #include <unistd.h>
 
 static sse_app *app;
@@ -1011,31 +1011,18 @@ static void guarded(void) {
 }
 
 static void guarded_elsewhere(void) { /* what comes by a socket for others is not this machine's */
-    static const char  request[] = "GET /m/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    char               host[64], got[1000];
-    struct sockaddr_un to;
-    sse_serve_options  serve;
-    int                fd = socket(AF_UNIX, SOCK_STREAM, 0), i;
-    ssize_t            n = -1;
+    static const char request[] = "GET /m/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    char              host[64];
+    const char       *got;
+    sse_serve_options serve;
     memset(&serve, 0, sizeof serve);
-    memset(&to, 0, sizeof to);
     app = sse_app_new(NULL);
     sse_monitor(app, "/m", NULL, NULL);
     snprintf(host, sizeof host, "unix:/tmp/sse-monitor-%d", (int)getpid());
     serve.host = host;
     is_int(sse_listen(app, &serve), 0, "an app behind a proxy, on a unix socket");
-    to.sun_family = AF_UNIX;
-    memcpy(to.sun_path, host + 5, strlen(host + 5));
-    ok(connect(fd, (struct sockaddr *)&to, sizeof to) == 0 &&
-            send(fd, request, sizeof request - 1, MSG_NOSIGNAL) > 0,
-        "somebody by that proxy");
-    for (i = 0; i < 3000 && n <= 0; i++) {
-        sse_poll(app, 10);
-        n = recv(fd, got, sizeof got - 1, MSG_DONTWAIT);
-    }
-    got[n > 0 ? n : 0] = '\0';
-    ok(strstr(got, " 403 ") != NULL, "... may not see it: %.12s", got);
-    close(fd);
+    got = answered(app, come_with(app, host, request));
+    ok(strstr(got, " 403 ") != NULL, "... who comes by that may not see it: %.12s", got);
     sse_app_free(app);
 }
 
