@@ -9677,19 +9677,24 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
       loop has ended; from a thread without one a db goes to any other.
 ==========================================================================*/
 
+/* By what a database was broken. All lists are one: a list that went well is the one that failed
+   before. */
+enum { SSE__BROKEN_OPEN = 0, SSE__BROKEN_LIST = 1, SSE__BROKEN_SCRIPT = 2 /* and a hash of it */ };
+
+typedef struct sse__db_broken {
+    const sse_db *db; /* did not open, or was not migrated: no app listens. NULL: none */
+    uint32_t      by; /* SSE__BROKEN_ */
+    char          why[300];
+} sse__db_broken;
+
 /* Failures of this thread's databases. They know no app and no handler, and are the thread's
    because work on another thread opens a sse_db of its own, whose failures are no concern of the
    handler that runs meanwhile. A handler that stays silent after a failure has not succeeded. */
 static SSE__THREAD struct {
-    unsigned long failed;          /* calls, so far: D3 */
-    char          words[300];      /* of the latest of them, for a log */
-    const sse_db *broken;          /* did not open, or was not migrated: no app listens */
-    uint32_t      broken_by;
-    char          broken_why[300];
+    unsigned long  failed;     /* calls, so far: D3 */
+    char           words[300]; /* of the latest of them, for a log */
+    sse__db_broken broken[4];  /* more at a time are not remembered */
 } sse__db_faults;
-
-/* broken_by. All lists are one: a list that went well is the one that failed before. */
-enum { SSE__BROKEN_OPEN = 0, SSE__BROKEN_LIST = 1, SSE__BROKEN_SCRIPT = 2 /* and a hash of it */ };
 
 #ifdef SSE_NO_SQLITE
 #define SSE__HAS_DB 0 /* nothing can */
@@ -9699,6 +9704,15 @@ enum { SSE__BROKEN_OPEN = 0, SSE__BROKEN_LIST = 1, SSE__BROKEN_SCRIPT = 2 /* and
 
 static unsigned long sse__db_error_count(void) {
     return SSE__HAS_DB ? sse__db_faults.failed : 0;
+}
+
+static const char *sse__db_broken_why(void) { /* NULL: none is broken */
+    const sse__db_broken *b = sse__db_faults.broken;
+    size_t                i;
+    if (!SSE__HAS_DB) return NULL;
+    for (i = 0; i < SSE__COUNT(sse__db_faults.broken); i++)
+        if (b[i].db) return b[i].why;
+    return NULL;
 }
 
 /* Whether to log the words of the latest failure: each text once a second, and by the size of the
@@ -9895,15 +9909,23 @@ static int sse__db_check(sse_db *db, int rc, const char *sql) {
 
 /* Notes that db is broken, for the reason in its message, or no longer is, as a later try
    succeeded. Success of another script does not make up for the one that failed. */
-static int sse__db_broke(sse_db *db, uint32_t by, int error) {
-    const bool same = sse__db_faults.broken == db && sse__db_faults.broken_by == by;
-    if (!error && same) sse__db_faults.broken = NULL;
-    if (!error || sse__db_faults.broken) return error;
-    sse__db_faults.broken    = db;
-    sse__db_faults.broken_by = by;
-    snprintf(sse__db_faults.broken_why, sizeof sse__db_faults.broken_why, "%s",
-             sse__db_faults.words);
+static int sse__db_broke(const sse_db *db, uint32_t by, int error) {
+    sse__db_broken *b = sse__db_faults.broken, *end = b + SSE__COUNT(sse__db_faults.broken);
+    sse__db_broken *unused = NULL;
+    for (; b < end && !(b->db == db && b->by == by); b++)
+        if (!b->db && !unused) unused = b;
+    if (b < end && !error) b->db = NULL;
+    if (b < end || !error || !unused) return error;
+    unused->db = db;
+    unused->by = by;
+    snprintf(unused->why, sizeof unused->why, "%s", sse__db_faults.words);
     return error;
+}
+
+static void sse__db_forget_broken(const sse_db *db) { /* the program does without it */
+    size_t i;
+    for (i = 0; i < SSE__COUNT(sse__db_faults.broken); i++)
+        if (sse__db_faults.broken[i].db == db) sse__db_faults.broken[i].db = NULL;
 }
 
 /* SQLite's locks belong to the process that took them: a child that goes on with its parent's
@@ -10684,7 +10706,7 @@ static int sse__db_reopen(sse_db *db) {
 SSE_API void sse_db_close(sse_db *db) {
     const bool ours = !sse__db_is_elsewhere(db); /* closing, too, would take the parent's locks */
     if (!db || (ours && !sse__db_adopt(db))) return;
-    if (sse__db_faults.broken == db) sse__db_faults.broken = NULL; /* the program does without */
+    sse__db_forget_broken(db);
     db->closed = true;
     if (ours && !db->users) sse__dbposts_end(db);
     if (db->on_close) db->on_close(db->on_close_user);
@@ -24434,11 +24456,11 @@ static int sse__server_check_databases(sse_app *app) {
 
 /* What setting up left behind: a mistake, or a database that is broken or another process's. */
 static int sse__server_check(sse_app *app) {
+    const char *broken = sse__db_broken_why();
     if (app->config_error) return app->config_error;
-    if (SSE__HAS_DB && sse__db_faults.broken)
+    if (broken)
         return sse__refuse(app, SSE_E_DB, "a database did not open, or was not migrated "
-                                          "(sse_db_close forgets it): %s",
-                           sse__db_faults.broken_why);
+                                          "(sse_db_close forgets it): %s", broken);
     return sse__server_check_databases(app);
 }
 

@@ -1110,6 +1110,31 @@ static void failed_migrations(void) { /* whoever does not ask how a migration we
     sse_db_close(other);
 }
 
+/* Each that is broken keeps the server from starting, whichever of them is mended first. */
+static void several_broken(void) {
+    static const char *const scripts[] = {"INSERT INTO m VALUES(1)", "INSERT INTO n VALUES(1)"};
+    sse_db                  *nowhere[2], *db;
+    int                      i;
+    for (i = 0; i < 2; i++) {
+        nowhere[0] = sse_db_open("/nowhere/at/all.db", NULL);
+        nowhere[1] = sse_db_open("/nowhere/else.db", NULL);
+        db = sse_db_open(file(i ? "several.db" : "more.db"), NULL);
+        is_int(sse_db_migrate(db, scripts[0]), SSE_E_DB, "a script that fails");
+        is_int(sse_db_migrate(db, scripts[1]), SSE_E_DB, "another");
+        sse_db_close(nowhere[i]);
+        is_int(listens(), SSE_E_DB, "one of two that did not open is closed");
+        sse_db_close(nowhere[!i]);
+        is_int(listens(), SSE_E_DB, "both; that leaves the scripts");
+        is_int(sse_db_exec(db, i ? "CREATE TABLE n(a)" : "CREATE TABLE m(a)"), 0, "a table");
+        is_int(sse_db_migrate(db, scripts[i]), 0, "one of them runs");
+        is_int(listens(), SSE_E_DB, "that leaves the other");
+        is_int(sse_db_exec(db, i ? "CREATE TABLE m(a)" : "CREATE TABLE n(a)"), 0, "a table");
+        is_int(sse_db_migrate(db, scripts[!i]), 0, "it runs as well");
+        is_int(listens(), 0, "and the server starts");
+        sse_db_close(db);
+    }
+}
+
 static void view_nothing(sse_view *view, sse_buf *html, void *user) {
     (void)view;
     (void)user;
@@ -1234,6 +1259,7 @@ int main(void) {
     opening();
     broken();
     failed_migrations();
+    several_broken();
     forked();
     many_start_at_once();
     full();
