@@ -196,7 +196,7 @@ static void test_threads(void) {
 #endif
 
 static int next_fd(void) { /* the lowest that is free */
-    const int fd = dup(0);
+    const int fd = open("/", O_RDONLY);
     close(fd);
     return fd;
 }
@@ -212,6 +212,19 @@ static uint64_t boot_of_file(void) {
         if (text[i] != '-') digits[n++] = text[i];
     return strtoull(digits, NULL, 16);
 }
+
+#if defined(__linux__) && defined(__has_include)
+static void test_without_input(void) { /* in a program that closed it a file is number 0 */
+    const int in = dup(0);
+    close(0);
+    plan = "x";
+    ok(looks_random(0, ENOSYS), "from a file whose descriptor is 0");
+    ok(sse__boot() == boot_of_file(), "the start, likewise");
+    is_int(next_fd(), 0, "... which is closed again");
+    dup2(in, 0);
+    close(in);
+}
+#endif
 
 int main(void) {
     unsigned char byte;
@@ -245,6 +258,7 @@ int main(void) {
     ended = 1;
     ok(sse__boot() == 0 && !*plan, "half of it is none");
     ended = 0;
+    test_without_input();
 #endif
     is_int(next_fd(), free_fd, "no descriptor is left of any of this");
     test_keys_of_maps();
