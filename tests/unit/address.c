@@ -653,7 +653,8 @@ static void backlogs(void) {
         socklen_t       n = sizeof info;
         sse_app        *app = app_new(NULL, 0);
         is_int(listens(app, NULL, wanted[i]), 0, "an app with a backlog");
-        if (getsockopt(sse__listener_last(app)->source.fd, IPPROTO_TCP, TCP_INFO, &info, &n))
+        if (getsockopt(sse__listener_last(app)->source.fd, IPPROTO_TCP, TCP_INFO, &info, &n) ||
+            n < offsetof(struct tcp_info, tcpi_fackets)) /* qemu: 4 bytes */
             ok(true, "of so many # skip the system does not tell");
         else is_int((int)info.tcpi_sacked, i ? (most < 4096 ? most : 4096) : 7, "of so many");
         sse_app_free(app);
