@@ -19,6 +19,19 @@ static void subscribe(sse_req *req, sse_stream s) {
     if (pattern_too) sse_subscribe_pattern(s, pattern_too);
 }
 
+/* An app with room for so many topics, 0: as many as usual, whose streams subscribe to these. */
+static sse_app *with_topics(int max_topics, const char *to, const char *to_all) {
+    sse_app_options options;
+    sse_app        *app;
+    memset(&options, 0, sizeof options);
+    options.max_topics = max_topics;
+    app = dial_app(&options);
+    opening = subscribe;
+    exact = to;
+    pattern = to_all;
+    return app;
+}
+
 static char head[200];
 
 /* The last one it was sent, as the head of its next request. */
@@ -72,11 +85,8 @@ static void nobody_is_there(sse_app *app, const char *name) { /* its topic has b
 }
 
 static void aged_out(const char *rule, const char *sub, const char *sub_pattern, sse_db *db) {
-    sse_app *app = dial_app(NULL);
+    sse_app *app = with_topics(0, sub, sub_pattern);
     int      i;
-    opening = subscribe;
-    exact = sub;
-    pattern = sub_pattern;
     topic(app, rule, 0, 60, db);
     topic(app, "other.*", 100, 0, NULL);
     first_visit(app, "room.1", NULL);
@@ -95,12 +105,9 @@ static void aged_out(const char *rule, const char *sub, const char *sub_pattern,
 
 /* It aged out while somebody was there; the topic goes with them. */
 static void unsubscribed(void) {
-    sse_app   *app = dial_app(NULL);
+    sse_app   *app = with_topics(0, "room.1", NULL);
     client    *watcher;
     sse_stream s;
-    opening = subscribe;
-    exact = "room.1";
-    pattern = NULL;
     topic(app, "room.*", 0, 60, NULL);
     first_visit(app, "room.1", NULL);
     watcher = dial(app, "/s", NULL);
@@ -260,16 +267,9 @@ static void larger_than_a_page(void) {
 }
 
 static void evicted(void) {
-    sse_app_options options;
-    sse_app        *app;
-    char            name[24];
-    int             i;
-    memset(&options, 0, sizeof options);
-    options.max_topics = 4;
-    app = dial_app(&options);
-    opening = subscribe;
-    exact = "room.1";
-    pattern = NULL;
+    sse_app *app = with_topics(4, "room.1", NULL);
+    char     name[24];
+    int      i;
     topic(app, "room.*", 10, 0, NULL);
     topic(app, "*", 10, 0, NULL);
     topic(app, "quiet", 10, 0, NULL);
@@ -365,14 +365,7 @@ static void evicted_meanwhile(void) {
 
 /* Topics of one rule make room for those of another one. */
 static void evicted_by_others(void) { /* K2 */
-    sse_app_options options;
-    sse_app        *app;
-    memset(&options, 0, sizeof options);
-    options.max_topics = 2;
-    app = dial_app(&options);
-    opening = subscribe;
-    exact = "room.1";
-    pattern = NULL;
+    sse_app *app = with_topics(2, "room.1", NULL);
     topic(app, "room.*", 10, 0, NULL);
     topic(app, "*", 10, 0, NULL);
     first_visit(app, "room.1", NULL);
@@ -391,14 +384,7 @@ static void evicted_by_others(void) { /* K2 */
 
 /* A rule is made for topics that had another one, and lost something by it. */
 static void made_later(void) { /* K2 */
-    sse_app_options options;
-    sse_app        *app;
-    memset(&options, 0, sizeof options);
-    options.max_topics = 2;
-    app = dial_app(&options);
-    opening = subscribe;
-    exact = "room.1";
-    pattern = NULL;
+    sse_app *app = with_topics(2, "room.1", NULL);
     topic(app, "room.*", 10, 0, NULL);
     first_visit(app, "room.1", NULL);
     say(app, "room.1", "missed");
@@ -703,10 +689,7 @@ static void went_down(void) { /* K2 */
 /* A stream of topics that keep nothing, in a program that stores others. */
 static void unknown(void) {
     sse_db  *db = sse_db_open(":memory:", NULL);
-    sse_app *app = dial_app(NULL);
-    opening = subscribe;
-    exact = NULL;
-    pattern = "plain.*";
+    sse_app *app = with_topics(0, NULL, "plain.*");
     topic(app, "orders", 100, 0, db);
     say(app, "orders", "seen");
     turns(app, 1);
@@ -804,12 +787,9 @@ static int interrupts(void *user) { return ++*(int *)user > 0; }
 
 static void unread(void) { /* the topics that a pattern may match cannot be read just now */
     sse_db  *db = sse_db_open(":memory:", NULL);
-    sse_app *app = dial_app(NULL);
+    sse_app *app = with_topics(0, NULL, "room.*");
     client  *c;
     int      n = 0;
-    opening = subscribe;
-    exact = NULL;
-    pattern = "room.*";
     topic(app, "room.*", 100, 0, db);
     first_visit(app, "room.1", NULL);
     say(app, "room.1", "missed");
@@ -839,12 +819,9 @@ static int note_query(unsigned type, void *user, void *statement, void *sql) {
 static void asks_once(void) {
     static const char sql[] = "SELECT id, body FROM outbox WHERE id > ? ORDER BY id";
     sse_db           *db = sse_db_open(":memory:", NULL);
-    sse_app          *app = dial_app(NULL);
+    sse_app          *app = with_topics(0, "orders", NULL);
     client           *c;
     int               i;
-    opening = subscribe;
-    exact = "orders";
-    pattern = NULL;
     sse_db_migrate(db, "CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)");
     is_int(sse_topic_from_table(app, "orders", db, sql), 0, "a table");
     for (i = 0; i < 5; i++) sse_db_exec(db, "INSERT INTO outbox(body) VALUES('row')");
@@ -862,12 +839,9 @@ static void asks_once(void) {
 static void no_events(void) {
     static const char sql[] = "SELECT id, body, name FROM outbox WHERE id > ? ORDER BY id";
     sse_db           *db = sse_db_open(":memory:", NULL);
-    sse_app          *app = dial_app(NULL);
+    sse_app          *app = with_topics(0, "orders", NULL);
     client           *c;
     int               i;
-    opening = subscribe;
-    exact = "orders";
-    pattern = NULL;
     sse_db_migrate(db, "CREATE TABLE outbox(id INTEGER PRIMARY KEY AUTOINCREMENT, body, name)");
     is_int(sse_topic_from_table(app, "orders", db, sql), 0, "a table");
     for (i = 1; i < 6; i++)
@@ -889,15 +863,8 @@ static void no_events(void) {
 }
 
 static void unsaved(void) { /* a stored history that had to make room while the disk took nothing */
-    sse_app_options options;
-    sse_db         *db = sse_db_open(":memory:", NULL);
-    sse_app        *app;
-    memset(&options, 0, sizeof options);
-    options.max_topics = 2;
-    app = dial_app(&options);
-    opening = subscribe;
-    exact = "room.1";
-    pattern = NULL;
+    sse_db  *db = sse_db_open(":memory:", NULL);
+    sse_app *app = with_topics(2, "room.1", NULL);
     topic(app, "room.*", 10, 0, db);
     first_visit(app, "room.1", NULL);
     sse_db_exec(db,
