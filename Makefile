@@ -251,7 +251,7 @@ build/tcc/unit/%: tests/unit/%.c $(headers) sse.h
 	@mkdir -p $(@D)
 	tcc -w $(CHECKS) $< -o $@ $(LIBS)
 
-build/poll/%: tests/wire/%.c sse.h
+build/poll/%: tests/wire/%.c tests/wire/ready.h sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 -I. -DSSE_USE_POLL $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
@@ -265,11 +265,11 @@ build/tsan/unit/%: tests/unit/%.c $(headers) sse.h
 	clang -std=c11 $(TSAN) $(WARN) $< -o $@ $(LIBS)
 
 # scarce_memory.so is preloaded: the sanitizer of clang, linked in, would not ask it for memory.
-build/asan/faults: tests/wire/faults.c sse.h
+build/asan/faults: tests/wire/faults.c tests/wire/ready.h sse.h
 	@mkdir -p $(@D)
 	gcc -std=c11 -I. $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
-build/asan/%: tests/wire/%.c sse.h
+build/asan/%: tests/wire/%.c tests/wire/ready.h sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 -I. $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
@@ -285,16 +285,16 @@ build/asan/combine: $(wildcard tests/combine/*) tests/tap.h sse.h
 build/asan/compress build/asan/combine build/asan/life: ASAN += -O1
 build/asan/unit/file: ASAN += -O1
 
-build/tsan/%: tests/wire/%.c sse.h
+build/tsan/%: tests/wire/%.c tests/wire/ready.h sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 -I. $(TSAN) $(WARN) $< -o $@ $(LIBS)
 
 # Every connection is written to by the threads of .senders: for senders.t.
-build/senders/%: tests/wire/%.c sse.h
+build/senders/%: tests/wire/%.c tests/wire/ready.h sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 -I. -DSSE__SENDERS_MIN=1 $(TSAN) $(WARN) $< -o $@ $(LIBS)
 
-build/clang/%: tests/wire/%.c sse.h
+build/clang/%: tests/wire/%.c tests/wire/ready.h sse.h
 	@mkdir -p $(@D)
 	clang -std=c99 -O2 $(CHECKS) -I. $(WARN) $< -o $@ $(LIBS)
 
@@ -302,7 +302,7 @@ build/%.so: tests/wire/%.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -O2 -shared -fPIC $(WARN) $< -o $@
 
-build/topics: tests/wire/topics.c sse.h
+build/topics: tests/wire/topics.c tests/wire/ready.h sse.h
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -I. -O2 $(WARN) $< -o $@ $(LIBS)
 

@@ -4,6 +4,8 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+#include "ready.h"
+
 #include "crowd.h"
 
 enum { MAX_CONNECTIONS = 400, MAX_SEATS = 400, MAX_QUEUE = 20000 };
@@ -206,12 +208,6 @@ static void stats(sse_req *req, void *user) {
         (unsigned long long)st.streams, (unsigned long long)st.refused,
         (unsigned long long)st.closed[SSE_BY_QUEUE], (unsigned long long)st.closed[SSE_BY_LIFETIME],
         (unsigned long long)st.closed[SSE_BY_END]);
-}
-
-static void ready(sse_app *app, void *user) {
-    (void)user;
-    printf("http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
 }
 
 int main(int argc, char **argv) {

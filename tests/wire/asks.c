@@ -4,6 +4,8 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+#include "ready.h"
+
 static sse_db *db;
 
 static void silent(sse_req *req, void *user) { (void)req, (void)user; }
@@ -96,12 +98,6 @@ static void stream(sse_req *req, void *user) {
 static void view(sse_view *v, sse_buf *html, void *user) {
     (void)user;
     sse_html(html, "<p id=\"v\">%s</p>", sse_view_param(v, "n"));
-}
-
-static void ready(sse_app *app, void *user) {
-    (void)user;
-    printf("http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
 }
 
 int main(int argc, char **argv) {

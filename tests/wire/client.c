@@ -4,6 +4,8 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+#include "ready.h"
+
 static sse_buf asked;         /* JSON objects of the requests noted */
 static int     noted;         /* how many */
 static char    names[64][40]; /* which were asked for, to count them */
@@ -131,12 +133,6 @@ static void touch(sse_req *req, void *user) {
     (void)user;
     state++;
     sse_touch(sse_req_app(req), "/view");
-}
-
-static void ready(sse_app *app, void *user) {
-    (void)user;
-    printf("http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
 }
 
 int main(void) {

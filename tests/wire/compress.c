@@ -4,6 +4,8 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+#include "ready.h"
+
 static void text(sse_req *req, void *user) { /* ?n=bytes&type=&cache=&coding=&etag=&status= */
     const char *fields[][2] = {
         {"type", "Content-Type"},
@@ -40,12 +42,6 @@ static void noise(sse_req *req, void *user) {
         const char c = (char)((x = x * 1103515245u + 12345u) >> 16);
         sse_raw(sse_out(req), &c, 1);
     }
-}
-
-static void ready(sse_app *app, void *user) {
-    (void)user;
-    printf("listening on http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
 }
 
 int main(int argc, char **argv) {

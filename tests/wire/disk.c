@@ -4,6 +4,8 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+#include "ready.h"
+
 static sse_db *db;
 
 static void hello(sse_req *req, void *user) {
@@ -56,12 +58,6 @@ static void tick(sse_app *app, void *user) {
     memset(&event, 0, sizeof event);
     event.data = "tick";
     sse_publish(app, "ticks", &event);
-}
-
-static void ready(sse_app *app, void *user) {
-    (void)user;
-    printf("http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
 }
 
 int main(int argc, char **argv) {

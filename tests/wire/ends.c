@@ -2,6 +2,8 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+#include "ready.h"
+
 static sse_app *the_app;
 
 static void say(sse_stream s, const char *text) {
@@ -250,12 +252,6 @@ static void bad_last(sse_req *req, void *user) {
     s = sse_stream_open(req, &o);
     event.event = "a\nb";
     if (sse_stream_end(s, &event) != SSE_E_FIELD) sse_stop(the_app);
-}
-
-static void ready(sse_app *app, void *user) {
-    (void)user;
-    printf("listening on http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
 }
 
 int main(int argc, char **argv) {

@@ -6,6 +6,8 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+#include "ready.h"
+
 static sse_db *db;
 
 /* ---- replies ---- */
@@ -148,12 +150,6 @@ static void stats(sse_req *req, void *user) {
 /* ---- the program ---- */
 
 static void anyone(sse_req *req, void *user) { (void)req, (void)user; }
-
-static void ready(sse_app *app, void *user) {
-    (void)user;
-    printf("listening on http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
-}
 
 static void add_routes(sse_app *app) {
     sse_route_options route;

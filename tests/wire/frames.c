@@ -5,6 +5,8 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+#include "ready.h"
+
 enum { VIEWS = 4, TOPICS = 3 };
 
 static unsigned long seed = 1;
@@ -164,13 +166,11 @@ static void page(sse_req *req, void *user) {
         "<!doctype html><link rel=\"icon\" href=\"data:,\"><title>frames</title>");
 }
 
-static void ready(sse_app *app, void *user) {
-    (void)user;
+static void ready_small(sse_app *app, void *user) {
     /* Small socket buffers, inherited by all connections: who stops reading is soon noticed. */
     sse__socket_option(SSE__CONTAINER(app->net->listeners.next, sse__listener, link)->source.fd,
         SOL_SOCKET, SO_SNDBUF, 16384);
-    printf("listening on http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
+    ready(app, user);
 }
 
 int main(void) {
@@ -184,7 +184,7 @@ int main(void) {
     memset(&live, 0, sizeof live);
     memset(&stream, 0, sizeof stream);
     memset(&serve, 0, sizeof serve);
-    options.on_init = ready;
+    options.on_init = ready_small;
     options.allowed_hosts = "*";
     app = sse_app_new(&options);
     live.format = SSE_AS_DATA;

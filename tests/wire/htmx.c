@@ -3,6 +3,8 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+#include "ready.h"
+
 static long long refusals, status, asked, opened;
 
 static void page(sse_req *req, void *user) { /* ?scripts=15&htmx=2&swap=message&url=/stream/a */
@@ -75,12 +77,6 @@ static void stats(sse_req *req, void *user) {
     sse_stats_get(sse_req_app(req), &st);
     sse_json(sse_out_json(req), "{\"streams\":%llu,\"opened\":%lld,\"asked\":%lld}",
         (unsigned long long)st.streams, opened, asked);
-}
-
-static void ready(sse_app *app, void *user) {
-    (void)user;
-    printf("http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
 }
 
 int main(int argc, char **argv) {

@@ -4,6 +4,8 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+#include "ready.h"
+
 static sse_req *kept[16]; /* deferred, by ?slot= */
 
 static void ok(sse_req *req, void *user) {
@@ -227,12 +229,6 @@ static void stats(sse_req *req, void *user) {
         (unsigned long long)s.connections, (unsigned long long)s.refused,
         (unsigned long long)s.timeouts, (unsigned long long)s.requests,
         (unsigned long long)s.bad_requests, (unsigned long long)s.streams);
-}
-
-static void ready(sse_app *app, void *user) {
-    (void)user;
-    printf("listening on http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
 }
 
 static void replied(sse_req *req, void *user) {

@@ -3,6 +3,8 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+#include "ready.h"
+
 static struct {
     char name[32], value[200];
 } state[32];
@@ -96,12 +98,6 @@ static void stats(sse_req *req, void *user) {
         "{\"renders\":%lld,\"views\":%llu,\"streams\":%llu,\"failed\":%llu}", renders,
         (unsigned long long)st.views, (unsigned long long)st.streams,
         (unsigned long long)st.renders_failed);
-}
-
-static void ready(sse_app *app, void *user) {
-    (void)user;
-    printf("http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
 }
 
 int main(void) {

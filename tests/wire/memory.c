@@ -23,6 +23,8 @@ static void *failing_realloc(void *p, size_t n) {
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+#include "ready.h"
+
 static void on_signal(int number) { armed = number == SIGUSR2; }
 
 static void arm(sse_req *req, void *user) {
@@ -152,12 +154,6 @@ static void touch(sse_req *req, void *user) {
     state = (long)sse_parse_int(sse_query(req, "state"), 0);
     sse_printf(sse_out(req), "%d",
         sse_touch(sse_req_app(req), "/view/{id}") | sse_touch(sse_req_app(req), "/each"));
-}
-
-static void ready(sse_app *app, void *user) {
-    (void)user;
-    printf("listening on http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
 }
 
 static void quiet(int level, const char *text, void *user) { (void)level, (void)text, (void)user; }

@@ -5,6 +5,8 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+#include "ready.h"
+
 static sse_db *db, *other;
 static bool    failing;
 
@@ -82,12 +84,6 @@ static void counters(sse_req *req, void *user) {
 static void password(sse_req *req, void *user) {
     const char *given = sse_query(req, "key") ? sse_query(req, "key") : sse_header(req, "x-key");
     if (!given || strcmp(given, (const char *)user) != 0) sse_fail(req, 401, "the key is missing");
-}
-
-static void ready(sse_app *app, void *user) {
-    (void)user;
-    printf("listening on http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
 }
 
 int main(int argc, char **argv) {

@@ -4,6 +4,8 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+#include "ready.h"
+
 static long long asked, opened, refusals, status;
 
 static int number(sse_req *req, const char *name, int otherwise) {
@@ -105,12 +107,6 @@ static void stats(sse_req *req, void *user) {
     sse_stats_get(sse_req_app(req), &st);
     sse_json(sse_out_json(req), "{\"streams\":%llu,\"opened\":%lld,\"asked\":%lld}",
         (unsigned long long)st.streams, opened, asked);
-}
-
-static void ready(sse_app *app, void *user) {
-    (void)user;
-    printf("http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
 }
 
 int main(void) {

@@ -4,6 +4,8 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+#include "ready.h"
+
 static sse_db   *db;
 static long long commits;
 
@@ -72,12 +74,6 @@ static void stats(sse_req *req, void *user) {
         "{\"commits\":%lld,\"connections\":%llu,\"streams\":%llu,\"events\":%llu,\"renders\":%llu}",
         commits, (unsigned long long)s.connections, (unsigned long long)s.streams,
         (unsigned long long)s.events, (unsigned long long)s.renders);
-}
-
-static void ready(sse_app *app, void *user) {
-    (void)user;
-    printf("listening on http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
 }
 
 static void wrong(sse_req *req, void *user) { /* a failed call, and then words or silence */

@@ -5,6 +5,7 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+#include "ready.h"
 #include <stdio.h>
 
 static const char *file;
@@ -184,12 +185,6 @@ static void stats(sse_req *req, void *user) {
 }
 
 /* ---- setting up ---- */
-
-static void ready(sse_app *app, void *user) {
-    (void)user;
-    printf("listening on http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
-}
 
 static void set_up_topics(sse_app *app) {
     sse_topic_options o;

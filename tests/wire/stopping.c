@@ -3,6 +3,8 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+#include "ready.h"
+
 static int closed, by_stop;
 
 static void on_stop(sse_stream s, void *user) {
@@ -58,12 +60,6 @@ static void count(sse_req *req, void *user) {
     memset(&s, 0, sizeof s);
     sse_stats_get(sse_req_app(req), &s);
     sse_json(sse_out_json(req), "{\"streams\":%llu}", (unsigned long long)s.streams);
-}
-
-static void ready(sse_app *app, void *user) {
-    (void)user;
-    printf("listening on http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
 }
 
 static void over(sse_app *app, void *user) {

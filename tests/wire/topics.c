@@ -4,6 +4,7 @@
 #define SSE_IMPLEMENTATION
 #include "sse.h"
 
+#include "ready.h"
 #include <stdio.h>
 
 static sse_app *the_app;
@@ -372,12 +373,6 @@ static void set_up_topics(sse_app *app) {
     o.user = (void *)"joined";
     o.history = 5;
     sse_topic(app, "room.*", &o);
-}
-
-static void ready(sse_app *app, void *user) {
-    (void)user;
-    printf("listening on http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
 }
 
 /* A farewell that its queue has no room for. */

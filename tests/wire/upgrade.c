@@ -3,6 +3,8 @@
    serving, "hangs" makes it late, "waits" as long as it is there. */
 #define SSE_IMPLEMENTATION
 #include "sse.h"
+
+#include "ready.h"
 #include <dirent.h>
 
 static sse_db *db;
@@ -60,12 +62,6 @@ static void count(sse_view *view, sse_buf *html, void *user) {
     (void)user;
     sse_db_one(db, &n, "SELECT count(*) FROM outbox");
     sse_printf(html, "%lld", n);
-}
-
-static void ready(sse_app *app, void *user) {
-    (void)user;
-    printf("listening on http://127.0.0.1:%d\n", sse_port(app));
-    fflush(stdout);
 }
 
 static void on_log(int level, const char *line, void *user) {
