@@ -81,6 +81,9 @@ static void hosts(void) {
         {"a.example", "Host: a.example", 200},
         {"a.example", "Host: localhost", 421},
         {"a.example", "Host: 127.0.0.1", 421},
+        {" a.example  b.example ", "Host: B.example", 200},
+        {" a.example  b.example ", "Host: example", 421},
+        {" a.example  b.example ", "Host:", 400},
         {"*", "Host: b.example", 200},
     };
     size_t i;
