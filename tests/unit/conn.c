@@ -1124,9 +1124,9 @@ static void resets(void) {}
 /* ---- order, and ends ---- */
 
 static void behind(void) { /* what comes behind a stream, a mistake, an end */
-    sse_app *app = still_app(NULL);
-    char    *at;
-    int      fd = joins(app);
+    sse_app    *app = still_app(NULL);
+    const char *at;
+    int         fd = joins(app);
     at = strstr(asks(app, fd, GET("/text") GET("/text") "nonsense\r\n\r\n" GET("/text")), " 400 ");
     ok(at && at > strstr(heard, "\r\n\r\ntext") && over, "a mistake is answered in its place");
     ok(at && !strstr(at, "text\n") && !strstr(at, " 200 "), "... and nothing behind it");
@@ -1299,7 +1299,7 @@ static void pieces(void) { /* C4 */
         sse_buf       all;
         unsigned long size = 1;
         size_t        n, at, chunks = 0, passes = 0, begun = 0;
-        char         *head;
+        const char   *head;
         memset(&all, 0, sizeof all);
         long_text = lengths[i];
         says(fd, "GET /text_of HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n", 65);
