@@ -2983,9 +2983,9 @@ SSE_API int sse_source_restart(sse_app *app, const char *name);
 SSE_API bool sse_subscribed(sse_stream s, const char *topic);
 
 /* Subscribes a stream to a topic; to one it has already: nothing changes. The name is exact: '*' is
-   a plain character, so a name may be built from request text. A topic begins with its first
-   subscriber and ends with its last, unless sse_topic named it or it has a history; over max_topics
-   the least recently used history goes.
+   a plain character, so a name, of up to 1024 bytes, may be built from request text. A topic begins
+   with its first subscriber and ends with its last, unless sse_topic named it or it has a history;
+   over max_topics the least recently used history goes.
 
    In the handler that opens the stream, all subscriptions resume together when it returns: the
    request's Last-Event-ID (or, where a script cannot set it, the query parameter lastEventId) tells
@@ -3002,10 +3002,11 @@ SSE_API bool sse_subscribed(sse_stream s, const char *topic);
    Later subscriptions begin with the next event, and give such an id as well if the stream had
    none.
 
-   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no name, or a raw stream (its .type is not
-   text/event-stream); SSE_E_FULL: over max_topics; SSE_E_STATE: see sse_topic_from_table, .source;
-   SSE_E_NOMEM. Where this leaves a stream without any subscription, view or step when its handler
-   returns, that is logged and its client told to come back. Threads: loop. In callbacks: yes. */
+   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no name, one of more than 1024 bytes, or a raw stream (its
+   .type is not text/event-stream); SSE_E_FULL: over max_topics; SSE_E_STATE: see
+   sse_topic_from_table, .source; SSE_E_NOMEM. Where this leaves a stream without any subscription,
+   view or step when its handler returns, that is logged and its client told to come back. Threads:
+   loop. In callbacks: yes. */
 SSE_API int sse_subscribe(sse_stream s, const char *topic);
 /* SSE_E_ARG: it was not subscribed, by this name */
 SSE_API int sse_unsubscribe(sse_stream s, const char *topic);
@@ -18856,6 +18857,13 @@ static bool sse__pattern_match(const char *pattern, sse_str text) { /* '*': any 
     return !*pattern;
 }
 
+enum { SSE__TOPIC_NAME_MAX = 1024 }; /* bytes: each may cost so much, and strangers may choose it */
+
+static const char *sse__topic_name_fault(const char *name) { /* NULL: it may name one, or several */
+    if (!sse__nonempty(name)) return "a topic without a name";
+    return strlen(name) > SSE__TOPIC_NAME_MAX ? "the name of a topic has more than 1024 bytes" : NULL;
+}
+
 static sse_str sse__pattern_key(const char *pattern) {
     const size_t n = strcspn(pattern, "*"), max = SSE__PREFIX_MAX;
     return sse__str(pattern, n < max ? n : max);
@@ -19066,9 +19074,9 @@ static int sse__topic_check(sse_app *app, const char *name, const sse_topic_opti
         {"leave_ms", o->leave_ms, SSE_OFF, INT32_MAX},
         {"source_ms", o->source_ms, SSE_OFF, INT32_MAX},
         {"overflow", o->overflow, SSE_CLOSE_SLOW, SSE_KEEP_NEWEST}};
-    char what[200];
-    if (!sse__nonempty(name))
-        return sse__refuse(app, SSE_E_ARG, "sse_topic: a topic without a name");
+    char        what[200];
+    const char *fault = sse__topic_name_fault(name);
+    if (fault) return sse__refuse(app, SSE_E_ARG, "sse_topic: %s", fault);
     if (!sse__has_no_newline(o->gap_event))
         return sse__refuse(app, SSE_E_ARG, "topic %s: .gap_event holds a line break", name);
     if (o->db && !sse__topic_keeps(o))
@@ -19976,11 +19984,11 @@ static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
 
 static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
     const char  *call = pattern ? "sse_subscribe_pattern" : "sse_subscribe";
+    const char  *fault = sse__topic_name_fault(name);
     sse__topic  *topic;
     sse__stream *stream;
     int          error = sse__stream_may(s, SSE__USE_JOIN, call, &stream);
-    if (!error && !sse__nonempty(name))
-        error = sse__refused(s.app, SSE_E_ARG, "%s: a topic without a name", call);
+    if (!error && fault) error = sse__refused(s.app, SSE_E_ARG, "%s: %s", call, fault);
     if (!error && !sse__topics_use(s.app)) error = SSE_E_NOMEM;
     if (!error) {
         s.app->streams->replay = sse__stream_replay;
@@ -20240,14 +20248,15 @@ static int sse__publish_failed(sse_app *app, int error) {
 static int sse__publish_event(sse_app *app, const char *call, const char *topic,
                               const sse_event *event) {
     sse__publication p;
+    const char      *fault;
     uint64_t         delivered;
     bool             here;
     int              error;
     if (event && event->receivers) *event->receivers = 0;
     if (!app || !event || event->except_count < 0) return SSE_E_ARG;
     if (event->except_count && !event->except_list) return SSE_E_ARG;
-    if (!sse__nonempty(topic))
-        return sse__refused(app, SSE_E_ARG, "%s: a topic without a name", call);
+    fault = sse__topic_name_fault(topic);
+    if (fault) return sse__refused(app, SSE_E_ARG, "%s: %s", call, fault);
     memset(&p, 0, sizeof p);
     error = sse__message_begin_event(app, &p.text, event);
     if (error) return sse__publish_failed(app, error);
@@ -20507,14 +20516,14 @@ static sse__ear **sse__ear_find(sse__hearing *hearing, const char *name, sse_top
 }
 
 SSE_API int sse_topic_listen(sse_app *app, const char *name, sse_topic_fn fn, void *user) {
+    const char   *fault = sse__topic_name_fault(name);
     sse__hearing *hearing;
     sse__ear    **at = NULL, *ear;
     size_t        n;
     if (!app) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
-    if (!sse__nonempty(name) || !fn)
-        return sse__refuse(app, SSE_E_ARG, "sse_topic_listen: %s",
-                           fn ? "a topic without a name" : "fn is NULL");
+    if (!fn || fault)
+        return sse__refuse(app, SSE_E_ARG, "sse_topic_listen: %s", fn ? fault : "fn is NULL");
     hearing = sse__hearing_use(app);
     if (hearing) at = sse__ear_find(hearing, name, fn, user);
     if (at && *at) return SSE_OK;
@@ -22324,12 +22333,12 @@ static const char *sse__feed_fault(sse_db *db, int error) {
 }
 
 SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, const char *sql) {
-    int error;
+    const char *fault = sse__topic_name_fault(topic);
+    int         error;
     if (!app) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
-    if (!topic || !*topic || !sql)
-        return sse__refuse(app, SSE_E_ARG, "sse_topic_from_table: %s",
-                           sql ? "a topic without a name" : "sql is NULL");
+    if (!sql || fault)
+        return sse__refuse(app, SSE_E_ARG, "sse_topic_from_table: %s", sql ? fault : "sql is NULL");
     if (!db) return sse__refuse(app, SSE_E_ARG, "topic %s from a table: db is NULL", topic);
     error = sse__changes_watch(app, db);
     if (!error) error = sse__topic_add_outbox(app, topic, db, sql);
@@ -22581,11 +22590,11 @@ SSE_API int sse_log_access(sse_app *app) {
 }
 
 SSE_API int sse_log_topic(sse_app *app, const char *topic) {
-    char *copy;
+    const char *fault = sse__topic_name_fault(topic);
+    char       *copy;
     if (!app) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
-    if (!sse__nonempty(topic))
-        return sse__refuse(app, SSE_E_ARG, "sse_log_topic: a topic without a name");
+    if (fault) return sse__refuse(app, SSE_E_ARG, "sse_log_topic: %s", fault);
     copy = sse__strdup(sse__text(topic));
     if (!copy) return SSE_E_NOMEM;
     SSE_FREE(app->topic_of_log);
