@@ -1962,7 +1962,8 @@ typedef struct sse_app_options {
                                        trusted_proxies. default: no limit */
     int         max_views;          /* views of one live route at a time: see sse_live_options.
                                        default: 1000 */
-    int         max_topics;         /* topics and patterns at a time. default: 10000 */
+    int         max_topics;         /* topics and patterns at a time; all their histories may take
+                                       this times .history_bytes. default: 10000 */
     int         header_timeout_ms;  /* for a whole head. default: 10000; SSE_OFF */
     int         body_timeout_ms;    /* for each further 16 KiB of a body. default: 30000; SSE_OFF */
     int         keepalive_ms;       /* between requests. default: 60000; SSE_OFF */
@@ -18861,7 +18862,8 @@ enum { SSE__TOPIC_NAME_MAX = 1024 }; /* bytes: each may cost so much, and strang
 
 static const char *sse__topic_name_fault(const char *name) { /* NULL: it may name one, or several */
     if (!sse__nonempty(name)) return "a topic without a name";
-    return strlen(name) > SSE__TOPIC_NAME_MAX ? "the name of a topic has more than 1024 bytes" : NULL;
+    if (strlen(name) <= SSE__TOPIC_NAME_MAX) return NULL;
+    return "the name of a topic has more than 1024 bytes";
 }
 
 static sse_str sse__pattern_key(const char *pattern) {
