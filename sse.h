@@ -2492,10 +2492,12 @@ typedef struct sse_body_file_options {
     int         mode;               /* permissions, less the umask. default: 0600 */
     const char *topic;              /* gets events "progress", {"bytes":65536,"total":900000}, at
                                        most ten a second, and one at the end, which has "done":true
-                                       or "failed":true as well. total: of the file; of one in a
-                                       form, meanwhile, with the fields behind it, as no client says
-                                       more; none if it does not say how much it sends. Uploads at a
-                                       time are told apart by topics of their own. default: none */
+                                       as well, or "failed":true and a "reason": "too large",
+                                       "cut off", "no file", "bad form", "disk full", "disk" or
+                                       "no memory". total: of the file; of one in a form,
+                                       meanwhile, with the fields behind it, as no client says more;
+                                       none if it does not say how much it sends. Uploads at a time
+                                       are told apart by topics of their own. default: none */
     void       *user;               /* for done. borrowed until that returns */
 } sse_body_file_options;
 typedef struct sse_body_file {      /* valid until done returns */
@@ -20812,6 +20814,17 @@ static void sse__upload_work(sse_app *app, void *user) {
     if (u->last) sse__upload_close(u);
 }
 
+static const char *sse__upload_reason(const sse__upload *u) { /* words that stay as they are */
+    switch (u->file.error) {
+    case SSE_E_FULL: return "too large";
+    case SSE_E_CLOSED: return "cut off";
+    case SSE_E_ABSENT: return "no file";
+    case SSE_E_SYNTAX: return "bad form";
+    case SSE_E_IO: return u->error_number == ENOSPC ? "disk full" : "disk";
+    default: return "no memory";
+    }
+}
+
 static void sse__upload_tell(sse__upload *u, uint64_t now) {
     sse_event event;
     sse_buf   data = {NULL, 0, 0, SSE_OK};
@@ -20821,7 +20834,9 @@ static void sse__upload_tell(sse__upload *u, uint64_t now) {
         u->total = u->file.bytes;
     sse_printf(&data, "{\"bytes\":%llu", (unsigned long long)u->file.bytes);
     if (u->total) sse_printf(&data, ",\"total\":%llu", (unsigned long long)u->total);
-    sse_puts(&data, !u->last ? "}" : u->file.error ? ",\"failed\":true}" : ",\"done\":true}");
+    if (u->last && u->file.error)
+        sse_printf(&data, ",\"failed\":true,\"reason\":\"%s\"}", sse__upload_reason(u));
+    else sse_puts(&data, u->last ? ",\"done\":true}" : "}");
     memset(&event, 0, sizeof event);
     event.event     = "progress";
     event.data      = sse_buf_text(&data);
