@@ -2663,9 +2663,9 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
 /* Serves the Datastar client at GET path, for <script type="module" src="/datastar.js"></script>,
    so that pages need no internet.
    file: the real client, served as it is whenever it is there; it is looked for at each request.
-   NULL, "", or not there: the client that is built in, which knows a part of Datastar's language
-   (chapter 5); so too, with a warning, if it is empty, a directory, or cannot be read. With
-   SSE_NO_CLIENT 404 and a line in the log. Copied.
+   NULL, "", or not there (which is a line of information in the log): the client that is built in,
+   which knows a part of Datastar's language (chapter 5); so too, with a warning, if it is empty, a
+   directory, or cannot be read. With SSE_NO_CLIENT 404 and a line in the log. Copied.
    Returns: 0; SSE_E_NOT_BUILT: SSE_NO_CLIENT and no file; or as sse_get. Threads: loop. In
    callbacks: yes. */
 SSE_API int sse_datastar(sse_app *app, const char *path, const char *file);
@@ -23052,8 +23052,8 @@ static void sse__client_free(void *user) {
     SSE_FREE(client);
 }
 
-/* Opens the file. -1, with errno: it cannot be served. That it is not there may be meant; what else
-   is in its place is said, once until it changes. */
+/* Opens the file. -1, with errno: it cannot be served, which is said, once until it changes: that
+   it is not there may be meant, what else is in its place is not. */
 static int sse__client_open(sse_app *app, const char *path, sse__client *client, struct stat *st) {
     int fd  = sse__file_open(client->file, st);
     int why = fd < 0 ? errno : 0;
@@ -23062,10 +23062,9 @@ static int sse__client_open(sse_app *app, const char *path, sse__client *client,
         fd  = -1;
         why = SSE__CLIENT_EMPTY;
     }
-    if (why == ENOENT) why = 0;
     if (SSE__HAS_CLIENT && why && why != client->told && !sse__file_was_short(why))
-        sse__log(app, SSE_LOG_WARNING, "the Datastar client at %s: %s: %s: the one that is built "
-                 "in is served instead", path, client->file,
+        sse__log(app, why == ENOENT ? SSE_LOG_INFO : SSE_LOG_WARNING, "the Datastar client at %s: "
+                 "%s: %s: the one that is built in is served instead", path, client->file,
                  why == SSE__CLIENT_EMPTY ? "it is empty"
                  : why == EINVAL          ? "it is no plain file" : strerror(why));
     if (!sse__file_was_short(why)) client->told = why;
