@@ -2857,7 +2857,7 @@ typedef enum sse_overflow {
    last one it saw gets what it missed. With .db the history is also written to that database
    (tables sse_sequence, sse_starts, sse_topics, sse_events), before anybody sees the event, and is
    there again after a restart or a crash; a client whose id is of another database is told of a
-   gap. A thread writes it, on a connection of its own with db's synchronous:
+   gap. A thread writes it, on a connection of its own with db's synchronous and wal_autocheckpoint:
    the event waits for the disk, as do the reply of the request that published it, those of deferred
    requests that were open then (any of them may have caused it) and everything else that the same
    callback sends; no other client waits. (On the loop instead: a database in memory, sse_db_attach,
@@ -2986,9 +2986,10 @@ SSE_API int sse_source_restart(sse_app *app, const char *name);
 SSE_API bool sse_subscribed(sse_stream s, const char *topic);
 
 /* Subscribes a stream to a topic; to one it has already: nothing changes. The name is exact: '*' is
-   a plain character, so a name, of up to 1024 bytes, may be built from request text. A topic begins
-   with its first subscriber and ends with its last, unless sse_topic named it or it has a history;
-   over max_topics the least recently used history goes.
+   a plain character (the log says so once, as a pattern may be meant), so a name, of up to 1024
+   bytes, may be built from request text. A topic begins with its first subscriber and ends with its
+   last, unless sse_topic named it or it has a history; over max_topics the least recently used
+   history goes.
 
    In the handler that opens the stream, all subscriptions resume together when it returns: the
    request's Last-Event-ID (or, where a script cannot set it, the query parameter lastEventId) tells
@@ -18836,6 +18837,7 @@ typedef struct sse__topics {
     sse__sequence sequence;
     const char   *loading;         /* the pattern whose histories are read back; NULL: none */
     bool          load_overflow;   /* one of them had to go again for another */
+    bool          told_star;       /* that a star is no pattern in the name of a topic */
     uint64_t      load_lost;       /* numbers up to there were trimmed from one of them */
     struct sse__hearing *hearing;  /* of >>publish. NULL: the program has listened to none */
     sse__upstream *sources;        /* that have a .source_name */
@@ -19986,6 +19988,14 @@ static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
     return SSE_OK;
 }
 
+/* It may be meant, and a client's choice: so it is no error, and said once. */
+static void sse__topics_tell_star(sse__topics *topics, const char *name) {
+    if (topics->told_star) return;
+    topics->told_star = true;
+    sse__log(topics->app, SSE_LOG_WARNING, "sse_subscribe: %s: its * is a plain character: "
+             "sse_subscribe_pattern is for all topics that match (said once)", name);
+}
+
 static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
     const char  *call = pattern ? "sse_subscribe_pattern" : "sse_subscribe";
     const char  *fault = sse__topic_name_fault(name);
@@ -19996,6 +20006,7 @@ static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
     if (!error && !sse__topics_use(s.app)) error = SSE_E_NOMEM;
     if (!error) {
         s.app->streams->replay = sse__stream_replay;
+        if (!pattern && strchr(name, '*')) sse__topics_tell_star(s.app->topics, name);
         topic = sse__topic_get(s.app->topics, name, pattern, &error);
         if (topic) error = sse__topic_join(topic, stream);
         if (error == SSE_E_FULL)
