@@ -3306,10 +3306,10 @@ typedef struct sse_db_post_options {
    Statements run in the order in which they were posted, and those that come together share a
    transaction; one that fails undoes itself alone. Each that was accepted runs once and is answered
    once: sse_app_free and sse_db_close wait for that. The thread has a connection of its own to the
-   file, with the synchronous and foreign_keys of db: functions registered with sse_db_raw, ATTACH
-   and temporary tables are not there. Where it cannot have one (a database in memory,
-   sse_db_attach), and under SSE_NO_THREADS, the statement runs on the loop, in a later turn. It
-   takes effect when done is called: a query meanwhile may not see it, and statements that
+   file, with the synchronous, foreign_keys and wal_autocheckpoint of db: functions registered with
+   sse_db_raw, ATTACH and temporary tables are not there. Where it cannot have one (a database in
+   memory, sse_db_attach), and under SSE_NO_THREADS, the statement runs on the loop, in a later
+   turn. It takes effect when done is called: a query meanwhile may not see it, and statements that
    sse_db_exec runs meanwhile take effect before it. It is no part of a transaction that is open
    now. Returns 0; SSE_E_FULL while 1000 wait; SSE_E_ARG (no app, a format that cannot be bound);
    SSE_E_STATE (another app posts to it, or it, or the app, is about to go); SSE_E_THREAD (not the
@@ -10887,7 +10887,7 @@ typedef struct sse__db_job {
     sse_db *on;          /* its writer, or db itself: then the loop does it */
     int     synchronous; /* as db has it, or more: of a writer */
 #ifndef SSE_NO_SQLITE
-    int            foreign_keys; /* as db has them, */
+    int            foreign_keys, autocheckpoint; /* as db has them */
     sse__table_set wrote;        /* D4 */
 #endif
 } sse__db_job;
@@ -10928,6 +10928,12 @@ static int sse__db_synchronous(sse_db *db) {
     return (int)level;
 }
 
+static int sse__db_autocheckpoint(sse_db *db) { /* pages of its WAL */
+    long long pages;
+    if (sse_db_one(db, &pages, "PRAGMA wal_autocheckpoint")) return 1000; /* SQLite's */
+    return (int)pages;
+}
+
 /* On the loop, before it goes to the thread. */
 static void sse__db_job_begin(sse__db_job *job, sse_db *db) {
     sse_db   *w = sse__db_writer(db);
@@ -10935,6 +10941,7 @@ static void sse__db_job_begin(sse__db_job *job, sse_db *db) {
     job->on = w ? w : db;
     if (!w) return;
     job->synchronous = sse__db_synchronous(db);
+    job->autocheckpoint = sse__db_autocheckpoint(db);
     sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &job->foreign_keys);
     if (!db->writer_jobs++) db->writer_since = sse__clock_ms();
 }
@@ -10945,7 +10952,7 @@ static bool sse__db_job_is_away(const sse__db_job *job) { return job->on->is_wri
    is in job->on. */
 static int sse__db_job_enter(const sse__db_job *job) {
     sse_db *w = job->on;
-    char    set[100];
+    char    set[120];
     int     rc = SQLITE_OK;
     if (SSE__FLAG(w->stale)) {
         SSE__FLAG_CLEAR(w->stale);
@@ -10958,8 +10965,9 @@ static int sse__db_job_enter(const sse__db_job *job) {
         sse__db_disconnect(w);
         return w->error;
     }
-    snprintf(set, sizeof set, "PRAGMA synchronous = %d; PRAGMA foreign_keys = %d", job->synchronous,
-             job->foreign_keys);
+    snprintf(set, sizeof set, "PRAGMA synchronous = %d; PRAGMA foreign_keys = %d; "
+             "PRAGMA wal_autocheckpoint = %d", job->synchronous, job->foreign_keys,
+             job->autocheckpoint);
     return sse__db_check(w, sqlite3_exec(w->raw, set, NULL, NULL, NULL), w->file);
 }
 
