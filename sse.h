@@ -129,6 +129,8 @@
            else sse_redirect(req, "/login");
        }
 
+     What it says to requests of a page that is open is in chapters 5 and 6.
+
      Bodies up to max_body_bytes are there when the handler runs; together they take at most
      max_bodies_bytes, beyond which clients get a 503 and come back. Larger bodies are read as they
      arrive: give the route .body_later (without it these calls answer SSE_E_STATE) and call
@@ -233,9 +235,10 @@
 
      Any thread may publish. An event goes to all subscribers, formatted and compressed once. Names
      need no registration and may be built from request text ("room.42"); patterns ("room.*") have a
-     function of their own and may not. A client that sends the id of its stream (sse_stream_id)
-     along can be left out of the events it causes: .except = sse_stream_find(app, id); all tabs of
-     a person are by .except_who, any number of streams by .except_list.
+     function of their own, sse_subscribe_pattern, and may not. A client that sends the id of its
+     stream (sse_stream_id) along can be left out of the events it causes: .except =
+     sse_stream_find(app, id), unless it is a tab that shares its stream (chapter 6); all tabs of a
+     person are by .except_who, any number of streams by .except_list.
 
        static void tell(const char *me, const char *said) {
            int n;
@@ -433,6 +436,24 @@
        <p data-sse-status data-open="" data-connecting="not connected, trying again"
           data-closed="closed"></p>
        <style>html[data-sse=connecting] .value { opacity: .4 }</style>
+
+     Tabs that share have one stream. The ids that the others were given before (sse_stream_id) find
+     nothing, so .except leaves out nobody, or, by the id of the one that is open, all of them. Let
+     a page mark what it sends, publish the mark, and pass over its own; or do not share:
+
+       sse_scripts(html, SSE_SCRIPT_ALL & ~SSE_SCRIPT_TABS);
+
+     A stream of sse_scripts that comes back when the login is over is ended by 204 alone. After a
+     401, or the login page that a redirect leads to, it asks again for ever (a plain EventSource
+     ends, whichever it is). So a before hook says
+
+       const char *accept = sse_header(req, "Accept");
+       if (accept && strcmp(accept, "text/event-stream") == 0) sse_set_status(req, 204);
+       else sse_redirect(req, "/login");
+
+     and the page goes there, too:
+
+       <script>events.onerror = () => { if (events.readyState === 2) location = '/login' }</script>
 
      A page that was rendered with the events so far says where its stream continues: new
      EventSource("/feed?lastEventId=42"). sse_scripts_with takes waits, a number of tries and a
@@ -2780,7 +2801,8 @@ SSE_API int sse_stream_end(sse_stream s, const sse_event *last);
 SSE_API int sse_stream_reconnect(sse_stream s, const sse_event *last);
 
 /* Unguessable text by which a client can name its stream; valid until that closes. And the stream
-   of such a text; {0}: there is none, nor for NULL. */
+   of such a text; {0}: there is none, nor for NULL, nor for that of a tab which now shares the
+   stream of another one (SSE_SCRIPT_TABS). */
 SSE_API const char *sse_stream_id(sse_stream s);
 SSE_API sse_stream  sse_stream_find(sse_app *app, const char *id);
 
