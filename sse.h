@@ -540,17 +540,28 @@
        sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS msgs (id INTEGER PRIMARY KEY, txt TEXT)");
        sse_db_exec(db, "INSERT INTO msgs(txt) VALUES(%s)", text);   // bound, never spliced
 
+       const char *why;
        int n = sse_db_exec(db, "INSERT INTO users(name) VALUES(%s)", name);
-       if (n == SSE_E_CONFLICT) sse_fail(req, 409, "%s is taken", name);
+       if (n == SSE_E_CONFLICT && sse_db_error(db, &why) && strncmp(why, "UNIQUE", 6) == 0)
+           sse_fail(req, 409, "%s is taken", name);
 
      A constraint of the table decides what may be in it, for every program that writes; a handler
-     needs no look ahead. (Other errors answer 500 by themselves.)
+     needs no look ahead. CHECK, NOT NULL and FOREIGN KEY are SSE_E_CONFLICT as well; SQLite's words
+     begin with what it was. (Errors that are not answered are a 500 by themselves.)
 
      sse_db_open always gives an object; a database that did not open answers its error to every
      call and makes sse_serve fail with a message, in every app of this thread, until sse_db_close.
      Rows end themselves: call sse_db_done only when leaving a loop early. sse_db_write runs a
      function in a transaction. A db belongs to one thread, and to one process: open it after fork
      or daemon, not before.
+
+       int error = sse_serve(app, NULL);
+       sse_app_free(app);
+       sse_db_close(db);
+
+     A clean end: nothing stays beside the database. After return sse_serve(app, NULL) app.db-wal
+     and app.db-shm do, and app.db-sse if a topic has it as its .db. The next start goes on from
+     them and nothing is lost; but app.db alone is not all there is.
 
      A migration is all or nothing, keeps the rows that refer to a table it rebuilds, and keeps the
      server from starting if it failed, whatever the reason.
@@ -3286,7 +3297,10 @@ SSE_API void sse_db_close(sse_db *db);
 
 /* The error of the latest call with db, 0 if it went well; of a failed database always why. text:
    gets SQLite's own words and the statement, "" without an error; valid until the next call with
-   db; NULL: not wanted. NULL db: SSE_E_NOMEM. */
+   db; NULL: not wanted. NULL db: SSE_E_NOMEM. Of SSE_E_CONFLICT they begin with UNIQUE (of a
+   PRIMARY KEY, too), CHECK, NOT NULL or FOREIGN KEY, or are those of RAISE or of a type of a STRICT
+   table. As a number that is sqlite3_extended_errcode(sse_db_raw(db)), at the price that sse_db_raw
+   names. */
 SSE_API int sse_db_error(sse_db *db, const char **text);
 
 /* SQL is a format, and its values are BOUND, never pasted into the text: %s text (%.*s with
