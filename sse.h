@@ -145,7 +145,8 @@
        }
 
      writes it on another thread, puts it in its place once it is whole and on the disk, and tells
-     the topic "up" of the progress.
+     the topic "up" of the progress. Of a form (.field) it keeps that file and nothing else: what
+     the handler has to know goes into the query of the form's action, for sse_query.
 
      A reply that takes longer is deferred: sse_defer(req) in the handler, sse_finish(req) when it
      is written, on the loop. The request stays valid until then even if the client leaves. A
@@ -372,6 +373,16 @@
 
      is what a before hook says to pages whose login is over. A plain redirect would not lead them
      there: the browser follows it unseen, and the login page becomes what the action patches in.
+
+       sse_topic_listen(app, "up", sent, NULL);
+
+       static void sent(sse_app *app, const char *topic, const sse_event *event, void *user) {
+           sse_publish(app, "page", &(sse_event){ .signals = event->data });    // $bytes, $total
+       }
+
+     lets pages that follow the topic "page" show how far an upload is (chapter 1), which is told as
+     JSON in events "progress", nothing that Datastar knows. $done and $failed stay until a page
+     sets them back. In examples/board.c a view shows it.
 
        sse_puts(html, "<main id=\"feed\" "); sse_follow(html, "/feed"); sse_puts(html, ">");
 
@@ -767,8 +778,10 @@
 
      So are a step that ends its stream by an error, and a deferred request that is not answered
      within a minute. Warnings and errors go to stderr; on_log gets all lines, information and debug
-     too. Mistakes of peers are a counter and a debug line; where you may have to change an option
-     (.allowed_hosts, .max_views), one warning a second.
+     too. That a reader was too slow and is cut (SSE_BY_QUEUE, SSE_BY_TIMEOUT) is no mistake:
+     on_close and the monitor tell of it, the log does not. Mistakes of peers are a counter and a
+     debug line; where you may have to change an option (.allowed_hosts, .max_views), one warning a
+     second.
 
        sse_monitor(app, "/_sse", guard, NULL);
 
@@ -1255,6 +1268,9 @@
      @app.after_error_request                the same .on_reply
      return body, status, headers            sse_out, sse_set_status, sse_set_header
      @app.errorhandler(404)                  sse_mount(app, "/", fn, NULL), sse_set_status in it
+     @app.errorhandler(405)                  the same in sse_route(app, path, ...), .method = "*"
+     @app.errorhandler(401)                  a hook of yours instead of sse_auth_bearer
+     @app.errorhandler(400), (403), (413)    not there: text/plain, so let clients read the status
      abort(404), HTTPException               sse_fail(req, 404, "...")
      app.mount(subapp, url_prefix=)          routes with that prefix, sse_before for it
      request.args, request.form, .json       sse_query, sse_form, sse_signal
@@ -1671,9 +1687,10 @@ SSE_API void sse_puts(sse_buf *b, const char *text); /* as it is: for pages with
      sse_url    a URL component: all but A-Z a-z 0-9 - . _ ~ as %XX    NULL prints nothing
      sse_js     inside a JS string, also one inside an attribute       NULL prints nothing
      sse_printf as it is                                               NULL prints nothing
-   sse_json prints null for infinity and NaN, which JSON lacks. A precision counts bytes before they
-   are made safe. %n, wide characters, a width past 9999 and such a precision of a number fail the
-   buffer with SSE_E_ARG. */
+   sse_json prints null for infinity and NaN, which JSON lacks. It has no conversion for true, false
+   and JSON that is written already: sse_puts writes these, between two calls. A precision counts
+   bytes before they are made safe. %n, wide characters, a width past 9999 and such a precision of a
+   number fail the buffer with SSE_E_ARG. */
 SSE_API void sse_printf(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_html(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_json(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
@@ -2519,7 +2536,8 @@ SSE_API int sse_body_pause(sse_req *req, bool pause);
             also if the request is deferred already. Threads: loop. In callbacks: in the handler. */
 typedef struct sse_body_file_options {
     const char *field;              /* the file input of a form, by its name; other fields are
-                                       passed over. default: the body itself */
+                                       passed over, as is a second file of that name: put their
+                                       values into the query. default: the body itself */
     size_t      max_bytes;          /* of the file. default: max_body_bytes of the route only */
     int         mode;               /* permissions, less the umask. default: 0600 */
     const char *topic;              /* gets events "progress", {"bytes":65536,"total":900000}, at
@@ -2639,7 +2657,8 @@ SSE_API int sse_cookie_delete(sse_req *req, const char *name,
    your own path in front. */
 SSE_API int sse_redirect(sse_req *req, const char *url);
 /* An error as the reply: text/plain, replaces what is written; the first stays. fmt: as sse_printf.
-   status: 400..599; with another the reply is a 500, and the answer SSE_E_ARG. */
+   status: 400..599; with another the reply is a 500, and the answer SSE_E_ARG. An error in JSON,
+   say, is sse_set_status and what you write; those of the library are text/plain. */
 SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF(3, 4);
 
 /* Refuses a stream, or anything else, for lack of room. Clients that ask for events (GET of an
@@ -2791,7 +2810,11 @@ SSE_API int sse_stream_send(sse_stream s, const sse_event *event);
 /* Queues an event whose data is written by sse_json: %s is a quoted JSON string.
        sse_stream_send_json(s, "price", "{\"name\":%s,\"eur\":%.2f}", name, eur);
    event: its name; NULL: none. Returns: as sse_stream_send; SSE_E_ARG for a format that is NULL or
-   holds what the printf family refuses. */
+   holds what the printf family refuses. What sse_json has no conversion for is the .data of an
+   event like others:
+       sse_json(&b, "{\"name\":%s,\"open\":", name);
+       sse_puts(&b, open ? "true}" : "false}");
+       sse_stream_send(s, &(sse_event){ .event = "shop", .data = sse_buf_text(&b) }); */
 SSE_API int sse_stream_send_json(sse_stream s, const char *event, const char *fmt,
     ...) SSE__PRINTF(3, 4);
 
@@ -3073,8 +3096,9 @@ SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event)
 
 /* Publishes an event whose data is written by sse_json:
        sse_publish_json(app, "news", "price", "{\"name\":%s,\"eur\":%.2f}", name, eur);
-   event: its name; NULL: none. Returns and threads: as sse_publish; SSE_E_ARG for a format that is
-   NULL or holds what the printf family refuses. */
+   event: its name; NULL: none. true, false and JSON that is written already: see
+   sse_stream_send_json. Returns and threads: as sse_publish; SSE_E_ARG for a format that is NULL or
+   holds what the printf family refuses. */
 SSE_API int sse_publish_json(sse_app *app, const char *topic, const char *event, const char *fmt,
     ...) SSE__PRINTF(4, 5);
 
@@ -3109,9 +3133,10 @@ SSE_API int sse_topic_who(sse_app *app, const char *topic,
     bool (*fn)(const char *who, sse_stream s, void *user), void *user);
 
 /* Calls fn for the last limit (0: all) events that a topic keeps, the oldest first, until it
-   returns false. An event has its event, data (Datastar content as it goes over the wire) and id.
-   fn may do anything; it does not see events that it publishes. Returns how many fn saw;
-   SSE_E_ABSENT: the topic keeps none; SSE_E_ARG; SSE_E_NOMEM. Threads: loop. */
+   returns false. An event has its event, data (Datastar content as it goes over the wire; a NUL
+   stands behind its .data_len bytes) and id. fn may do anything; it does not see events that it
+   publishes. Returns how many fn saw; SSE_E_ABSENT: the topic keeps none; SSE_E_ARG; SSE_E_NOMEM.
+   Threads: loop. */
 SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit,
     bool (*fn)(const sse_event *event, void *user), void *user);
 
