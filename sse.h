@@ -129,6 +129,8 @@
            else sse_redirect(req, "/login");
        }
 
+     What it says to requests of a page that is open is in chapters 5 and 6.
+
      Bodies up to max_body_bytes are there when the handler runs; together they take at most
      max_bodies_bytes, beyond which clients get a 503 and come back. Larger bodies are read as they
      arrive: give the route .body_later (without it these calls answer SSE_E_STATE) and call
@@ -143,7 +145,8 @@
        }
 
      writes it on another thread, puts it in its place once it is whole and on the disk, and tells
-     the topic "up" of the progress.
+     the topic "up" of the progress. Of a form (.field) it keeps that file and nothing else: what
+     the handler has to know goes into the query of the form's action, for sse_query.
 
      A reply that takes longer is deferred: sse_defer(req) in the handler, sse_finish(req) when it
      is written, on the loop. The request stays valid until then even if the client leaves. A
@@ -233,9 +236,10 @@
 
      Any thread may publish. An event goes to all subscribers, formatted and compressed once. Names
      need no registration and may be built from request text ("room.42"); patterns ("room.*") have a
-     function of their own and may not. A client that sends the id of its stream (sse_stream_id)
-     along can be left out of the events it causes: .except = sse_stream_find(app, id); all tabs of
-     a person are by .except_who, any number of streams by .except_list.
+     function of their own, sse_subscribe_pattern, and may not. A client that sends the id of its
+     stream (sse_stream_id) along can be left out of the events it causes: .except =
+     sse_stream_find(app, id), unless it is a tab that shares its stream (chapter 6); all tabs of a
+     person are by .except_who, any number of streams by .except_list.
 
        static void tell(const char *me, const char *said) {
            int n;
@@ -370,6 +374,16 @@
      is what a before hook says to pages whose login is over. A plain redirect would not lead them
      there: the browser follows it unseen, and the login page becomes what the action patches in.
 
+       sse_topic_listen(app, "up", sent, NULL);
+
+       static void sent(sse_app *app, const char *topic, const sse_event *event, void *user) {
+           sse_publish(app, "page", &(sse_event){ .signals = event->data });    // $bytes, $total
+       }
+
+     lets pages that follow the topic "page" show how far an upload is (chapter 1), which is told as
+     JSON in events "progress", nothing that Datastar knows. $done and $failed stay until a page
+     sets them back. In examples/board.c a view shows it.
+
        sse_puts(html, "<main id=\"feed\" "); sse_follow(html, "/feed"); sse_puts(html, ">");
 
      follows a view for good. A plain @get stops when the stream is complete, and after ten tries.
@@ -433,6 +447,24 @@
        <p data-sse-status data-open="" data-connecting="not connected, trying again"
           data-closed="closed"></p>
        <style>html[data-sse=connecting] .value { opacity: .4 }</style>
+
+     Tabs that share have one stream. The ids that the others were given before (sse_stream_id) find
+     nothing, so .except leaves out nobody, or, by the id of the one that is open, all of them. Let
+     a page mark what it sends, publish the mark, and pass over its own; or do not share:
+
+       sse_scripts(html, SSE_SCRIPT_ALL & ~SSE_SCRIPT_TABS);
+
+     A stream of sse_scripts that comes back when the login is over is ended by 204 alone. After a
+     401, or the login page that a redirect leads to, it asks again for ever (a plain EventSource
+     ends, whichever it is). So a before hook says
+
+       const char *accept = sse_header(req, "Accept");
+       if (accept && strcmp(accept, "text/event-stream") == 0) sse_set_status(req, 204);
+       else sse_redirect(req, "/login");
+
+     and the page goes there, too:
+
+       <script>events.onerror = () => { if (events.readyState === 2) location = '/login' }</script>
 
      A page that was rendered with the events so far says where its stream continues: new
      EventSource("/feed?lastEventId=42"). sse_scripts_with takes waits, a number of tries and a
@@ -519,17 +551,28 @@
        sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS msgs (id INTEGER PRIMARY KEY, txt TEXT)");
        sse_db_exec(db, "INSERT INTO msgs(txt) VALUES(%s)", text);   // bound, never spliced
 
+       const char *why;
        int n = sse_db_exec(db, "INSERT INTO users(name) VALUES(%s)", name);
-       if (n == SSE_E_CONFLICT) sse_fail(req, 409, "%s is taken", name);
+       if (n == SSE_E_CONFLICT && sse_db_error(db, &why) && strncmp(why, "UNIQUE", 6) == 0)
+           sse_fail(req, 409, "%s is taken", name);
 
      A constraint of the table decides what may be in it, for every program that writes; a handler
-     needs no look ahead. (Other errors answer 500 by themselves.)
+     needs no look ahead. CHECK, NOT NULL and FOREIGN KEY are SSE_E_CONFLICT as well; SQLite's words
+     begin with what it was. (Errors that are not answered are a 500 by themselves.)
 
      sse_db_open always gives an object; a database that did not open answers its error to every
      call and makes sse_serve fail with a message, in every app of this thread, until sse_db_close.
      Rows end themselves: call sse_db_done only when leaving a loop early. sse_db_write runs a
      function in a transaction. A db belongs to one thread, and to one process: open it after fork
      or daemon, not before.
+
+       int error = sse_serve(app, NULL);
+       sse_app_free(app);
+       sse_db_close(db);
+
+     A clean end: nothing stays beside the database. After return sse_serve(app, NULL) app.db-wal
+     and app.db-shm do, and app.db-sse if a topic has it as its .db. The next start goes on from
+     them and nothing is lost; but app.db alone is not all there is.
 
      A migration is all or nothing, keeps the rows that refer to a table it rebuilds, and keeps the
      server from starting if it failed, whatever the reason.
@@ -735,8 +778,10 @@
 
      So are a step that ends its stream by an error, and a deferred request that is not answered
      within a minute. Warnings and errors go to stderr; on_log gets all lines, information and debug
-     too. Mistakes of peers are a counter and a debug line; where you may have to change an option
-     (.allowed_hosts, .max_views), one warning a second.
+     too. That a reader was too slow and is cut (SSE_BY_QUEUE, SSE_BY_TIMEOUT) is no mistake:
+     on_close and the monitor tell of it, the log does not. Mistakes of peers are a counter and a
+     debug line; where you may have to change an option (.allowed_hosts, .max_views), one warning a
+     second.
 
        sse_monitor(app, "/_sse", guard, NULL);
 
@@ -1223,6 +1268,9 @@
      @app.after_error_request                the same .on_reply
      return body, status, headers            sse_out, sse_set_status, sse_set_header
      @app.errorhandler(404)                  sse_mount(app, "/", fn, NULL), sse_set_status in it
+     @app.errorhandler(405)                  the same in sse_route(app, path, ...), .method = "*"
+     @app.errorhandler(401)                  a hook of yours instead of sse_auth_bearer
+     @app.errorhandler(400), (403), (413)    not there: text/plain, so let clients read the status
      abort(404), HTTPException               sse_fail(req, 404, "...")
      app.mount(subapp, url_prefix=)          routes with that prefix, sse_before for it
      request.args, request.form, .json       sse_query, sse_form, sse_signal
@@ -1639,9 +1687,10 @@ SSE_API void sse_puts(sse_buf *b, const char *text); /* as it is: for pages with
      sse_url    a URL component: all but A-Z a-z 0-9 - . _ ~ as %XX    NULL prints nothing
      sse_js     inside a JS string, also one inside an attribute       NULL prints nothing
      sse_printf as it is                                               NULL prints nothing
-   sse_json prints null for infinity and NaN, which JSON lacks. A precision counts bytes before they
-   are made safe. %n, wide characters, a width past 9999 and such a precision of a number fail the
-   buffer with SSE_E_ARG. */
+   sse_json prints null for infinity and NaN, which JSON lacks. It has no conversion for true, false
+   and JSON that is written already: sse_puts writes these, between two calls. A precision counts
+   bytes before they are made safe. %n, wide characters, a width past 9999 and such a precision of a
+   number fail the buffer with SSE_E_ARG. */
 SSE_API void sse_printf(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_html(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_json(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
@@ -2487,15 +2536,18 @@ SSE_API int sse_body_pause(sse_req *req, bool pause);
             also if the request is deferred already. Threads: loop. In callbacks: in the handler. */
 typedef struct sse_body_file_options {
     const char *field;              /* the file input of a form, by its name; other fields are
-                                       passed over. default: the body itself */
+                                       passed over, as is a second file of that name: put their
+                                       values into the query. default: the body itself */
     size_t      max_bytes;          /* of the file. default: max_body_bytes of the route only */
     int         mode;               /* permissions, less the umask. default: 0600 */
     const char *topic;              /* gets events "progress", {"bytes":65536,"total":900000}, at
                                        most ten a second, and one at the end, which has "done":true
-                                       or "failed":true as well. total: of the file; of one in a
-                                       form, meanwhile, with the fields behind it, as no client says
-                                       more; none if it does not say how much it sends. Uploads at a
-                                       time are told apart by topics of their own. default: none */
+                                       as well, or "failed":true and a "reason": "too large",
+                                       "cut off", "no file", "bad form", "disk full", "disk" or
+                                       "no memory". total: of the file; of one in a form,
+                                       meanwhile, with the fields behind it, as no client says more;
+                                       none if it does not say how much it sends. Uploads at a time
+                                       are told apart by topics of their own. default: none */
     void       *user;               /* for done. borrowed until that returns */
 } sse_body_file_options;
 typedef struct sse_body_file {      /* valid until done returns */
@@ -2605,7 +2657,8 @@ SSE_API int sse_cookie_delete(sse_req *req, const char *name,
    your own path in front. */
 SSE_API int sse_redirect(sse_req *req, const char *url);
 /* An error as the reply: text/plain, replaces what is written; the first stays. fmt: as sse_printf.
-   status: 400..599; with another the reply is a 500, and the answer SSE_E_ARG. */
+   status: 400..599; with another the reply is a 500, and the answer SSE_E_ARG. An error in JSON,
+   say, is sse_set_status and what you write; those of the library are text/plain. */
 SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) SSE__PRINTF(3, 4);
 
 /* Refuses a stream, or anything else, for lack of room. Clients that ask for events (GET of an
@@ -2661,9 +2714,9 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
 /* Serves the Datastar client at GET path, for <script type="module" src="/datastar.js"></script>,
    so that pages need no internet.
    file: the real client, served as it is whenever it is there; it is looked for at each request.
-   NULL, "", or not there: the client that is built in, which knows a part of Datastar's language
-   (chapter 5); so too, with a warning, if it is empty, a directory, or cannot be read. With
-   SSE_NO_CLIENT 404 and a line in the log. Copied.
+   NULL, "", or not there (which is a line of information in the log): the client that is built in,
+   which knows a part of Datastar's language (chapter 5); so too, with a warning, if it is empty, a
+   directory, or cannot be read. With SSE_NO_CLIENT 404 and a line in the log. Copied.
    Returns: 0; SSE_E_NOT_BUILT: SSE_NO_CLIENT and no file; or as sse_get. Threads: loop. In
    callbacks: yes. */
 SSE_API int sse_datastar(sse_app *app, const char *path, const char *file);
@@ -2757,7 +2810,11 @@ SSE_API int sse_stream_send(sse_stream s, const sse_event *event);
 /* Queues an event whose data is written by sse_json: %s is a quoted JSON string.
        sse_stream_send_json(s, "price", "{\"name\":%s,\"eur\":%.2f}", name, eur);
    event: its name; NULL: none. Returns: as sse_stream_send; SSE_E_ARG for a format that is NULL or
-   holds what the printf family refuses. */
+   holds what the printf family refuses. What sse_json has no conversion for is the .data of an
+   event like others:
+       sse_json(&b, "{\"name\":%s,\"open\":", name);
+       sse_puts(&b, open ? "true}" : "false}");
+       sse_stream_send(s, &(sse_event){ .event = "shop", .data = sse_buf_text(&b) }); */
 SSE_API int sse_stream_send_json(sse_stream s, const char *event, const char *fmt,
     ...) SSE__PRINTF(3, 4);
 
@@ -2778,7 +2835,8 @@ SSE_API int sse_stream_end(sse_stream s, const sse_event *last);
 SSE_API int sse_stream_reconnect(sse_stream s, const sse_event *last);
 
 /* Unguessable text by which a client can name its stream; valid until that closes. And the stream
-   of such a text; {0}: there is none, nor for NULL. */
+   of such a text; {0}: there is none, nor for NULL, nor for that of a tab which now shares the
+   stream of another one (SSE_SCRIPT_TABS). */
 SSE_API const char *sse_stream_id(sse_stream s);
 SSE_API sse_stream  sse_stream_find(sse_app *app, const char *id);
 
@@ -2855,7 +2913,7 @@ typedef enum sse_overflow {
    last one it saw gets what it missed. With .db the history is also written to that database
    (tables sse_sequence, sse_starts, sse_topics, sse_events), before anybody sees the event, and is
    there again after a restart or a crash; a client whose id is of another database is told of a
-   gap. A thread writes it, on a connection of its own with db's synchronous:
+   gap. A thread writes it, on a connection of its own with db's synchronous and wal_autocheckpoint:
    the event waits for the disk, as do the reply of the request that published it, those of deferred
    requests that were open then (any of them may have caused it) and everything else that the same
    callback sends; no other client waits. (On the loop instead: a database in memory, sse_db_attach,
@@ -2984,9 +3042,10 @@ SSE_API int sse_source_restart(sse_app *app, const char *name);
 SSE_API bool sse_subscribed(sse_stream s, const char *topic);
 
 /* Subscribes a stream to a topic; to one it has already: nothing changes. The name is exact: '*' is
-   a plain character, so a name, of up to 1024 bytes, may be built from request text. A topic begins
-   with its first subscriber and ends with its last, unless sse_topic named it or it has a history;
-   over max_topics the least recently used history goes.
+   a plain character (the log says so once, as a pattern may be meant), so a name, of up to 1024
+   bytes, may be built from request text. A topic begins with its first subscriber and ends with its
+   last, unless sse_topic named it or it has a history; over max_topics the least recently used
+   history goes.
 
    In the handler that opens the stream, all subscriptions resume together when it returns: the
    request's Last-Event-ID (or, where a script cannot set it, the query parameter lastEventId) tells
@@ -3037,8 +3096,9 @@ SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event)
 
 /* Publishes an event whose data is written by sse_json:
        sse_publish_json(app, "news", "price", "{\"name\":%s,\"eur\":%.2f}", name, eur);
-   event: its name; NULL: none. Returns and threads: as sse_publish; SSE_E_ARG for a format that is
-   NULL or holds what the printf family refuses. */
+   event: its name; NULL: none. true, false and JSON that is written already: see
+   sse_stream_send_json. Returns and threads: as sse_publish; SSE_E_ARG for a format that is NULL or
+   holds what the printf family refuses. */
 SSE_API int sse_publish_json(sse_app *app, const char *topic, const char *event, const char *fmt,
     ...) SSE__PRINTF(4, 5);
 
@@ -3073,9 +3133,10 @@ SSE_API int sse_topic_who(sse_app *app, const char *topic,
     bool (*fn)(const char *who, sse_stream s, void *user), void *user);
 
 /* Calls fn for the last limit (0: all) events that a topic keeps, the oldest first, until it
-   returns false. An event has its event, data (Datastar content as it goes over the wire) and id.
-   fn may do anything; it does not see events that it publishes. Returns how many fn saw;
-   SSE_E_ABSENT: the topic keeps none; SSE_E_ARG; SSE_E_NOMEM. Threads: loop. */
+   returns false. An event has its event, data (Datastar content as it goes over the wire; a NUL
+   stands behind its .data_len bytes) and id. fn may do anything; it does not see events that it
+   publishes. Returns how many fn saw; SSE_E_ABSENT: the topic keeps none; SSE_E_ARG; SSE_E_NOMEM.
+   Threads: loop. */
 SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit,
     bool (*fn)(const sse_event *event, void *user), void *user);
 
@@ -3261,7 +3322,10 @@ SSE_API void sse_db_close(sse_db *db);
 
 /* The error of the latest call with db, 0 if it went well; of a failed database always why. text:
    gets SQLite's own words and the statement, "" without an error; valid until the next call with
-   db; NULL: not wanted. NULL db: SSE_E_NOMEM. */
+   db; NULL: not wanted. NULL db: SSE_E_NOMEM. Of SSE_E_CONFLICT they begin with UNIQUE (of a
+   PRIMARY KEY, too), CHECK, NOT NULL or FOREIGN KEY, or are those of RAISE or of a type of a STRICT
+   table. As a number that is sqlite3_extended_errcode(sse_db_raw(db)), at the price that sse_db_raw
+   names. */
 SSE_API int sse_db_error(sse_db *db, const char **text);
 
 /* SQL is a format, and its values are BOUND, never pasted into the text: %s text (%.*s with
@@ -3303,10 +3367,10 @@ typedef struct sse_db_post_options {
    Statements run in the order in which they were posted, and those that come together share a
    transaction; one that fails undoes itself alone. Each that was accepted runs once and is answered
    once: sse_app_free and sse_db_close wait for that. The thread has a connection of its own to the
-   file, with the synchronous and foreign_keys of db: functions registered with sse_db_raw, ATTACH
-   and temporary tables are not there. Where it cannot have one (a database in memory,
-   sse_db_attach), and under SSE_NO_THREADS, the statement runs on the loop, in a later turn. It
-   takes effect when done is called: a query meanwhile may not see it, and statements that
+   file, with the synchronous, foreign_keys and wal_autocheckpoint of db: functions registered with
+   sse_db_raw, ATTACH and temporary tables are not there. Where it cannot have one (a database in
+   memory, sse_db_attach), and under SSE_NO_THREADS, the statement runs on the loop, in a later
+   turn. It takes effect when done is called: a query meanwhile may not see it, and statements that
    sse_db_exec runs meanwhile take effect before it. It is no part of a transaction that is open
    now. Returns 0; SSE_E_FULL while 1000 wait; SSE_E_ARG (no app, a format that cannot be bound);
    SSE_E_STATE (another app posts to it, or it, or the app, is about to go); SSE_E_THREAD (not the
@@ -10884,7 +10948,7 @@ typedef struct sse__db_job {
     sse_db *on;          /* its writer, or db itself: then the loop does it */
     int     synchronous; /* as db has it, or more: of a writer */
 #ifndef SSE_NO_SQLITE
-    int            foreign_keys; /* as db has them, */
+    int            foreign_keys, autocheckpoint; /* as db has them */
     sse__table_set wrote;        /* D4 */
 #endif
 } sse__db_job;
@@ -10925,6 +10989,12 @@ static int sse__db_synchronous(sse_db *db) {
     return (int)level;
 }
 
+static int sse__db_autocheckpoint(sse_db *db) { /* pages of its WAL */
+    long long pages;
+    if (sse_db_one(db, &pages, "PRAGMA wal_autocheckpoint")) return 1000; /* SQLite's */
+    return (int)pages;
+}
+
 /* On the loop, before it goes to the thread. */
 static void sse__db_job_begin(sse__db_job *job, sse_db *db) {
     sse_db   *w = sse__db_writer(db);
@@ -10932,6 +11002,7 @@ static void sse__db_job_begin(sse__db_job *job, sse_db *db) {
     job->on = w ? w : db;
     if (!w) return;
     job->synchronous = sse__db_synchronous(db);
+    job->autocheckpoint = sse__db_autocheckpoint(db);
     sqlite3_db_config(db->raw, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &job->foreign_keys);
     if (!db->writer_jobs++) db->writer_since = sse__clock_ms();
 }
@@ -10942,7 +11013,7 @@ static bool sse__db_job_is_away(const sse__db_job *job) { return job->on->is_wri
    is in job->on. */
 static int sse__db_job_enter(const sse__db_job *job) {
     sse_db *w = job->on;
-    char    set[100];
+    char    set[120];
     int     rc = SQLITE_OK;
     if (SSE__FLAG(w->stale)) {
         SSE__FLAG_CLEAR(w->stale);
@@ -10955,8 +11026,9 @@ static int sse__db_job_enter(const sse__db_job *job) {
         sse__db_disconnect(w);
         return w->error;
     }
-    snprintf(set, sizeof set, "PRAGMA synchronous = %d; PRAGMA foreign_keys = %d", job->synchronous,
-             job->foreign_keys);
+    snprintf(set, sizeof set, "PRAGMA synchronous = %d; PRAGMA foreign_keys = %d; "
+             "PRAGMA wal_autocheckpoint = %d", job->synchronous, job->foreign_keys,
+             job->autocheckpoint);
     return sse__db_check(w, sqlite3_exec(w->raw, set, NULL, NULL, NULL), w->file);
 }
 
@@ -18834,6 +18906,7 @@ typedef struct sse__topics {
     sse__sequence sequence;
     const char   *loading;         /* the pattern whose histories are read back; NULL: none */
     bool          load_overflow;   /* one of them had to go again for another */
+    bool          told_star;       /* that a star is no pattern in the name of a topic */
     uint64_t      load_lost;       /* numbers up to there were trimmed from one of them */
     struct sse__hearing *hearing;  /* of >>publish. NULL: the program has listened to none */
     sse__upstream *sources;        /* that have a .source_name */
@@ -19984,6 +20057,14 @@ static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
     return SSE_OK;
 }
 
+/* It may be meant, and a client's choice: so it is no error, and said once. */
+static void sse__topics_tell_star(sse__topics *topics, const char *name) {
+    if (topics->told_star) return;
+    topics->told_star = true;
+    sse__log(topics->app, SSE_LOG_WARNING, "sse_subscribe: %s: its * is a plain character: "
+             "sse_subscribe_pattern is for all topics that match (said once)", name);
+}
+
 static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
     const char  *call = pattern ? "sse_subscribe_pattern" : "sse_subscribe";
     const char  *fault = sse__topic_name_fault(name);
@@ -19994,6 +20075,7 @@ static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
     if (!error && !sse__topics_use(s.app)) error = SSE_E_NOMEM;
     if (!error) {
         s.app->streams->replay = sse__stream_replay;
+        if (!pattern && strchr(name, '*')) sse__topics_tell_star(s.app->topics, name);
         topic = sse__topic_get(s.app->topics, name, pattern, &error);
         if (topic) error = sse__topic_join(topic, stream);
         if (error == SSE_E_FULL)
@@ -20812,6 +20894,17 @@ static void sse__upload_work(sse_app *app, void *user) {
     if (u->last) sse__upload_close(u);
 }
 
+static const char *sse__upload_reason(const sse__upload *u) { /* words that stay as they are */
+    switch (u->file.error) {
+    case SSE_E_FULL: return "too large";
+    case SSE_E_CLOSED: return "cut off";
+    case SSE_E_ABSENT: return "no file";
+    case SSE_E_SYNTAX: return "bad form";
+    case SSE_E_IO: return u->error_number == ENOSPC ? "disk full" : "disk";
+    default: return "no memory";
+    }
+}
+
 static void sse__upload_tell(sse__upload *u, uint64_t now) {
     sse_event event;
     sse_buf   data = {NULL, 0, 0, SSE_OK};
@@ -20821,7 +20914,9 @@ static void sse__upload_tell(sse__upload *u, uint64_t now) {
         u->total = u->file.bytes;
     sse_printf(&data, "{\"bytes\":%llu", (unsigned long long)u->file.bytes);
     if (u->total) sse_printf(&data, ",\"total\":%llu", (unsigned long long)u->total);
-    sse_puts(&data, !u->last ? "}" : u->file.error ? ",\"failed\":true}" : ",\"done\":true}");
+    if (u->last && u->file.error)
+        sse_printf(&data, ",\"failed\":true,\"reason\":\"%s\"}", sse__upload_reason(u));
+    else sse_puts(&data, u->last ? ",\"done\":true}" : "}");
     memset(&event, 0, sizeof event);
     event.event     = "progress";
     event.data      = sse_buf_text(&data);
@@ -23037,8 +23132,8 @@ static void sse__client_free(void *user) {
     SSE_FREE(client);
 }
 
-/* Opens the file. -1, with errno: it cannot be served. That it is not there may be meant; what else
-   is in its place is said, once until it changes. */
+/* Opens the file. -1, with errno: it cannot be served, which is said, once until it changes: that
+   it is not there may be meant, what else is in its place is not. */
 static int sse__client_open(sse_app *app, const char *path, sse__client *client, struct stat *st) {
     int fd  = sse__file_open(client->file, st);
     int why = fd < 0 ? errno : 0;
@@ -23047,10 +23142,9 @@ static int sse__client_open(sse_app *app, const char *path, sse__client *client,
         fd  = -1;
         why = SSE__CLIENT_EMPTY;
     }
-    if (why == ENOENT) why = 0;
     if (SSE__HAS_CLIENT && why && why != client->told && !sse__file_was_short(why))
-        sse__log(app, SSE_LOG_WARNING, "the Datastar client at %s: %s: %s: the one that is built "
-                 "in is served instead", path, client->file,
+        sse__log(app, why == ENOENT ? SSE_LOG_INFO : SSE_LOG_WARNING, "the Datastar client at %s: "
+                 "%s: %s: the one that is built in is served instead", path, client->file,
                  why == SSE__CLIENT_EMPTY ? "it is empty"
                  : why == EINVAL          ? "it is no plain file" : strerror(why));
     if (!sse__file_was_short(why)) client->told = why;

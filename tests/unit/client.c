@@ -105,10 +105,12 @@ static void test_served(void) {
 }
 
 static char said[2000]; /* warnings, a line each */
+static char told[300];  /* the last line of information */
 
 static void hear_log(int level, const char *line, void *user) {
     const size_t n = strlen(said);
     (void)user;
+    if (level == SSE_LOG_INFO) snprintf(told, sizeof told, "%s", line);
     if (level <= SSE_LOG_WARNING) snprintf(said + n, sizeof said - n, "%s\n", line);
 }
 
@@ -130,6 +132,7 @@ static void asks(sse_app *app, const char *words, const char *name) {
 /* What stands in the place of the file and cannot be served is told of: when the route is made, and
    when it comes later. */
 static void test_told(void) {
+    char            want[300];
     sse_app_options o;
     sse_app        *app;
     memset(&o, 0, sizeof o);
@@ -140,7 +143,22 @@ static void test_told(void) {
     ok(strstr(said, "Is a directory") != NULL, "is told of at once");
     asks(app, "Is a directory", "a directory");
     rmdir(file);
+    told[0] = '\0';
     asks(app, NULL, "what is not there");
+    snprintf(want, sizeof want,
+        "the Datastar client at /datastar.js: %s: %s: the one that is "
+        "built in is served instead",
+        file, strerror(ENOENT));
+    is_str(told, want, "... but for those who read information");
+    told[0] = '\0';
+    asks(app, NULL, "what is still not there");
+    is_str(told, "", "... who read it once");
+    snprintf(want, sizeof want,
+        "the Datastar client at /other.js: %s: %s: the one that is built "
+        "in is served instead",
+        file, strerror(ENOENT));
+    is_int(sse_datastar(app, "/other.js", file), 0, "a name that may be a wrong one");
+    is_str(told, want, "... which is told when the route is made");
     put_file("");
     asks(app, "it is empty", "an empty file");
     put_file("real();\n");

@@ -603,11 +603,14 @@ static void settings(void) { /* of the connection that the program has */
     long long           value = -1;
     sse_db_exec(db, "PRAGMA foreign_keys = OFF");
     sse_db_exec(db, "PRAGMA synchronous = FULL");
+    sse_db_exec(db, "PRAGMA wal_autocheckpoint = 100");
     sse_db_post(db, &o, "INSERT INTO child VALUES (%d)", 12345);
     wait_for(app, 1);
     ok(strncmp(answers[0], "a: 1 ", 5) == 0, "foreign keys are off there, too: %s", answers[0]);
     sse_db_one(db->writer, &value, "PRAGMA synchronous");
     is_int(value, 2, "and synchronous is FULL");
+    sse_db_one(db->writer, &value, "PRAGMA wal_autocheckpoint");
+    is_int(value, 100, "and the WAL as short");
     sse_db_exec(db, "PRAGMA synchronous = NORMAL");
     sse_db_post(db, &o, "INSERT INTO child VALUES (%d)", 12346);
     wait_for(app, 2);

@@ -43,6 +43,49 @@ static void test_patterns(void) {
         "a pattern is kept by what stands before its star");
 }
 
+/* A star in the name of a topic is no pattern. That it was meant as one is likely. */
+static int  stars;
+static char star_line[200];
+
+static void hear_star(int level, const char *line, void *user) {
+    (void)user;
+    stars += level == SSE_LOG_WARNING;
+    snprintf(star_line, sizeof star_line, "%s", line);
+}
+
+static void open_starred(sse_req *req, void *user) {
+    sse_stream s = sse_stream_open(req, NULL);
+    (void)user;
+    is_int(sse_subscribe_pattern(s, "chat.*"), 0, "a pattern");
+    is_int(stars, 0, "... has a star");
+    is_int(sse_subscribe(s, "room.*"), 0, "a name with a star");
+    is_str(star_line,
+        "sse_subscribe: room.*: its * is a plain character: sse_subscribe_pattern is "
+        "for all topics that match (said once)",
+        "... which the log asks about");
+    is_int(sse_subscribe(s, "room.2*"), 0, "another one");
+}
+
+static void test_star(void) {
+    sse_app_options o;
+    sse_app        *app;
+    sse_test_reply  reply;
+    memset(&o, 0, sizeof o);
+    memset(&reply, 0, sizeof reply);
+    o.on_log = hear_star;
+    app = sse_app_new(&o);
+    sse_get(app, "/s", open_starred, NULL);
+    sse_test_request(app, "GET /s", NULL, NULL, &reply);
+    is_int(stars, 1, "... once");
+    say(app, "room.7", "not for it");
+    say(app, "room.*", "for it");
+    sse_test_run(app, 0);
+    ok(strstr(reply.body, "data: for it") && !strstr(reply.body, "not for it"),
+        "and it is a topic like others");
+    sse_test_close(&reply);
+    sse_app_free(app);
+}
+
 static void test_ids(void) {
     static const char *const bad[] = {"", "-", "7f3a9c02", "7f3a9c02-", "7f3a9c02-x", "7f3a9c02--1",
         "7f3a9c02- 1", "7f3a9c02-1 ", "7F3A9C02-1", "7f3a9c0-1", "7f3a9c022-1",
@@ -732,6 +775,7 @@ int main(void) {
     long    n, m;
     sse_db *db;
     test_patterns();
+    test_star();
     test_ids();
     test_ring();
     test_limits();

@@ -438,7 +438,8 @@ static void leaves(void) { /* UP2: in the middle: gathered, or written already *
             (unsigned long)sent[i]);
         turns(app, 3);
         is_int(files(), 0, "... nothing of it is left");
-        is_int(times(watcher, ",\"failed\":true}\n"), 1, "... who follows it is told so");
+        is_int(times(watcher, ",\"failed\":true,\"reason\":\"cut off\"}\n"), 1,
+            "... who follows it is told so, and why");
         dial_free(app);
     }
     for (i = 0; i < 3 * SSE__COUNT(sent); i++) {
@@ -551,6 +552,12 @@ static void tells(sse_app *app, sse__upload *u, uint64_t now, client *watcher, i
 static bool seen(const sse_event *event, void *user) { return (void)event, (void)user, true; }
 
 static void told_of(void) { /* at most ten times a second, and of the end */
+    static const struct {
+        int         error;
+        const char *word;
+    } reasons[] = {{SSE_E_FULL, "too large"}, {SSE_E_CLOSED, "cut off"}, {SSE_E_ABSENT, "no file"},
+        {SSE_E_SYNTAX, "bad form"}, {SSE_E_IO, "disk full"}, {SSE_E_NOMEM, "no memory"}};
+    size_t                i;
     sse_body_file_options o;
     sse_app              *app;
     client               *watcher;
@@ -584,14 +591,24 @@ static void told_of(void) { /* at most ten times a second, and of the end */
     u.file.error = SSE_E_IO;
     u.total = 700;
     tells(app, &u, 1201, watcher, 3);
-    ok(strstr(watcher->got, "data: {\"bytes\":600,\"total\":700,\"failed\":true}\n") != NULL,
+    ok(strstr(watcher->got, "data: {\"bytes\":600,\"total\":700,\"failed\":true,"
+                            "\"reason\":\"disk\"}\n") != NULL,
         "it has failed");
+    u.error_number = ENOSPC;
+    for (i = 0; i < SSE__COUNT(reasons); i++) {
+        char want[60];
+        u.file.error = reasons[i].error;
+        sse__upload_tell(&u, 1201);
+        turns(app, 2);
+        snprintf(want, sizeof want, ",\"failed\":true,\"reason\":\"%s\"}\n", reasons[i].word);
+        is_int(times(watcher, want), 1, want);
+    }
     u.file.error = SSE_OK;
-    tells(app, &u, 1201, watcher, 4);
+    tells(app, &u, 1201, watcher, 4 + (int)SSE__COUNT(reasons));
     ok(strstr(watcher->got, "data: {\"bytes\":600,\"total\":600,\"done\":true}\n") != NULL,
         "it is there");
     u.topic = NULL;
-    tells(app, &u, 2000, watcher, 4);
+    tells(app, &u, 2000, watcher, 4 + (int)SSE__COUNT(reasons));
     is_int(sse_topic_history(app, "up", 0, seen, NULL), 0, "... but how far a file was");
     dial_free(app);
 }
