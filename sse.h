@@ -10583,16 +10583,19 @@ SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *us
 
 /* A row that refers to one that is not there makes the migration fail. */
 static int sse__db_check_keys(sse_db *db) {
-    char        text[300];
+    sse_buf     text = {NULL, 0, 0, SSE_OK};
     const char *id;
+    int         error;
     sse_rows   *rows = sse_db_query(db, "PRAGMA foreign_key_check");
     if (!sse_db_next(rows)) return sse__db_status(db);
     id = sse_db_text(rows, 1); /* NULL: WITHOUT ROWID */
-    snprintf(text, sizeof text, "%s%s of table %s refers to a row of %s that is not there "
-             "(PRAGMA foreign_key_check lists all)",
-             id ? "row " : "a row", id ? id : "", sse_db_text(rows, 0), sse_db_text(rows, 2));
+    sse_printf(&text, "%s%s of table %s refers to a row of %s that is not there "
+               "(PRAGMA foreign_key_check lists all)",
+               id ? "row " : "a row", id, sse_db_text(rows, 0), sse_db_text(rows, 2));
     sse_db_done(rows);
-    return sse__db_fail(db, SSE_E_DB, text, NULL);
+    error = sse__db_fail(db, SSE_E_DB, sse_buf_text(&text), NULL);
+    sse_buf_free(&text);
+    return error;
 }
 
 /* The part of a migration inside its transaction. version: 0, or the version that the step leads
@@ -19163,7 +19166,7 @@ static int sse__topic_check(sse_app *app, const char *name, const sse_topic_opti
     if (!o->source && (o->source_name || o->source_ms || o->compare))
         return sse__refuse(app, SSE_E_ARG, "topic %s: .source_name, .source_ms and .compare are "
                                            "for a .source: there is none", name);
-    snprintf(what, sizeof what, "topic %s", name);
+    snprintf(what, sizeof what, "topic %.190s", name);
     return sse__check_bounds(app, what, bounds, SSE__COUNT(bounds));
 }
 
