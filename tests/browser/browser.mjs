@@ -24,9 +24,9 @@ const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', 
 // With a new profile, removed when it is closed; more: flags. This is Chromium without its windows,
 // where a page costs a third of the work; launch_whole() for tests of pages that are left and come
 // back. Neither is installed: that of playwright.
-const start = async (names, more) => patient(await chromium.launch({
+const start = async (names, more) => ends(patient(await chromium.launch({
   env, args: [...flags, ...more],
-  executablePath: names.map(name => `/usr/bin/${name}`).find(existsSync) }))
+  executablePath: names.map(name => `/usr/bin/${name}`).find(existsSync) })))
 export const launch = (...more) => start(['chromium-headless-shell'], more)
 export const launch_whole = (...more) => start(['chromium', 'chromium-browser'], more)
 
@@ -34,9 +34,25 @@ export const launch_whole = (...more) => start(['chromium', 'chromium-browser'],
 // nothing moves on its pages. more: preferences
 const firefox = ['/usr/bin/firefox-esr', '/usr/bin/firefox'].find(existsSync)
 export async function launch_firefox(more = {}) {
-  return firefox && patient(await require('puppeteer-core').launch({ browser: 'firefox',
+  return firefox && ends(patient(await require('puppeteer-core').launch({ browser: 'firefox',
     executablePath: firefox, env, acceptInsecureCerts: true,
-    extraPrefsFirefox: { 'ui.prefersReducedMotion': 1, ...more } }))
+    extraPrefsFirefox: { 'ui.prefersReducedMotion': 1, ...more } })))
+}
+
+// A browser that does not close when it is told to, as happens on a busy machine, is none of what
+// is tested: it is killed.
+function ends(browser) {
+  const close = browser.close.bind(browser)
+  browser.close = async () => {
+    let timer
+    const late = new Promise(done => { timer = setTimeout(done, 60000, 'late') })
+    if (await Promise.race([close(), late]) === 'late') {
+      console.error('# a browser did not close')
+      browser.process?.()?.kill('SIGKILL')
+    }
+    clearTimeout(timer)
+  }
+  return browser
 }
 
 // What a browser makes has no deadlines of its own: those of the tests will do.

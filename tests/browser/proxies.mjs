@@ -55,7 +55,12 @@ class Proxy {
 
   async stop(signal) {
     this.child.kill(signal)
+    const late = setTimeout(() => {
+      console.error(`# a proxy did not end by ${signal}: ${this.said}`)
+      this.child.kill('SIGKILL')
+    }, 60000)
     await this.ended
+    clearTimeout(late)
     running.delete(this.child)
     rmSync(this.dir, { recursive: true, force: true })
   }
