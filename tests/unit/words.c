@@ -608,6 +608,7 @@ static void test_events(void) {
     is_int(sse_subscribe(newest, ""), SSE_E_ARG, "a topic without a name");
     is_said("sse_subscribe: a topic without a name");
     is_int(sse_subscribe(newest, longest), SSE_OK, "the longest name");
+    memset(app->refused, 0, sizeof app->refused); /* a second later */
     is_int(sse_subscribe(newest, name), SSE_E_ARG, "a longer one");
     is_said("sse_subscribe: the name of a topic has more than 1024 bytes");
     dial_free(app);
@@ -616,6 +617,7 @@ static void test_events(void) {
     is_int(sse_publish(app, "", &event), SSE_E_ARG, "to a topic without a name");
     is_said("sse_publish: a topic without a name");
     is_int(sse_publish(app, longest, &event), SSE_OK, "to the longest name");
+    memset(app->refused, 0, sizeof app->refused);
     is_int(sse_publish(app, name, &event), SSE_E_ARG, "to a longer one");
     is_said("sse_publish: the name of a topic has more than 1024 bytes");
     dial(app, "/s", NULL);
