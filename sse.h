@@ -2505,7 +2505,8 @@ SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user);
    400. A body of another type fails it with 415; the answer is then SSE_E_SYNTAX.
    part:    the same texts in all calls for one part, valid until the last of these returns;
             NUL-terminated, and its headers take at most 4096 bytes. filename is a stranger's
-            choice, UTF-8 or not: never a path to open, never HTML as it is.
+            choice, UTF-8 or not: never a path to open, never HTML as it is. "", with no bytes: a
+            browser's file input where none was chosen.
    chunk:   valid until fn returns; any bytes, not NUL-terminated, as many as have come. A part has
             no limit of its own: count them. max_body_bytes of the route (default: the app's) is for
             the whole body.
@@ -2537,7 +2538,9 @@ SSE_API int sse_body_pause(sse_req *req, bool pause);
 typedef struct sse_body_file_options {
     const char *field;              /* the file input of a form, by its name; other fields are
                                        passed over, as is a second file of that name: put their
-                                       values into the query. default: the body itself */
+                                       values into the query; and so is one where no file was
+                                       chosen, which has neither a filename nor bytes. default: the
+                                       body itself */
     size_t      max_bytes;          /* of the file. default: max_body_bytes of the route only */
     int         mode;               /* permissions, less the umask. default: 0600 */
     const char *topic;              /* gets events "progress", {"bytes":65536,"total":900000}, at
@@ -21002,6 +21005,7 @@ static int sse__upload_part(sse_req *req, const sse_part *part, sse_str chunk, i
     sse__upload *u = (sse__upload *)user;
     if (!part) return sse__upload_chunk(req, chunk, status, u);
     if (u->over || !part->filename || strcmp(part->name, u->field) != 0) return 0;
+    if (!u->found && status != 1 && !*part->filename) return 0; /* HTML 4.10.22.4: none chosen */
     if (!u->found && status == 1) sse__upload_measure(u, (const sse__parts *)req->body_user);
     if (!u->found) {
         u->file.filename = sse_fmt(req, "%s", part->filename);
