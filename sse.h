@@ -10161,20 +10161,26 @@ static bool sse__db_sees_tables(sse_db *db) {
     return db->authorized;
 }
 
-/* A virtual table, "main.docs", keeps its rows in other tables, through statements of its own
-   that we do not see run. It has no pages of its own. */
-static bool sse__db_is_virtual(sse_db *db, const char *name) {
-    const char   *table = strchr(name, '.') + 1;
-    char         *sql   = sqlite3_mprintf("SELECT 1 FROM \"%.*w\".sqlite_master WHERE rootpage = 0"
+/* Whether the schema lists table, of those that are as the condition says. It is read from the
+   file: what the connection remembers of it is older than what others have made since. */
+static bool sse__db_lists(sse_db *db, sse_str schema, const char *table, const char *condition) {
+    char         *sql   = sqlite3_mprintf("SELECT 1 FROM \"%.*w\".sqlite_master WHERE %s"
                                           " AND type = 'table' AND name = %Q COLLATE NOCASE",
-                                          (int)(table - name) - 1, name, table);
+                                          SSE_STR(schema), condition, table);
     sqlite3_stmt *stmt  = NULL;
-    bool          found = true; /* D4: if it cannot be found out */
+    bool          found = true; /* if it cannot be found out */
     if (sql && sqlite3_prepare_v2(db->raw, sql, -1, &stmt, NULL) == SQLITE_OK)
         found = sqlite3_step(stmt) != SQLITE_DONE;
     sqlite3_finalize(stmt);
     sqlite3_free(sql);
     return found;
+}
+
+/* A virtual table, "main.docs", keeps its rows in other tables, through statements of its own
+   that we do not see run. It has no pages of its own. D4: it may be one if that is not known. */
+static bool sse__db_is_virtual(sse_db *db, const char *name) {
+    const size_t schema = strcspn(name, ".");
+    return sse__db_lists(db, sse__str(name, schema), name + schema + 1, "rootpage = 0");
 }
 
 /* D4: tables that the authorizer alone misses. */
@@ -10187,19 +10193,21 @@ static void sse__db_complete_tables(sse_db *db, sse_rows *r) {
         set->all = sse__db_is_virtual(db, set->list.ptr + at);
 }
 
-/* "msgs" or "aux.msgs": a table, not a view. */
+/* "msgs", of any schema, or "aux.msgs": a table, not a view; or it cannot be found out. */
 static bool sse__db_has_table(sse_db *db, sse_str name) {
-    const char *dot   = (const char *)memchr(name.ptr, '.', name.len);
-    char       *text  = sse__strdup(name);
-    bool        found = true; /* without memory */
-    if (!text) return found;
-    if (dot) text[dot - name.ptr] = '\0';
-    /* asked for no column, SQLite tells whether it is there */
-    found = sqlite3_table_column_metadata(db->raw, dot ? text : NULL,
-                                          dot ? text + (dot - name.ptr) + 1 : text, NULL, NULL,
-                                          NULL, NULL, NULL, NULL) == SQLITE_OK;
-    SSE_FREE(text);
-    return found;
+    sse_str       rest  = name, schema = sse__cut(&rest, '.', false);
+    char         *table = sse__strdup(rest.ptr ? rest : name);
+    sqlite3_stmt *stmt  = NULL;
+    bool          found = !table;
+    int           rc    = SQLITE_ERROR;
+    sqlite3_prepare_v2(db->raw, "PRAGMA database_list", -1, &stmt, NULL);
+    while (stmt && !found && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        const sse_str one = sse__text((const char *)sqlite3_column_text(stmt, 1));
+        if (!rest.ptr || sse__eq_nocase(schema, one)) found = sse__db_lists(db, one, table, "1");
+    }
+    sqlite3_finalize(stmt);
+    SSE_FREE(table);
+    return found || rc != SQLITE_DONE;
 }
 
 /* ---- statements ---- */
