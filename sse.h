@@ -3229,8 +3229,9 @@ SSE_API int sse_live(sse_app *app, const char *path, sse_render fn,
 SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn,
     const sse_live_options *options);
 
-/* Renders again: the view of a path ("/room/7/feed", "/list?page=2"), or all views of a route
-   ("/room/{id}/feed"). Several touches in one turn are one render. Returns: 0, also if nobody
+/* Renders again: all views of a path, whatever their query ("/room/7/feed"); the one that a path
+   and a query show ("/list?page=2"; "/list?": the one without any of .query); or all views of a
+   route ("/room/{id}/feed"). Several touches in one turn are one render. Returns: 0, also if nobody
    watches; SSE_E_ABSENT: no live view has such a path (from other threads that is only logged);
    SSE_E_ARG: path is NULL, or without a slash first; SSE_E_NOMEM; from other threads also as
    sse_call.
@@ -21086,7 +21087,7 @@ SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn do
       the first render.
   V3  A render that fails changes nothing that watchers see.
   V4  What clients choose makes no more than max_views views of a route, and
-      touching or joining one of them looks at no other.
+      touching or joining one of them looks at none of another path.
   V5  A guard is shown the parameters that its view is rendered with.
 ==========================================================================*/
 
@@ -21114,7 +21115,7 @@ struct sse_view {
     sse__channel  channel;
     sse__node     node;              /* in views.shared, by its key; not of sse_live_each */
     sse__link     link, dirty_link;  /* in live.views; in views.dirty */
-    sse__group   *fellows;           /* of sse_live_each: those of the same path */
+    sse__group   *fellows;           /* those of the same path; NULL: it has no others */
     sse__member   in;                /* in fellows */
     sse__alarm    alarm;             /* the next render that is known of */
     sse__live    *live;
@@ -21132,7 +21133,7 @@ struct sse_view {
 
 typedef struct sse__views {
     sse_app  *app;
-    sse__map  shared, each;          /* views by key; groups by path */
+    sse__map  shared, paths;         /* views by key; groups by path */
     sse__link lives, dirty;
     sse_buf   html;                  /* of the render in hand */
     sse_view *rendering;             /* in hand; else NULL */
@@ -21371,7 +21372,7 @@ static sse_view *sse__view_new(sse__live *live) { /* NULL: no memory */
 
 /* Where a path leads. live NULL: to no live view. */
 typedef struct sse__target {
-    char             *path;      /* decoded */
+    const char       *path;      /* decoded */
     sse_str           query;
     sse__route_match  found;
     const sse__route *route;
@@ -21421,8 +21422,8 @@ static bool sse__live_has_room(sse__live *live) { /* V4 */
 /* Finds the shared view of a path, or makes it. NULL: *error is SSE_E_NOMEM, or SSE_E_FULL for
    max_views, or 0 for one that is not there and was not to be made. */
 static sse_view *sse__view_get(const sse__target *t, bool make, int *error) {
-    sse__map     *shared = &t->live->app->views->shared;
-    sse_view     *view   = NULL;
+    sse__views   *views = t->live->app->views;
+    sse_view     *view  = NULL;
     sse__node    *node;
     sse__view_key k;
     sse_str       key;
@@ -21430,14 +21431,16 @@ static sse_view *sse__view_get(const sse__target *t, bool make, int *error) {
     *error = SSE_E_NOMEM;
     if (sse__view_key_set(&k, t)) {
         key  = sse__str(k.text.ptr, k.text.len);
-        node = sse__map_find(shared, key);
+        node = sse__map_find(&views->shared, key);
         if (node) view = SSE__CONTAINER(node, sse_view, node);
         else if (!make) *error = SSE_OK;
         else if (k.params && !sse__live_has_room(t->live)) *error = SSE_E_FULL;
         else view = sse__view_new(t->live);
         if (view && !node) {
+            const char *path = t->live->query ? t->path : NULL; /* it has others then */
             key.ptr = sse__arena_text(&k.texts, key);
-            if (key.ptr && sse__map_add(shared, &view->node, key)) {
+            if (key.ptr && sse__group_join(&views->paths, path, &view->in, NULL, &view->fellows) &&
+                sse__map_add(&views->shared, &view->node, key)) {
                 view->texts  = k.texts;
                 view->params = k.params;
                 t->live->count += view->params != NULL;
@@ -21473,7 +21476,7 @@ static int sse__view_join(sse_view *view, sse__stream *stream) {
 
 /* The view of sse_live_each that a stream shows; NULL: it does not. */
 static sse_view *sse__view_each_of(const sse__target *t, const sse__stream *stream) {
-    sse__group *group = sse__group_find(&t->live->app->views->each, t->path);
+    sse__group *group = sse__group_find(&t->live->app->views->paths, t->path);
     sse__link  *link  = group ? group->members.next : NULL;
     for (; group && link != &group->members; link = link->next) {
         sse_view *view = SSE__CONTAINER(link, sse_view, in.link);
@@ -21498,8 +21501,8 @@ static sse_view *sse__view_each(const sse__target *t, sse_req *req) {
 
 /* Adds the stream for which it was made. NULL: there is none. The view is freed on failure. */
 static int sse__view_each_join(sse_view *view, const char *path, sse__stream *stream) {
-    sse__map *each = &view->live->app->views->each;
-    if (stream && !sse__group_join(each, path, &view->in, stream, &view->fellows)) stream = NULL;
+    sse__map *paths = &view->live->app->views->paths;
+    if (stream && !sse__group_join(paths, path, &view->in, stream, &view->fellows)) stream = NULL;
     return sse__view_join(view, stream);
 }
 
@@ -21529,6 +21532,7 @@ static void sse__live_handler(sse_req *req, void *user) {
     memset(&t, 0, sizeof t);
     t.live  = live;
     t.route = req->route;
+    t.path  = req->path;
     t.query = req->query_text;
     (void)sse__route_find(views->routes, sse__text(req->path), &t.found);
     view = live->render ? sse__view_get(&t, true, &error) : sse__view_each(&t, req);
@@ -21553,11 +21557,12 @@ static void sse__live_handler(sse_req *req, void *user) {
 /* Takes "/path?query" apart. t->path: free it. */
 static void sse__target_find(sse__target *t, sse_app *app, const char *target) {
     sse_str path, rest = sse__text(target);
+    char   *decoded;
     memset(t, 0, sizeof *t);
     path     = sse__cut(&rest, '?', false);
     t->query = rest;
-    t->path  = (char *)SSE_MALLOC(path.len + 2);
-    if (!t->path || sse__path_decode(t->path, path) <= 0 || !app->views->routes ||
+    t->path  = decoded = (char *)SSE_MALLOC(path.len + 2);
+    if (!decoded || sse__path_decode(decoded, path) <= 0 || !app->views->routes ||
         !sse__route_find(app->views->routes, sse__text(t->path), &t->found))
         return;
     t->route = sse__route_of(t->found.at->routes, SSE__LIT("GET"));
@@ -21674,7 +21679,7 @@ SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
     error = sse__stream_show(&t, stream, call);
     if (error == SSE_E_FULL || error == SSE_E_NOMEM)
         s.app->net->counts.subscriptions_refused++; /* by a guard is no trouble */
-    SSE_FREE(t.path);
+    SSE_FREE((char *)t.path);
     return error;
 }
 
@@ -21691,7 +21696,7 @@ SSE_API int sse_stream_unview(sse_stream s, const char *live_path) {
         view = t.live->render ? sse__view_get(&t, false, &error) : sse__view_each_of(&t, stream);
     if (view) sub = sse__channel_find(&view->channel, stream);
     if (view || !error) error = SSE_E_ARG;
-    SSE_FREE(t.path);
+    SSE_FREE((char *)t.path);
     if (!sub) return error;
     if (view == s.app->views->rendering) return SSE_E_STATE;
     while (sse__conn_forget(stream->conn, &view->channel, NULL))
@@ -21702,8 +21707,8 @@ SSE_API int sse_stream_unview(sse_stream s, const char *live_path) {
 
 /* ---- touching -------------------------------------------------------------------------- */
 
-/* All views of "/room/{id}", as it was given to sse_live; else the one of "/room/7": V4. On the
-   loop. */
+/* All views of "/room/{id}", as it was given to sse_live; else those of "/room/7", by one look-up:
+   V4. On the loop. */
 static int sse__touch_path(sse_app *app, const char *path) {
     sse__views  *views = app->views;
     sse_view    *view  = NULL;
@@ -21721,8 +21726,9 @@ static int sse__touch_path(sse_app *app, const char *path) {
         return SSE_OK;
     }
     sse__target_find(&t, app, path);
-    if (t.live && t.live->render) view = sse__view_get(&t, false, &error);
-    else if (t.live) group = sse__group_find(&views->each, t.path);
+    if (t.live && (t.live->render_each || (t.live->query && !t.query.ptr)))
+        group = sse__group_find(&views->paths, t.path);
+    else if (t.live) view = sse__view_get(&t, false, &error);
     if (!t.path) error = SSE_E_NOMEM;
     else if (!t.live)
         error = sse__refused(app, SSE_E_ABSENT, "sse_touch: no live view has the path %s", path);
@@ -21733,7 +21739,7 @@ static int sse__touch_path(sse_app *app, const char *path) {
     for (link = group ? group->members.next : NULL; group && link != &group->members;
          link = link->next)
         sse__view_mark(SSE__CONTAINER(link, sse_view, in.link));
-    SSE_FREE(t.path);
+    SSE_FREE((char *)t.path);
     return error;
 }
 
@@ -21771,7 +21777,7 @@ static void sse__views_free(sse_app *app) { /* no stream is left, so no view is 
     while (!sse__list_empty(&views->lives))
         sse__live_free(SSE__CONTAINER(views->lives.next, sse__live, link));
     sse__map_free(&views->shared);
-    sse__map_free(&views->each);
+    sse__map_free(&views->paths);
     sse_buf_free(&views->html);
 }
 
@@ -25132,7 +25138,7 @@ static bool sse__app_seed(sse_app *app) {
     sse__map_seed(&app->topics->exact, key);
     sse__map_seed(&app->topics->patterns, key);
     sse__map_seed(&app->views->shared, key);
-    sse__map_seed(&app->views->each, key);
+    sse__map_seed(&app->views->paths, key);
     return drawn;
 }
 
