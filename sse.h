@@ -3345,8 +3345,9 @@ SSE_API int sse_db_error(sse_db *db, const char **text);
    SSE_E_CONFLICT if a constraint forbids it (UNIQUE, CHECK, FOREIGN KEY, NOT NULL, a type of a
    STRICT table, RAISE of a trigger): sse_db_error says which; SSE_E_STATE if a query that is still
    open, or this transaction, began to read before another connection committed, so that it cannot
-   write: end it and try again. If a call fails in a handler whose reply is no error, SQLite's words
-   and the name of the file are logged as a warning, once a second for each statement. */
+   write: end it and try again. If a call fails in a handler, SQLite's words and the name of the
+   file are logged as a warning, once a second for each statement; not so if the handler replies
+   with a status of 400 to 499, nor SSE_E_CONFLICT if it replies with 500 or more. */
 SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) SSE__PRINTF(2, 3);
 
 /* The outcome of a posted statement. Borrowed, for the call. */
@@ -3359,7 +3360,7 @@ typedef struct sse_db_result {
 typedef struct sse_db_post_options {
     sse_app *app;        /* whose thread runs it, and whose loop is told */
     void   (*done)(sse_app *app, const sse_db_result *result, void *user);
-                         /* NULL: only a failure is told, to the log */
+                         /* NULL: only a failure is told, to the log, each text once a second */
     void    *user;       /* for done */
 } sse_db_post_options;
 
@@ -3381,7 +3382,9 @@ typedef struct sse_db_post_options {
    loop's thread); SSE_E_NOMEM; or the error of a database that is not open: sse_db_error has the
    words. What SQLite says comes in result: SSE_E_BUSY where somebody held the lock for busy_ms, all
    that wait together then get it. So does SSE_E_ARG: more or fewer ? than values, two statements, a
-   BEGIN, COMMIT, SAVEPOINT, PRAGMA or ATTACH, as others share the connection. */
+   BEGIN, COMMIT, SAVEPOINT, PRAGMA or ATTACH, as others share the connection. If a statement
+   failed, and done finishes a request before it returns, that is logged as for sse_db_exec, by the
+   status of that reply. */
 SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const char *sql,
     ...) SSE__PRINTF(3, 4);
 
@@ -8950,6 +8953,9 @@ struct sse_app {
     size_t               body_bytes;           /* of all bodies in memory: see max_bodies_bytes */
     uint64_t             host_warned_ms, phase_warned_ms, stream_warned_ms; /* the last warnings */
     uint64_t             db_logged_at[16];          /* likewise: sse__db_log_due */
+    int                  posted_error;         /* of the statement whose done runs; 0: none, or it
+                                                  went well */
+    const char          *posted_words;         /* of that error, for a log */
     uint64_t             slow_warned_ms[SSE__CALLBACKS]; /* likewise */
     uint64_t             slow;                 /* callbacks that held the loop for slow_ms */
     struct { uint32_t call; uint64_t told_ms; } refused[32]; /* guarded by loop.mutex */
@@ -9762,7 +9768,8 @@ typedef struct sse__db_broken {
    handler that runs meanwhile. A handler that stays silent after a failure has not succeeded. */
 static SSE__THREAD struct {
     unsigned long  failed;     /* calls, so far: D3 */
-    char           words[300]; /* of the latest of them, for a log */
+    int            error;      /* of the latest of them */
+    char           words[300]; /* likewise, for a log */
     sse__db_broken broken[4];  /* more at a time are not remembered */
 } sse__db_faults;
 
@@ -9785,10 +9792,10 @@ static const char *sse__db_broken_why(void) { /* NULL: none is broken */
     return NULL;
 }
 
-/* Whether to log the words of the latest failure: each text once a second, and by the size of the
-   table at most 16 of them, so that a peer that makes calls fail cannot fill the disk. */
-static bool sse__db_log_due(sse_app *app) {
-    uint64_t      *told   = &app->db_logged_at[sse__hash(sse__text(sse__db_faults.words)) % 16];
+/* Whether to log the words of a failure: each text once a second, and by the size of the table at
+   most 16 of them, so that a peer that makes calls fail cannot fill the disk. */
+static bool sse__db_log_due(sse_app *app, const char *words) {
+    uint64_t      *told   = &app->db_logged_at[sse__hash(sse__text(words)) % 16];
     const uint64_t second = app->loop.wheel.now / 1000 + 1; /* + 1: 0 is never */
     if (*told == second) return false;
     *told = second;
@@ -9800,8 +9807,9 @@ static bool sse__db_log_due(sse_app *app) {
 #include <sqlite3.h>
 
 /* D3. file: its name, for a log; NULL: the words have it, or there is none. */
-static void sse__db_count(const char *file, const char *words) {
+static void sse__db_count(int error, const char *file, const char *words) {
     sse__db_faults.failed++;
+    sse__db_faults.error = error;
     snprintf(sse__db_faults.words, sizeof sse__db_faults.words, "%s%s%s", file ? file : "",
              file ? ": " : "", words);
 }
@@ -9955,7 +9963,7 @@ static int sse__db_fail(sse_db *db, int error, const char *text, const char *sql
     db->message.error = SSE_OK;
     sse_puts(&db->message, text ? text : sse_error_text(error));
     if (sql && sql[0]) sse_printf(&db->message, " [%s]", sql);
-    sse__db_count(file, sse_buf_text(&db->message));
+    sse__db_count(error, file, sse_buf_text(&db->message));
     return error;
 }
 
@@ -10045,7 +10053,7 @@ static bool sse__db_adopt(sse_db *db) { /* D7 */
         if (file && sse__app_post(app, sse__db_say_astray, file, strlen(file) + 1)) SSE_FREE(file);
     } else db->thread = sse__thread_self();
     pthread_mutex_unlock(&sse__apps.mutex);
-    if (app) sse__db_count(db->file, sse__db_astray);
+    if (app) sse__db_count(SSE_E_THREAD, db->file, sse__db_astray);
     return !app;
 }
 #endif
@@ -10072,8 +10080,8 @@ static int sse__db_fail_early(sse_db *db) {
 /* False if the database did not open; else the latest error is forgotten. */
 static bool sse__db_ready(sse_db *db) {
     if (!db || db->open_error) {
-        sse__db_count(NULL, db && db->message.len ? sse_buf_text(&db->message)
-                                                  : "the database is NULL");
+        sse__db_count(db ? db->open_error : SSE_E_NOMEM, NULL,
+                      db && db->message.len ? sse_buf_text(&db->message) : "the database is NULL");
         return false;
     }
     if (!sse__db_undo_due(db)) {
@@ -10111,7 +10119,7 @@ SSE_API int sse_db_error(sse_db *db, const char **text) {
     const int error = sse__db_is_elsewhere(db) ? sse__db_fail_elsewhere(db) : sse__db_status(db);
     bool      told  = false; /* memory may have lacked */
     if (error == SSE_E_THREAD && sse__db_is_astray(db)) {
-        sse__db_count(db->file, sse__db_astray);
+        sse__db_count(SSE_E_THREAD, db->file, sse__db_astray);
         if (text) *text = sse__db_faults.words;
         return error;
     }
@@ -11074,7 +11082,8 @@ typedef struct sse__dbpost {
     sse_db_post_options to;
     sse__sql            sql;
     sse_db_result       result;
-    sse__arena          texts; /* holds what these two point to */
+    const char         *words; /* of its error, with the file, for a log; NULL: there is none */
+    sse__arena          texts; /* holds what these three point to */
 } sse__dbpost;
 
 /* Those that are with the thread: one job, and one transaction as far as it goes. */
@@ -11112,15 +11121,16 @@ static sse__dbpost *sse__dbpost_new(const sse__sql *sql, const sse_db_post_optio
 }
 
 static void sse__dbpost_result(sse__dbpost *p, sse_db *on, int changes) {
-    sse_str words;
+    const sse_str text = sse__text(sse_buf_text(&on->message));
     p->result.changes = changes;
     p->result.last_id = changes < 0 ? 0 : sqlite3_last_insert_rowid(on->raw);
     p->result.error   = "";
+    p->words          = NULL;
     if (changes >= 0) return;
-    /* without done it is for the log */
-    words = sse__text(p->to.done ? sse_buf_text(&on->message) : sse__db_faults.words);
-    p->result.error = words.len ? sse__arena_text(&p->texts, words) : NULL; /* both need memory */
+    p->result.error = text.len ? sse__arena_text(&p->texts, text) : NULL; /* all need memory */
+    p->words        = sse__arena_text(&p->texts, sse__text(sse__db_faults.words));
     if (!p->result.error) p->result.error = sse_error_text(changes);
+    if (!p->words) p->words = p->result.error;
 }
 
 static sse_rows *sse__dbpost_start(const sse__dbpost *p, sse_db *on) { /* NULL after an error */
@@ -11196,6 +11206,17 @@ static void sse__dbposts_work(sse_app *app, void *user) {
     posts->worked = true;
 }
 
+/* May run others, of a database that it closes. */
+static void sse__dbpost_done(sse_app *app, const sse__dbpost *p) {
+    const int         error = app->posted_error;
+    const char *const words = app->posted_words;
+    app->posted_error = p->words ? p->result.changes : SSE_OK;
+    app->posted_words = p->words;
+    p->to.done(app, &p->result, p->to.user);
+    app->posted_error = error;
+    app->posted_words = words;
+}
+
 /* Answers each once. The program may do anything meanwhile, also close db: then the rest is
    answered there. */
 static void sse__dbposts_answer(sse__dbposts *posts) {
@@ -11205,9 +11226,9 @@ static void sse__dbposts_answer(sse__dbposts *posts) {
         sse__dbpost   *p     = posts->first;
         const sse__upcall upcall = sse__upcall_begin(posts->app, SSE__IN_POSTED);
         posts->first = p->next; /* PO1 */
-        if (p->to.done) p->to.done(posts->app, &p->result, p->to.user);
-        else if (p->result.changes < 0)
-            sse__log(posts->app, SSE_LOG_WARNING, "sse_db_post: %s", p->result.error);
+        if (p->to.done) sse__dbpost_done(posts->app, p);
+        else if (p->words && sse__db_log_due(posts->app, p->words))
+            sse__log(posts->app, SSE_LOG_WARNING, "sse_db_post: %s", p->words);
         sse__upcall_end(&upcall, "done of sse_db_post of %s", p->sql.format);
         sse__dbpost_free(p);
     }
@@ -13500,7 +13521,7 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
 
 /*==========================================================================
   >>request   what a handler reads
-  Uses: >>options >>conn >>route >>form >>http >>json >>sign
+  Uses: >>options >>conn >>db >>route >>form >>http >>json >>sign
   Tests: tests/wire/requests.test.mjs tests/unit/request.c seldom.c
 
   It owns struct sse_req: the request and the reply that its handler writes.
@@ -13758,6 +13779,16 @@ SSE_API const char *sse_method(sse_req *req) {
     char *p = req->bytes + req->head.method.at;
     p[req->head.method.len] = '\0'; /* the space before the target */
     return p;
+}
+
+/* A database failed under it. The log is told, unless the reply says that the client is the cause:
+   one that says nothing of it may be one that nobody meant, and one that says that the server has
+   failed is seen by the client alone. */
+static void sse__req_log_db(sse_req *req, int error, const char *words) {
+    const bool told = req->status >= 400 && (req->status < 500 || error == SSE_E_CONFLICT);
+    if (!told && sse__db_log_due(req->app, words))
+        sse__log(req->app, SSE_LOG_WARNING, "%s %s: a database call failed: %s", sse_method(req),
+                 req->path, words);
 }
 
 static bool sse__req_is(const sse_req *req, const char *method) {
@@ -14618,6 +14649,8 @@ SSE_API int sse_finish(sse_req *req) {
     if (req->uploading)
         return sse__refused(req->app, SSE_E_STATE, "sse_finish: sse_body_to_file does that when "
                             "the file is there (%s)", req->path);
+    if (req->app->posted_error)
+        sse__req_log_db(req, req->app->posted_error, req->app->posted_words);
     sse__req_set_phase(req, SSE__REQ_FINISHED);
     req->restore         = sse__req_restore;
     req->final_len       = req->out.len;
@@ -22804,13 +22837,10 @@ static void sse__req_after(sse_req *req) { /* its handler, or its body's reader,
     else sse__req_conclude(req);
 }
 
-/* A call with a database has failed while its handler, or its body's reader, ran. A reply that says
-   nothing of it may be one that nobody meant. */
+/* A call with a database has failed while its handler, or its body's reader, ran. */
 static void sse__req_db_failed(sse_req *req) {
     (void)sse__req_error(req, SSE_E_DB);
-    if (req->failed || req->status >= 400 || !sse__db_log_due(req->app)) return;
-    sse__log(req->app, SSE_LOG_WARNING, "%s %s: a database call failed: %s", sse_method(req),
-             req->path, sse__db_faults.words);
+    sse__req_log_db(req, sse__db_faults.error, sse__db_faults.words);
 }
 
 /* ---- upcalls of >>conn ------------------------------------------------------------- */
