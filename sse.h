@@ -11613,6 +11613,7 @@ typedef struct sse__net {
     sse__conn     *current;     /* the connection in hand */
     size_t         used;        /* bytes at the start of its input that are done with */
     size_t         max_body;    /* of the request in hand, from on_head */
+    const char    *why;         /* on_head refuses it, for the client; NULL: its status is enough */
     sse__head      head;        /* of the request in hand, unless that is in an inbox */
     sse__alarm     retry;       /* accept again after running out of descriptors or memory */
     uint64_t       paused_at;   /* end of the last pause: what is pending then has waited */
@@ -12226,6 +12227,7 @@ static void sse__put_retry_event(sse_buf *b, int ms, bool framed) {
 static bool sse__put_refusal(sse_buf *b, sse_app *app, int status, const char *bytes,
                              const sse__head *head) {
     const char *text = sse__status_own(status), *date = sse__date_now(app);
+    const char *why  = app->net->why ? app->net->why : text;
     if (status == 503 && head && sse__head_asker(head, bytes) != SSE__ASKER_PLAIN) {
         sse_printf(b, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\n", date);
         sse_printf(b, "Cache-Control: no-store\r\nConnection: close\r\n%s\r\n",
@@ -12236,9 +12238,9 @@ static bool sse__put_refusal(sse_buf *b, sse_app *app, int status, const char *b
     sse_printf(b, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n",
                status, text, date);
     if (status == 503) sse_puts(b, "Retry-After: 5\r\n");
-    sse_printf(b, "Content-Length: %zu\r\nConnection: close\r\n\r\n", strlen(text) + 1);
+    sse_printf(b, "Content-Length: %zu\r\nConnection: close\r\n\r\n", strlen(why) + 1);
     if (!head || !sse__eq(sse__slice_str(bytes, head->method), SSE__LIT("HEAD")))
-        sse_printf(b, "%s\n", text);
+        sse_printf(b, "%s\n", why);
     return false;
 }
 
@@ -12252,6 +12254,7 @@ static bool sse__conn_refuse(sse__conn *c, int status, const char *bytes, const 
     if (c->req) sse__on_gone(c); /* it reads its body */
     sse__log(app, SSE_LOG_DEBUG, "refused a request with %d %s", status, sse__status_own(status));
     c->resets = sse__put_refusal(&b, app, status, bytes, head);
+    c->net->why = NULL;
     sse__conn_queue_gathered(c);
     sse__conn_push_buf(c, &b);
     app->body_bytes -= sse__conn_held(c);
@@ -22896,10 +22899,17 @@ static int sse__on_head(sse__conn *c, char *bytes, const sse__head *head) {
     if (!req) return 503;
     req->path = decoded = (char *)sse__arena_get(&req->arena, path.len + 2);
     if (!decoded) return 503;
-    if (sse__path_decode(decoded, path) < 0) return 400;
+    if (sse__path_decode(decoded, path) < 0) {
+        c->net->why = "the path is not well-formed UTF-8, or holds %2F, a backslash, a control "
+                      "character, or . or .. as a part";
+        return 400;
+    }
     sse__req_route(req);
     if (req->error == SSE_E_NOMEM) return 503;
-    if (sse__has_nul(req->query_text) && !(req->route && req->route->binary_query)) return 400;
+    if (sse__has_nul(req->query_text) && !(req->route && req->route->binary_query)) {
+        c->net->why = "the query holds a NUL (%00)";
+        return 400;
+    }
     if (sse__req_lacks_length(req)) return 411;
     if (!sse__req_host_ok(req)) req->denied = 421;
     else if (!sse__req_origin_ok(req)) req->denied = 403;

@@ -396,25 +396,35 @@ static void length(sse_req *req, void *user) {
 }
 
 static void heads(void) { /* what is refused before a byte of a body is taken */
+    static const char path[] = "the path is not well-formed UTF-8, or holds %2F, a backslash, a "
+                               "control character, or . or .. as a part\n",
+                      query[] = "the query holds a NUL (%00)\n";
     static const struct {
         const char *request, *headers;
         int         status;
+        const char *said; /* NULL: anything */
     } rows[] = {
-        {"GET /a?b=%00", NULL, 400},
-        {"GET /a?b=1%2500", NULL, 200},
-        {"GET /a?b=%0", NULL, 200},
-        {"GET /a?%01=%00c", NULL, 400},
-        {"GET /binary?b=%00", NULL, 200},
-        {"GET /none?b=%00", NULL, 400},
-        {"GET /a%00", NULL, 400},
-        {"GET /a%zz", NULL, 400},
-        {"POST /any", "Content-Type: text/plain", 411},
-        {"PUT /any", "Content-Type: text/plain", 411},
-        {"PATCH /any", "Content-Type: text/plain", 411},
-        {"PURGE /any", "Content-Type: text/plain", 200},
-        {"DELETE /any", "Content-Type: text/plain", 200},
-        {"POST /any", NULL, 200},
-        {"POST /any", "Content-Type: text/plain\nContent-Length: 0", 200},
+        {"GET /a?b=%00", NULL, 400, query},
+        {"GET /a?b=1%2500", NULL, 200, "0"},
+        {"GET /a?b=%0", NULL, 200, "0"},
+        {"GET /a?%01=%00c", NULL, 400, query},
+        {"GET /binary?b=%00", NULL, 200, "0"},
+        {"GET /none?b=%00", NULL, 400, query},
+        {"GET /a%00", NULL, 400, path},
+        {"GET /a%2Fb", NULL, 400, path},
+        {"GET /a/%2e%2E/b", NULL, 400, path},
+        {"GET /a%5cb", NULL, 400, path},
+        {"GET /a%ff", NULL, 400, path},
+        {"GET /a%zz", NULL, 400, path},
+        {"HEAD /a%zz", NULL, 400, ""},
+        {"GET /any", NULL, 200, "0"},
+        {"POST /any", "Content-Type: text/plain", 411, "Length Required\n"},
+        {"PUT /any", "Content-Type: text/plain", 411, NULL},
+        {"PATCH /any", "Content-Type: text/plain", 411, NULL},
+        {"PURGE /any", "Content-Type: text/plain", 200, NULL},
+        {"DELETE /any", "Content-Type: text/plain", 200, NULL},
+        {"POST /any", NULL, 200, NULL},
+        {"POST /any", "Content-Type: text/plain\nContent-Length: 0", 200, NULL},
     };
     static const char old[] = "POST /any HTTP/1.0\r\n\r\n", fine[] = "GET /any HTTP/1.0\r\n\r\n";
     sse_route_options o;
@@ -428,8 +438,13 @@ static void heads(void) { /* what is refused before a byte of a body is taken */
     sse_route(app, "/binary", length, NULL, &o);
     o.method = "*";
     sse_route(app, "/any", length, NULL, &o);
-    for (i = 0; i < SSE__COUNT(rows); i++)
-        ask(app, rows[i].request, rows[i].headers, NULL, rows[i].status);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        is_int(sse_test_request(app, rows[i].request, rows[i].headers, NULL, &r), 0,
+            rows[i].request);
+        is_int(r.status, rows[i].status, "... its status");
+        if (rows[i].said) is_str(r.body, rows[i].said, "... and its words");
+        sse_test_close(&r);
+    }
     done(app);
     app = dial_app(NULL);
     sse_route(app, "/any", length, NULL, &o);
