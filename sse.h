@@ -1636,7 +1636,9 @@ extern "C" {
     X(SSE_E_SYNTAX, -12, "the text is not well-formed")                                            \
     X(SSE_E_ABSENT, -13, "there is nothing by that name")                                          \
     X(SSE_E_SIGNATURE, -14, "not signed with these secrets, or too old")                           \
-    X(SSE_E_CONFLICT, -17, "a constraint of the database forbids it: UNIQUE, CHECK, FOREIGN KEY...")
+    X(SSE_E_CONFLICT, -17,                                                                         \
+      "a constraint of the database forbids it: UNIQUE, CHECK, FOREIGN KEY...")                    \
+    X(SSE_E_FORMAT, -18, "a conversion that sse_html and its kind lack: %% writes a percent sign")
 enum {
 #define SSE__ENUM(name, value, text) name = (value),
     SSE_ERRORS(SSE__ENUM)
@@ -1690,7 +1692,7 @@ SSE_API void sse_puts(sse_buf *b, const char *text); /* as it is: for pages with
    sse_json prints null for infinity and NaN, which JSON lacks. It has no conversion for true, false
    and JSON that is written already: sse_puts writes these, between two calls. A precision counts
    bytes before they are made safe. %n, wide characters, a width past 9999 and such a precision of a
-   number fail the buffer with SSE_E_ARG. */
+   number fail the buffer with SSE_E_FORMAT. */
 SSE_API void sse_printf(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_html(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_json(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
@@ -2812,9 +2814,9 @@ SSE_API int sse_stream_send(sse_stream s, const sse_event *event);
 
 /* Queues an event whose data is written by sse_json: %s is a quoted JSON string.
        sse_stream_send_json(s, "price", "{\"name\":%s,\"eur\":%.2f}", name, eur);
-   event: its name; NULL: none. Returns: as sse_stream_send; SSE_E_ARG for a format that is NULL or
-   holds what the printf family refuses. What sse_json has no conversion for is the .data of an
-   event like others:
+   event: its name; NULL: none. Returns: as sse_stream_send; SSE_E_ARG for a format that is NULL;
+   SSE_E_FORMAT for one that holds what the printf family refuses. What sse_json has no conversion
+   for is the .data of an event like others:
        sse_json(&b, "{\"name\":%s,\"open\":", name);
        sse_puts(&b, open ? "true}" : "false}");
        sse_stream_send(s, &(sse_event){ .event = "shop", .data = sse_buf_text(&b) }); */
@@ -3100,8 +3102,8 @@ SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event)
 /* Publishes an event whose data is written by sse_json:
        sse_publish_json(app, "news", "price", "{\"name\":%s,\"eur\":%.2f}", name, eur);
    event: its name; NULL: none. true, false and JSON that is written already: see
-   sse_stream_send_json. Returns and threads: as sse_publish; SSE_E_ARG for a format that is NULL or
-   holds what the printf family refuses. */
+   sse_stream_send_json. Returns and threads: as sse_publish; SSE_E_ARG for a format that is NULL;
+   SSE_E_FORMAT for one that holds what the printf family refuses. */
 SSE_API int sse_publish_json(sse_app *app, const char *topic, const char *event, const char *fmt,
     ...) SSE__PRINTF(4, 5);
 
@@ -4525,7 +4527,7 @@ static bool sse__fmt_next(sse__fmt_spec *piece, const char **fmt, sse__args *arg
     if (!*p || !strchr("duxXocspfFeEgGaA", piece->conv) ||
         (modifier && strchr("csp", piece->conv)) || piece->width > 9999 ||
         (piece->conv != 's' && piece->precision > 9999)) {
-        *error = SSE_E_ARG;
+        *error = SSE_E_FORMAT;
         return false;
     }
     *fmt         = p + 1;
@@ -10271,6 +10273,7 @@ static int sse__sql_read(sse_db *db, sse__sql *sql, const char *fmt, va_list ap)
     sql->text      = sse__str(db->text.ptr, db->text.len);
     sql->values    = db->values;
     if (!error) return SSE_OK;
+    if (error == SSE_E_FORMAT) error = SSE_E_ARG; /* fewer are bound than printf has */
     return sse__db_fail(db, error, error != SSE_E_ARG ? NULL : "only %s %d %lld %u %f %p and their "
                         "kind are bound, without flags or width, and up to INT64_MAX", sql->format);
 }
