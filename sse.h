@@ -776,6 +776,11 @@
 
        sse_set_header: X-Who: the value holds a line break or another control character (/greet)
 
+     A handler that then says nothing answers 500, and the line of that names the call as well. A
+     database that fails under a handler is logged, too, unless the reply has a status of 400 to
+     499: what is wrong with a request its client is told, and what is wrong with the server you
+     are.
+
      So are a step that ends its stream by an error, and a deferred request that is not answered
      within a minute. Warnings and errors go to stderr; on_log gets all lines, information and debug
      too. That a reader was too slow and is cut (SSE_BY_QUEUE, SSE_BY_TIMEOUT) is no mistake:
@@ -13619,6 +13624,7 @@ struct sse_req {
     const char  *type;
     int          status;     /* 0: not set */
     int          error;      /* of the first call with it that failed, or NOMEM */
+    const char  *refusal;    /* what that call was refused with; NULL: it has no words */
     int          call_error; /* of a call that its handler made, but not with it */
     bool         unfed;      /* a subscription of its stream failed */
     bool         head_only;  /* HEAD: a reply as to GET, without its body */
@@ -13675,6 +13681,11 @@ static int sse__req_error(sse_req *req, int error) {
 
 /* A call with it is refused, for the reason why. */
 static int sse__req_refused(sse_req *req, int error, const char *call, const char *why) {
+    sse_buf words = {NULL, 0, 0, SSE_OK};
+    sse_printf(&words, "%s: %s", call, why);
+    if (!req->error && !words.error)
+        req->refusal = sse__arena_text(&req->arena, sse__str(words.ptr, words.len));
+    sse_buf_free(&words);
     return sse__req_error(req, sse__refused(req->app, error, "%s: %s (%s)", call, why, req->path));
 }
 
@@ -14119,12 +14130,13 @@ SSE_API const char *sse_form(sse_req *req, const char *name) { return sse_form_a
 
 /* ---- bodies as they come ----------------------------------------------------- */
 
-SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user) {
-    int error = sse__req_may(req, SSE__MAY_ASK_BODY, "sse_body_read");
+/* call: of the program, for the log */
+static int sse__body_read(sse_req *req, sse_body_fn fn, void *user, const char *call) {
+    int error = sse__req_may(req, SSE__MAY_ASK_BODY, call);
     if (error == SSE_E_STATE) sse__req_answers_later(req);
-    if (!fn) return sse__req_refused(req, SSE_E_ARG, "sse_body_read", "fn is NULL");
+    if (!fn) return sse__req_refused(req, SSE_E_ARG, call, "fn is NULL");
     if (!error && (!req->route || !req->route->body_later || req->body_asked))
-        return sse__req_refused(req, SSE_E_STATE, "sse_body_read", req->body_asked ?
+        return sse__req_refused(req, SSE_E_STATE, call, req->body_asked ?
                                 "its body has a reader" : "its route has no .body_later");
     if (!error && !sse__req_own_fields(req)) error = SSE_E_NOMEM;
     if (error) return sse__req_error(req, error);
@@ -14134,6 +14146,10 @@ SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user) {
     req->take_body  = sse__req_take_body;
     req->wait       = sse__req_wait;
     return SSE_OK;
+}
+
+SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user) {
+    return sse__body_read(req, fn, user, "sse_body_read");
 }
 
 SSE_API int sse_body_pause(sse_req *req, bool pause) {
@@ -14182,8 +14198,10 @@ static int sse__parts_chunk(sse_req *req, sse_str chunk, int status, void *user)
 }
 
 SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user) {
+    static const char call[] = "sse_body_parts";
     sse__parts *p = fn ? (sse__parts *)sse__arena_get(&req->arena, sizeof *p) : NULL;
-    if (!p) return sse__req_error(req, fn ? SSE_E_NOMEM : SSE_E_ARG);
+    if (!fn) return sse__req_refused(req, SSE_E_ARG, call, "fn is NULL");
+    if (!p) return sse__req_error(req, SSE_E_NOMEM);
     if (!sse__multipart_init(&p->m, sse__req_type(req), p->memory, sizeof p->memory)) {
         sse_fail(req, 415, "only multipart/form-data is taken here");
         return SSE_E_SYNTAX;
@@ -14191,7 +14209,7 @@ SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user) {
     p->fn   = fn;
     p->user = user;
     p->came = 0;
-    return sse_body_read(req, sse__parts_chunk, p);
+    return sse__body_read(req, sse__parts_chunk, p, call);
 }
 
 /* ---- signals ------------------------------------------------------------------- */
@@ -14376,7 +14394,8 @@ static bool sse__req_kept_nothing(const sse_req *req, const sse_req *before) {
            req->headers_all.end == before->headers_all.end &&
            req->attrs_set == before->attrs_set && req->signals_read == before->signals_read &&
            req->peer_text == before->peer_text && req->type == before->type &&
-           req->failure == before->failure && req->file == before->file;
+           req->failure == before->failure && req->refusal == before->refusal &&
+           req->file == before->file;
 }
 
 /*==========================================================================
@@ -14943,13 +14962,18 @@ static bool sse__req_answered(const sse_req *req) {
 static void sse__reply_answer(sse_req *req) {
     const bool silent = !req->out.len && !req->out.error && !req->status && !req->type;
     const bool framed = req->head.minor > 0;
+    const char *why   = NULL; /* the warning of the call itself may have been one too many */
     int        error  = req->out.error ? req->out.error : req->headers.error, retry_ms;
     sse_buf    b = {NULL, 0, 0, SSE_OK};
-    if (silent && !error) error = req->error ? req->error : req->call_error;
+    if (silent && !error) {
+        error = req->error ? req->error : req->call_error;
+        why   = req->error ? req->refusal : NULL;
+    }
     if (req->failed) error = SSE_OK;
     if (req->error == SSE_E_NOMEM) error = SSE_E_NOMEM;
     if (error) {
-        sse__log(req->app, SSE_LOG_ERROR, "%s failed: %s", req->path, sse_error_text(error));
+        if (!why || error == SSE_E_NOMEM) why = sse_error_text(error);
+        sse__log(req->app, SSE_LOG_ERROR, "%s failed: %s", req->path, why);
         sse_buf_free(&req->headers);
     }
     retry_ms = sse__reply_retry_ms(req, silent || error == SSE_E_NOMEM);

@@ -365,9 +365,7 @@ static void refused(void) {
     answered(app, c);
     ok(strncmp(c->got, "HTTP/1.1 500", 12) == 0 && !dones,
         "not in a route whose body is there already");
-    is_str(words,
-        "/early failed: SSE_E_STATE: not possible now: something has begun already, or "
-        "ended: see the log",
+    is_str(words, "/early failed: sse_body_to_file: its route has no .body_later",
         "... which was silent");
     dial_free(app);
     o.field = "x";
