@@ -584,7 +584,7 @@
        static void said(sse_app *app, const sse_db_result *result, void *user) {
            sse_req *req = (sse_req *)user;
            (void)app;
-           if (result->changes < 0) sse_fail(req, 503, "%s", result->error);
+           if (result->changes < 0) sse_fail(req, 503, "not saved: try again later");
            sse_finish(req);                                         // 204: it is on the disk
        }
 
@@ -596,6 +596,9 @@
            else if (sse_db_post(db, &to, "INSERT INTO msgs(txt) VALUES(%s)", text) == SSE_OK)
                sse_defer(req);
        }
+
+     What went wrong is in the log by then. result->error and the text of sse_db_error are words of
+     SQLite, with the statement and names of tables: nothing to show to strangers.
 
      Posted statements run in order, on a thread that has a connection of its own. Those that wait
      together share a transaction, so that a hundred cost one wait for the disk. The thread waits
@@ -3332,11 +3335,11 @@ SSE_API sse_db *sse_db_attach(struct sqlite3 *raw);
 SSE_API void sse_db_close(sse_db *db);
 
 /* The error of the latest call with db, 0 if it went well; of a failed database always why. text:
-   gets SQLite's own words and the statement, "" without an error; valid until the next call with
-   db; NULL: not wanted. NULL db: SSE_E_NOMEM. Of SSE_E_CONFLICT they begin with UNIQUE (of a
-   PRIMARY KEY, too), CHECK, NOT NULL or FOREIGN KEY, or are those of RAISE or of a type of a STRICT
-   table. As a number that is sqlite3_extended_errcode(sse_db_raw(db)), at the price that sse_db_raw
-   names. */
+   gets SQLite's own words and the statement, which are not for clients, "" without an error; valid
+   until the next call with db; NULL: not wanted. NULL db: SSE_E_NOMEM. Of SSE_E_CONFLICT they begin
+   with UNIQUE (of a PRIMARY KEY, too), CHECK, NOT NULL or FOREIGN KEY, or are those of RAISE or of
+   a type of a STRICT table. As a number that is sqlite3_extended_errcode(sse_db_raw(db)), at the
+   price that sse_db_raw names. */
 SSE_API int sse_db_error(sse_db *db, const char **text);
 
 /* SQL is a format, and its values are BOUND, never pasted into the text: %s text (%.*s with
@@ -3361,7 +3364,7 @@ SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) SSE__PRINTF(2, 3);
 typedef struct sse_db_result {
     int         changes; /* as sse_db_exec returns it: rows, or an error below 0 */
     long long   last_id; /* the rowid of the row that it inserted last; 0: none */
-    const char *error;   /* in words; "" if there is none */
+    const char *error;   /* in words, with the SQL: not for clients; "" if there is none */
 } sse_db_result;
 
 typedef struct sse_db_post_options {
