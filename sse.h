@@ -584,7 +584,7 @@
        static void said(sse_app *app, const sse_db_result *result, void *user) {
            sse_req *req = (sse_req *)user;
            (void)app;
-           if (result->changes < 0) sse_fail(req, 503, "%s", result->error);
+           if (result->changes < 0) sse_fail(req, 503, "not saved: try again later");
            sse_finish(req);                                         // 204: it is on the disk
        }
 
@@ -596,6 +596,9 @@
            else if (sse_db_post(db, &to, "INSERT INTO msgs(txt) VALUES(%s)", text) == SSE_OK)
                sse_defer(req);
        }
+
+     What went wrong is in the log by then. result->error and the text of sse_db_error are words of
+     SQLite, with the statement and names of tables: nothing to show to strangers.
 
      Posted statements run in order, on a thread that has a connection of its own. Those that wait
      together share a transaction, so that a hundred cost one wait for the disk. The thread waits
@@ -775,6 +778,11 @@
      second for each call:
 
        sse_set_header: X-Who: the value holds a line break or another control character (/greet)
+
+     A handler that then says nothing answers 500, and the line of that names the call as well. A
+     database that fails under a handler is logged, too, unless the reply has a status of 400 to
+     499: what is wrong with a request its client is told, and what is wrong with the server you
+     are.
 
      So are a step that ends its stream by an error, and a deferred request that is not answered
      within a minute. Warnings and errors go to stderr; on_log gets all lines, information and debug
@@ -1636,7 +1644,9 @@ extern "C" {
     X(SSE_E_SYNTAX, -12, "the text is not well-formed")                                            \
     X(SSE_E_ABSENT, -13, "there is nothing by that name")                                          \
     X(SSE_E_SIGNATURE, -14, "not signed with these secrets, or too old")                           \
-    X(SSE_E_CONFLICT, -17, "a constraint of the database forbids it: UNIQUE, CHECK, FOREIGN KEY...")
+    X(SSE_E_CONFLICT, -17,                                                                         \
+      "a constraint of the database forbids it: UNIQUE, CHECK, FOREIGN KEY...")                    \
+    X(SSE_E_FORMAT, -18, "a conversion that sse_html and its kind lack: %% writes a percent sign")
 enum {
 #define SSE__ENUM(name, value, text) name = (value),
     SSE_ERRORS(SSE__ENUM)
@@ -1690,7 +1700,7 @@ SSE_API void sse_puts(sse_buf *b, const char *text); /* as it is: for pages with
    sse_json prints null for infinity and NaN, which JSON lacks. It has no conversion for true, false
    and JSON that is written already: sse_puts writes these, between two calls. A precision counts
    bytes before they are made safe. %n, wide characters, a width past 9999 and such a precision of a
-   number fail the buffer with SSE_E_ARG. */
+   number fail the buffer with SSE_E_FORMAT. */
 SSE_API void sse_printf(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_html(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_json(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
@@ -2505,7 +2515,8 @@ SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user);
    400. A body of another type fails it with 415; the answer is then SSE_E_SYNTAX.
    part:    the same texts in all calls for one part, valid until the last of these returns;
             NUL-terminated, and its headers take at most 4096 bytes. filename is a stranger's
-            choice, UTF-8 or not: never a path to open, never HTML as it is.
+            choice, UTF-8 or not: never a path to open, never HTML as it is. "", with no bytes: a
+            browser's file input where none was chosen.
    chunk:   valid until fn returns; any bytes, not NUL-terminated, as many as have come. A part has
             no limit of its own: count them. max_body_bytes of the route (default: the app's) is for
             the whole body.
@@ -2537,7 +2548,9 @@ SSE_API int sse_body_pause(sse_req *req, bool pause);
 typedef struct sse_body_file_options {
     const char *field;              /* the file input of a form, by its name; other fields are
                                        passed over, as is a second file of that name: put their
-                                       values into the query. default: the body itself */
+                                       values into the query; and so is one where no file was
+                                       chosen, which has neither a filename nor bytes. default: the
+                                       body itself */
     size_t      max_bytes;          /* of the file. default: max_body_bytes of the route only */
     int         mode;               /* permissions, less the umask. default: 0600 */
     const char *topic;              /* gets events "progress", {"bytes":65536,"total":900000}, at
@@ -2809,9 +2822,9 @@ SSE_API int sse_stream_send(sse_stream s, const sse_event *event);
 
 /* Queues an event whose data is written by sse_json: %s is a quoted JSON string.
        sse_stream_send_json(s, "price", "{\"name\":%s,\"eur\":%.2f}", name, eur);
-   event: its name; NULL: none. Returns: as sse_stream_send; SSE_E_ARG for a format that is NULL or
-   holds what the printf family refuses. What sse_json has no conversion for is the .data of an
-   event like others:
+   event: its name; NULL: none. Returns: as sse_stream_send; SSE_E_ARG for a format that is NULL;
+   SSE_E_FORMAT for one that holds what the printf family refuses. What sse_json has no conversion
+   for is the .data of an event like others:
        sse_json(&b, "{\"name\":%s,\"open\":", name);
        sse_puts(&b, open ? "true}" : "false}");
        sse_stream_send(s, &(sse_event){ .event = "shop", .data = sse_buf_text(&b) }); */
@@ -3097,8 +3110,8 @@ SSE_API int sse_publish(sse_app *app, const char *topic, const sse_event *event)
 /* Publishes an event whose data is written by sse_json:
        sse_publish_json(app, "news", "price", "{\"name\":%s,\"eur\":%.2f}", name, eur);
    event: its name; NULL: none. true, false and JSON that is written already: see
-   sse_stream_send_json. Returns and threads: as sse_publish; SSE_E_ARG for a format that is NULL or
-   holds what the printf family refuses. */
+   sse_stream_send_json. Returns and threads: as sse_publish; SSE_E_ARG for a format that is NULL;
+   SSE_E_FORMAT for one that holds what the printf family refuses. */
 SSE_API int sse_publish_json(sse_app *app, const char *topic, const char *event, const char *fmt,
     ...) SSE__PRINTF(4, 5);
 
@@ -3226,8 +3239,9 @@ SSE_API int sse_live(sse_app *app, const char *path, sse_render fn,
 SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn,
     const sse_live_options *options);
 
-/* Renders again: the view of a path ("/room/7/feed", "/list?page=2"), or all views of a route
-   ("/room/{id}/feed"). Several touches in one turn are one render. Returns: 0, also if nobody
+/* Renders again: all views of a path, whatever their query ("/room/7/feed"); the one that a path
+   and a query show ("/list?page=2"; "/list?": the one without any of .query); or all views of a
+   route ("/room/{id}/feed"). Several touches in one turn are one render. Returns: 0, also if nobody
    watches; SSE_E_ABSENT: no live view has such a path (from other threads that is only logged);
    SSE_E_ARG: path is NULL, or without a slash first; SSE_E_NOMEM; from other threads also as
    sse_call.
@@ -3321,11 +3335,11 @@ SSE_API sse_db *sse_db_attach(struct sqlite3 *raw);
 SSE_API void sse_db_close(sse_db *db);
 
 /* The error of the latest call with db, 0 if it went well; of a failed database always why. text:
-   gets SQLite's own words and the statement, "" without an error; valid until the next call with
-   db; NULL: not wanted. NULL db: SSE_E_NOMEM. Of SSE_E_CONFLICT they begin with UNIQUE (of a
-   PRIMARY KEY, too), CHECK, NOT NULL or FOREIGN KEY, or are those of RAISE or of a type of a STRICT
-   table. As a number that is sqlite3_extended_errcode(sse_db_raw(db)), at the price that sse_db_raw
-   names. */
+   gets SQLite's own words and the statement, which are not for clients, "" without an error; valid
+   until the next call with db; NULL: not wanted. NULL db: SSE_E_NOMEM. Of SSE_E_CONFLICT they begin
+   with UNIQUE (of a PRIMARY KEY, too), CHECK, NOT NULL or FOREIGN KEY, or are those of RAISE or of
+   a type of a STRICT table. As a number that is sqlite3_extended_errcode(sse_db_raw(db)), at the
+   price that sse_db_raw names. */
 SSE_API int sse_db_error(sse_db *db, const char **text);
 
 /* SQL is a format, and its values are BOUND, never pasted into the text: %s text (%.*s with
@@ -3341,21 +3355,22 @@ SSE_API int sse_db_error(sse_db *db, const char **text);
    SSE_E_CONFLICT if a constraint forbids it (UNIQUE, CHECK, FOREIGN KEY, NOT NULL, a type of a
    STRICT table, RAISE of a trigger): sse_db_error says which; SSE_E_STATE if a query that is still
    open, or this transaction, began to read before another connection committed, so that it cannot
-   write: end it and try again. If a call fails in a handler whose reply is no error, SQLite's words
-   and the name of the file are logged as a warning, once a second for each statement. */
+   write: end it and try again. If a call fails in a handler, SQLite's words and the name of the
+   file are logged as a warning, once a second for each statement; not so if the handler replies
+   with a status of 400 to 499, nor SSE_E_CONFLICT if it replies with 500 or more. */
 SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) SSE__PRINTF(2, 3);
 
 /* The outcome of a posted statement. Borrowed, for the call. */
 typedef struct sse_db_result {
     int         changes; /* as sse_db_exec returns it: rows, or an error below 0 */
     long long   last_id; /* the rowid of the row that it inserted last; 0: none */
-    const char *error;   /* in words; "" if there is none */
+    const char *error;   /* in words, with the SQL: not for clients; "" if there is none */
 } sse_db_result;
 
 typedef struct sse_db_post_options {
     sse_app *app;        /* whose thread runs it, and whose loop is told */
     void   (*done)(sse_app *app, const sse_db_result *result, void *user);
-                         /* NULL: only a failure is told, to the log */
+                         /* NULL: only a failure is told, to the log, each text once a second */
     void    *user;       /* for done */
 } sse_db_post_options;
 
@@ -3377,7 +3392,9 @@ typedef struct sse_db_post_options {
    loop's thread); SSE_E_NOMEM; or the error of a database that is not open: sse_db_error has the
    words. What SQLite says comes in result: SSE_E_BUSY where somebody held the lock for busy_ms, all
    that wait together then get it. So does SSE_E_ARG: more or fewer ? than values, two statements, a
-   BEGIN, COMMIT, SAVEPOINT, PRAGMA or ATTACH, as others share the connection. */
+   BEGIN, COMMIT, SAVEPOINT, PRAGMA or ATTACH, as others share the connection. If a statement
+   failed, and done finishes a request before it returns, that is logged as for sse_db_exec, by the
+   status of that reply. */
 SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const char *sql,
     ...) SSE__PRINTF(3, 4);
 
@@ -4518,7 +4535,7 @@ static bool sse__fmt_next(sse__fmt_spec *piece, const char **fmt, sse__args *arg
     if (!*p || !strchr("duxXocspfFeEgGaA", piece->conv) ||
         (modifier && strchr("csp", piece->conv)) || piece->width > 9999 ||
         (piece->conv != 's' && piece->precision > 9999)) {
-        *error = SSE_E_ARG;
+        *error = SSE_E_FORMAT;
         return false;
     }
     *fmt         = p + 1;
@@ -8946,6 +8963,9 @@ struct sse_app {
     size_t               body_bytes;           /* of all bodies in memory: see max_bodies_bytes */
     uint64_t             host_warned_ms, phase_warned_ms, stream_warned_ms; /* the last warnings */
     uint64_t             db_logged_at[16];          /* likewise: sse__db_log_due */
+    int                  posted_error;         /* of the statement whose done runs; 0: none, or it
+                                                  went well */
+    const char          *posted_words;         /* of that error, for a log */
     uint64_t             slow_warned_ms[SSE__CALLBACKS]; /* likewise */
     uint64_t             slow;                 /* callbacks that held the loop for slow_ms */
     struct { uint32_t call; uint64_t told_ms; } refused[32]; /* guarded by loop.mutex */
@@ -9758,7 +9778,8 @@ typedef struct sse__db_broken {
    handler that runs meanwhile. A handler that stays silent after a failure has not succeeded. */
 static SSE__THREAD struct {
     unsigned long  failed;     /* calls, so far: D3 */
-    char           words[300]; /* of the latest of them, for a log */
+    int            error;      /* of the latest of them */
+    char           words[300]; /* likewise, for a log */
     sse__db_broken broken[4];  /* more at a time are not remembered */
 } sse__db_faults;
 
@@ -9781,10 +9802,10 @@ static const char *sse__db_broken_why(void) { /* NULL: none is broken */
     return NULL;
 }
 
-/* Whether to log the words of the latest failure: each text once a second, and by the size of the
-   table at most 16 of them, so that a peer that makes calls fail cannot fill the disk. */
-static bool sse__db_log_due(sse_app *app) {
-    uint64_t      *told   = &app->db_logged_at[sse__hash(sse__text(sse__db_faults.words)) % 16];
+/* Whether to log the words of a failure: each text once a second, and by the size of the table at
+   most 16 of them, so that a peer that makes calls fail cannot fill the disk. */
+static bool sse__db_log_due(sse_app *app, const char *words) {
+    uint64_t      *told   = &app->db_logged_at[sse__hash(sse__text(words)) % 16];
     const uint64_t second = app->loop.wheel.now / 1000 + 1; /* + 1: 0 is never */
     if (*told == second) return false;
     *told = second;
@@ -9796,8 +9817,9 @@ static bool sse__db_log_due(sse_app *app) {
 #include <sqlite3.h>
 
 /* D3. file: its name, for a log; NULL: the words have it, or there is none. */
-static void sse__db_count(const char *file, const char *words) {
+static void sse__db_count(int error, const char *file, const char *words) {
     sse__db_faults.failed++;
+    sse__db_faults.error = error;
     snprintf(sse__db_faults.words, sizeof sse__db_faults.words, "%s%s%s", file ? file : "",
              file ? ": " : "", words);
 }
@@ -9951,7 +9973,7 @@ static int sse__db_fail(sse_db *db, int error, const char *text, const char *sql
     db->message.error = SSE_OK;
     sse_puts(&db->message, text ? text : sse_error_text(error));
     if (sql && sql[0]) sse_printf(&db->message, " [%s]", sql);
-    sse__db_count(file, sse_buf_text(&db->message));
+    sse__db_count(error, file, sse_buf_text(&db->message));
     return error;
 }
 
@@ -10041,7 +10063,7 @@ static bool sse__db_adopt(sse_db *db) { /* D7 */
         if (file && sse__app_post(app, sse__db_say_astray, file, strlen(file) + 1)) SSE_FREE(file);
     } else db->thread = sse__thread_self();
     pthread_mutex_unlock(&sse__apps.mutex);
-    if (app) sse__db_count(db->file, sse__db_astray);
+    if (app) sse__db_count(SSE_E_THREAD, db->file, sse__db_astray);
     return !app;
 }
 #endif
@@ -10068,8 +10090,8 @@ static int sse__db_fail_early(sse_db *db) {
 /* False if the database did not open; else the latest error is forgotten. */
 static bool sse__db_ready(sse_db *db) {
     if (!db || db->open_error) {
-        sse__db_count(NULL, db && db->message.len ? sse_buf_text(&db->message)
-                                                  : "the database is NULL");
+        sse__db_count(db ? db->open_error : SSE_E_NOMEM, NULL,
+                      db && db->message.len ? sse_buf_text(&db->message) : "the database is NULL");
         return false;
     }
     if (!sse__db_undo_due(db)) {
@@ -10107,7 +10129,7 @@ SSE_API int sse_db_error(sse_db *db, const char **text) {
     const int error = sse__db_is_elsewhere(db) ? sse__db_fail_elsewhere(db) : sse__db_status(db);
     bool      told  = false; /* memory may have lacked */
     if (error == SSE_E_THREAD && sse__db_is_astray(db)) {
-        sse__db_count(db->file, sse__db_astray);
+        sse__db_count(SSE_E_THREAD, db->file, sse__db_astray);
         if (text) *text = sse__db_faults.words;
         return error;
     }
@@ -10158,20 +10180,26 @@ static bool sse__db_sees_tables(sse_db *db) {
     return db->authorized;
 }
 
-/* A virtual table, "main.docs", keeps its rows in other tables, through statements of its own
-   that we do not see run. It has no pages of its own. */
-static bool sse__db_is_virtual(sse_db *db, const char *name) {
-    const char   *table = strchr(name, '.') + 1;
-    char         *sql   = sqlite3_mprintf("SELECT 1 FROM \"%.*w\".sqlite_master WHERE rootpage = 0"
+/* Whether the schema lists table, of those that are as the condition says. It is read from the
+   file: what the connection remembers of it is older than what others have made since. */
+static bool sse__db_lists(sse_db *db, sse_str schema, const char *table, const char *condition) {
+    char         *sql   = sqlite3_mprintf("SELECT 1 FROM \"%.*w\".sqlite_master WHERE %s"
                                           " AND type = 'table' AND name = %Q COLLATE NOCASE",
-                                          (int)(table - name) - 1, name, table);
+                                          SSE_STR(schema), condition, table);
     sqlite3_stmt *stmt  = NULL;
-    bool          found = true; /* D4: if it cannot be found out */
+    bool          found = true; /* if it cannot be found out */
     if (sql && sqlite3_prepare_v2(db->raw, sql, -1, &stmt, NULL) == SQLITE_OK)
         found = sqlite3_step(stmt) != SQLITE_DONE;
     sqlite3_finalize(stmt);
     sqlite3_free(sql);
     return found;
+}
+
+/* A virtual table, "main.docs", keeps its rows in other tables, through statements of its own
+   that we do not see run. It has no pages of its own. D4: it may be one if that is not known. */
+static bool sse__db_is_virtual(sse_db *db, const char *name) {
+    const size_t schema = strcspn(name, ".");
+    return sse__db_lists(db, sse__str(name, schema), name + schema + 1, "rootpage = 0");
 }
 
 /* D4: tables that the authorizer alone misses. */
@@ -10184,19 +10212,21 @@ static void sse__db_complete_tables(sse_db *db, sse_rows *r) {
         set->all = sse__db_is_virtual(db, set->list.ptr + at);
 }
 
-/* "msgs" or "aux.msgs": a table, not a view. */
+/* "msgs", of any schema, or "aux.msgs": a table, not a view; or it cannot be found out. */
 static bool sse__db_has_table(sse_db *db, sse_str name) {
-    const char *dot   = (const char *)memchr(name.ptr, '.', name.len);
-    char       *text  = sse__strdup(name);
-    bool        found = true; /* without memory */
-    if (!text) return found;
-    if (dot) text[dot - name.ptr] = '\0';
-    /* asked for no column, SQLite tells whether it is there */
-    found = sqlite3_table_column_metadata(db->raw, dot ? text : NULL,
-                                          dot ? text + (dot - name.ptr) + 1 : text, NULL, NULL,
-                                          NULL, NULL, NULL, NULL) == SQLITE_OK;
-    SSE_FREE(text);
-    return found;
+    sse_str       rest  = name, schema = sse__cut(&rest, '.', false);
+    char         *table = sse__strdup(rest.ptr ? rest : name);
+    sqlite3_stmt *stmt  = NULL;
+    bool          found = !table;
+    int           rc    = SQLITE_ERROR;
+    sqlite3_prepare_v2(db->raw, "PRAGMA database_list", -1, &stmt, NULL);
+    while (stmt && !found && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        const sse_str one = sse__text((const char *)sqlite3_column_text(stmt, 1));
+        if (!rest.ptr || sse__eq_nocase(schema, one)) found = sse__db_lists(db, one, table, "1");
+    }
+    sqlite3_finalize(stmt);
+    SSE_FREE(table);
+    return found || rc != SQLITE_DONE;
 }
 
 /* ---- statements ---- */
@@ -10251,6 +10281,7 @@ static int sse__sql_read(sse_db *db, sse__sql *sql, const char *fmt, va_list ap)
     sql->text      = sse__str(db->text.ptr, db->text.len);
     sql->values    = db->values;
     if (!error) return SSE_OK;
+    if (error == SSE_E_FORMAT) error = SSE_E_ARG; /* fewer are bound than printf has */
     return sse__db_fail(db, error, error != SSE_E_ARG ? NULL : "only %s %d %lld %u %f %p and their "
                         "kind are bound, without flags or width, and up to INT64_MAX", sql->format);
 }
@@ -11065,7 +11096,8 @@ typedef struct sse__dbpost {
     sse_db_post_options to;
     sse__sql            sql;
     sse_db_result       result;
-    sse__arena          texts; /* holds what these two point to */
+    const char         *words; /* of its error, with the file, for a log; NULL: there is none */
+    sse__arena          texts; /* holds what these three point to */
 } sse__dbpost;
 
 /* Those that are with the thread: one job, and one transaction as far as it goes. */
@@ -11103,15 +11135,16 @@ static sse__dbpost *sse__dbpost_new(const sse__sql *sql, const sse_db_post_optio
 }
 
 static void sse__dbpost_result(sse__dbpost *p, sse_db *on, int changes) {
-    sse_str words;
+    const sse_str text = sse__text(sse_buf_text(&on->message));
     p->result.changes = changes;
     p->result.last_id = changes < 0 ? 0 : sqlite3_last_insert_rowid(on->raw);
     p->result.error   = "";
+    p->words          = NULL;
     if (changes >= 0) return;
-    /* without done it is for the log */
-    words = sse__text(p->to.done ? sse_buf_text(&on->message) : sse__db_faults.words);
-    p->result.error = words.len ? sse__arena_text(&p->texts, words) : NULL; /* both need memory */
+    p->result.error = text.len ? sse__arena_text(&p->texts, text) : NULL; /* all need memory */
+    p->words        = sse__arena_text(&p->texts, sse__text(sse__db_faults.words));
     if (!p->result.error) p->result.error = sse_error_text(changes);
+    if (!p->words) p->words = p->result.error;
 }
 
 static sse_rows *sse__dbpost_start(const sse__dbpost *p, sse_db *on) { /* NULL after an error */
@@ -11187,6 +11220,17 @@ static void sse__dbposts_work(sse_app *app, void *user) {
     posts->worked = true;
 }
 
+/* May run others, of a database that it closes. */
+static void sse__dbpost_done(sse_app *app, const sse__dbpost *p) {
+    const int         error = app->posted_error;
+    const char *const words = app->posted_words;
+    app->posted_error = p->words ? p->result.changes : SSE_OK;
+    app->posted_words = p->words;
+    p->to.done(app, &p->result, p->to.user);
+    app->posted_error = error;
+    app->posted_words = words;
+}
+
 /* Answers each once. The program may do anything meanwhile, also close db: then the rest is
    answered there. */
 static void sse__dbposts_answer(sse__dbposts *posts) {
@@ -11196,9 +11240,9 @@ static void sse__dbposts_answer(sse__dbposts *posts) {
         sse__dbpost   *p     = posts->first;
         const sse__upcall upcall = sse__upcall_begin(posts->app, SSE__IN_POSTED);
         posts->first = p->next; /* PO1 */
-        if (p->to.done) p->to.done(posts->app, &p->result, p->to.user);
-        else if (p->result.changes < 0)
-            sse__log(posts->app, SSE_LOG_WARNING, "sse_db_post: %s", p->result.error);
+        if (p->to.done) sse__dbpost_done(posts->app, p);
+        else if (p->words && sse__db_log_due(posts->app, p->words))
+            sse__log(posts->app, SSE_LOG_WARNING, "sse_db_post: %s", p->words);
         sse__upcall_end(&upcall, "done of sse_db_post of %s", p->sql.format);
         sse__dbpost_free(p);
     }
@@ -11583,6 +11627,7 @@ typedef struct sse__net {
     sse__conn     *current;     /* the connection in hand */
     size_t         used;        /* bytes at the start of its input that are done with */
     size_t         max_body;    /* of the request in hand, from on_head */
+    const char    *why;         /* on_head refuses it, for the client; NULL: its status is enough */
     sse__head      head;        /* of the request in hand, unless that is in an inbox */
     sse__alarm     retry;       /* accept again after running out of descriptors or memory */
     uint64_t       paused_at;   /* end of the last pause: what is pending then has waited */
@@ -12196,6 +12241,7 @@ static void sse__put_retry_event(sse_buf *b, int ms, bool framed) {
 static bool sse__put_refusal(sse_buf *b, sse_app *app, int status, const char *bytes,
                              const sse__head *head) {
     const char *text = sse__status_own(status), *date = sse__date_now(app);
+    const char *why  = app->net->why ? app->net->why : text;
     if (status == 503 && head && sse__head_asker(head, bytes) != SSE__ASKER_PLAIN) {
         sse_printf(b, "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/event-stream\r\n", date);
         sse_printf(b, "Cache-Control: no-store\r\nConnection: close\r\n%s\r\n",
@@ -12206,9 +12252,9 @@ static bool sse__put_refusal(sse_buf *b, sse_app *app, int status, const char *b
     sse_printf(b, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; charset=utf-8\r\n",
                status, text, date);
     if (status == 503) sse_puts(b, "Retry-After: 5\r\n");
-    sse_printf(b, "Content-Length: %zu\r\nConnection: close\r\n\r\n", strlen(text) + 1);
+    sse_printf(b, "Content-Length: %zu\r\nConnection: close\r\n\r\n", strlen(why) + 1);
     if (!head || !sse__eq(sse__slice_str(bytes, head->method), SSE__LIT("HEAD")))
-        sse_printf(b, "%s\n", text);
+        sse_printf(b, "%s\n", why);
     return false;
 }
 
@@ -12222,6 +12268,7 @@ static bool sse__conn_refuse(sse__conn *c, int status, const char *bytes, const 
     if (c->req) sse__on_gone(c); /* it reads its body */
     sse__log(app, SSE_LOG_DEBUG, "refused a request with %d %s", status, sse__status_own(status));
     c->resets = sse__put_refusal(&b, app, status, bytes, head);
+    c->net->why = NULL;
     sse__conn_queue_gathered(c);
     sse__conn_push_buf(c, &b);
     app->body_bytes -= sse__conn_held(c);
@@ -13491,7 +13538,7 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
 
 /*==========================================================================
   >>request   what a handler reads
-  Uses: >>options >>conn >>route >>form >>http >>json >>sign
+  Uses: >>options >>conn >>db >>route >>form >>http >>json >>sign
   Tests: tests/wire/requests.test.mjs tests/unit/request.c seldom.c
 
   It owns struct sse_req: the request and the reply that its handler writes.
@@ -13583,6 +13630,7 @@ struct sse_req {
     const char  *type;
     int          status;     /* 0: not set */
     int          error;      /* of the first call with it that failed, or NOMEM */
+    const char  *refusal;    /* what that call was refused with; NULL: it has no words */
     int          call_error; /* of a call that its handler made, but not with it */
     bool         unfed;      /* a subscription of its stream failed */
     bool         head_only;  /* HEAD: a reply as to GET, without its body */
@@ -13639,6 +13687,11 @@ static int sse__req_error(sse_req *req, int error) {
 
 /* A call with it is refused, for the reason why. */
 static int sse__req_refused(sse_req *req, int error, const char *call, const char *why) {
+    sse_buf words = {NULL, 0, 0, SSE_OK};
+    sse_printf(&words, "%s: %s", call, why);
+    if (!req->error && !words.error)
+        req->refusal = sse__arena_text(&req->arena, sse__str(words.ptr, words.len));
+    sse_buf_free(&words);
     return sse__req_error(req, sse__refused(req->app, error, "%s: %s (%s)", call, why, req->path));
 }
 
@@ -13749,6 +13802,16 @@ SSE_API const char *sse_method(sse_req *req) {
     char *p = req->bytes + req->head.method.at;
     p[req->head.method.len] = '\0'; /* the space before the target */
     return p;
+}
+
+/* A database failed under it. The log is told, unless the reply says that the client is the cause:
+   one that says nothing of it may be one that nobody meant, and one that says that the server has
+   failed is seen by the client alone. */
+static void sse__req_log_db(sse_req *req, int error, const char *words) {
+    const bool told = req->status >= 400 && (req->status < 500 || error == SSE_E_CONFLICT);
+    if (!told && sse__db_log_due(req->app, words))
+        sse__log(req->app, SSE_LOG_WARNING, "%s %s: a database call failed: %s", sse_method(req),
+                 req->path, words);
 }
 
 static bool sse__req_is(const sse_req *req, const char *method) {
@@ -14073,12 +14136,13 @@ SSE_API const char *sse_form(sse_req *req, const char *name) { return sse_form_a
 
 /* ---- bodies as they come ----------------------------------------------------- */
 
-SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user) {
-    int error = sse__req_may(req, SSE__MAY_ASK_BODY, "sse_body_read");
+/* call: of the program, for the log */
+static int sse__body_read(sse_req *req, sse_body_fn fn, void *user, const char *call) {
+    int error = sse__req_may(req, SSE__MAY_ASK_BODY, call);
     if (error == SSE_E_STATE) sse__req_answers_later(req);
-    if (!fn) return sse__req_refused(req, SSE_E_ARG, "sse_body_read", "fn is NULL");
+    if (!fn) return sse__req_refused(req, SSE_E_ARG, call, "fn is NULL");
     if (!error && (!req->route || !req->route->body_later || req->body_asked))
-        return sse__req_refused(req, SSE_E_STATE, "sse_body_read", req->body_asked ?
+        return sse__req_refused(req, SSE_E_STATE, call, req->body_asked ?
                                 "its body has a reader" : "its route has no .body_later");
     if (!error && !sse__req_own_fields(req)) error = SSE_E_NOMEM;
     if (error) return sse__req_error(req, error);
@@ -14088,6 +14152,10 @@ SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user) {
     req->take_body  = sse__req_take_body;
     req->wait       = sse__req_wait;
     return SSE_OK;
+}
+
+SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user) {
+    return sse__body_read(req, fn, user, "sse_body_read");
 }
 
 SSE_API int sse_body_pause(sse_req *req, bool pause) {
@@ -14136,8 +14204,10 @@ static int sse__parts_chunk(sse_req *req, sse_str chunk, int status, void *user)
 }
 
 SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user) {
+    static const char call[] = "sse_body_parts";
     sse__parts *p = fn ? (sse__parts *)sse__arena_get(&req->arena, sizeof *p) : NULL;
-    if (!p) return sse__req_error(req, fn ? SSE_E_NOMEM : SSE_E_ARG);
+    if (!fn) return sse__req_refused(req, SSE_E_ARG, call, "fn is NULL");
+    if (!p) return sse__req_error(req, SSE_E_NOMEM);
     if (!sse__multipart_init(&p->m, sse__req_type(req), p->memory, sizeof p->memory)) {
         sse_fail(req, 415, "only multipart/form-data is taken here");
         return SSE_E_SYNTAX;
@@ -14145,7 +14215,7 @@ SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user) {
     p->fn   = fn;
     p->user = user;
     p->came = 0;
-    return sse_body_read(req, sse__parts_chunk, p);
+    return sse__body_read(req, sse__parts_chunk, p, call);
 }
 
 /* ---- signals ------------------------------------------------------------------- */
@@ -14330,7 +14400,8 @@ static bool sse__req_kept_nothing(const sse_req *req, const sse_req *before) {
            req->headers_all.end == before->headers_all.end &&
            req->attrs_set == before->attrs_set && req->signals_read == before->signals_read &&
            req->peer_text == before->peer_text && req->type == before->type &&
-           req->failure == before->failure && req->file == before->file;
+           req->failure == before->failure && req->refusal == before->refusal &&
+           req->file == before->file;
 }
 
 /*==========================================================================
@@ -14609,6 +14680,8 @@ SSE_API int sse_finish(sse_req *req) {
     if (req->uploading)
         return sse__refused(req->app, SSE_E_STATE, "sse_finish: sse_body_to_file does that when "
                             "the file is there (%s)", req->path);
+    if (req->app->posted_error)
+        sse__req_log_db(req, req->app->posted_error, req->app->posted_words);
     sse__req_set_phase(req, SSE__REQ_FINISHED);
     req->restore         = sse__req_restore;
     req->final_len       = req->out.len;
@@ -14895,13 +14968,18 @@ static bool sse__req_answered(const sse_req *req) {
 static void sse__reply_answer(sse_req *req) {
     const bool silent = !req->out.len && !req->out.error && !req->status && !req->type;
     const bool framed = req->head.minor > 0;
+    const char *why   = NULL; /* the warning of the call itself may have been one too many */
     int        error  = req->out.error ? req->out.error : req->headers.error, retry_ms;
     sse_buf    b = {NULL, 0, 0, SSE_OK};
-    if (silent && !error) error = req->error ? req->error : req->call_error;
+    if (silent && !error) {
+        error = req->error ? req->error : req->call_error;
+        why   = req->error ? req->refusal : NULL;
+    }
     if (req->failed) error = SSE_OK;
     if (req->error == SSE_E_NOMEM) error = SSE_E_NOMEM;
     if (error) {
-        sse__log(req->app, SSE_LOG_ERROR, "%s failed: %s", req->path, sse_error_text(error));
+        if (!why || error == SSE_E_NOMEM) why = sse_error_text(error);
+        sse__log(req->app, SSE_LOG_ERROR, "%s failed: %s", req->path, why);
         sse_buf_free(&req->headers);
     }
     retry_ms = sse__reply_retry_ms(req, silent || error == SSE_E_NOMEM);
@@ -21005,6 +21083,7 @@ static int sse__upload_part(sse_req *req, const sse_part *part, sse_str chunk, i
     sse__upload *u = (sse__upload *)user;
     if (!part) return sse__upload_chunk(req, chunk, status, u);
     if (u->over || !part->filename || strcmp(part->name, u->field) != 0) return 0;
+    if (!u->found && status != 1 && !*part->filename) return 0; /* HTML 4.10.22.4: none chosen */
     if (!u->found && status == 1) sse__upload_measure(u, (const sse__parts *)req->body_user);
     if (!u->found) {
         u->file.filename = sse_fmt(req, "%s", part->filename);
@@ -21077,7 +21156,7 @@ SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn do
       the first render.
   V3  A render that fails changes nothing that watchers see.
   V4  What clients choose makes no more than max_views views of a route, and
-      touching or joining one of them looks at no other.
+      touching or joining one of them looks at none of another path.
   V5  A guard is shown the parameters that its view is rendered with.
 ==========================================================================*/
 
@@ -21105,7 +21184,7 @@ struct sse_view {
     sse__channel  channel;
     sse__node     node;              /* in views.shared, by its key; not of sse_live_each */
     sse__link     link, dirty_link;  /* in live.views; in views.dirty */
-    sse__group   *fellows;           /* of sse_live_each: those of the same path */
+    sse__group   *fellows;           /* those of the same path; NULL: it has no others */
     sse__member   in;                /* in fellows */
     sse__alarm    alarm;             /* the next render that is known of */
     sse__live    *live;
@@ -21123,7 +21202,7 @@ struct sse_view {
 
 typedef struct sse__views {
     sse_app  *app;
-    sse__map  shared, each;          /* views by key; groups by path */
+    sse__map  shared, paths;         /* views by key; groups by path */
     sse__link lives, dirty;
     sse_buf   html;                  /* of the render in hand */
     sse_view *rendering;             /* in hand; else NULL */
@@ -21362,7 +21441,7 @@ static sse_view *sse__view_new(sse__live *live) { /* NULL: no memory */
 
 /* Where a path leads. live NULL: to no live view. */
 typedef struct sse__target {
-    char             *path;      /* decoded */
+    const char       *path;      /* decoded */
     sse_str           query;
     sse__route_match  found;
     const sse__route *route;
@@ -21412,8 +21491,8 @@ static bool sse__live_has_room(sse__live *live) { /* V4 */
 /* Finds the shared view of a path, or makes it. NULL: *error is SSE_E_NOMEM, or SSE_E_FULL for
    max_views, or 0 for one that is not there and was not to be made. */
 static sse_view *sse__view_get(const sse__target *t, bool make, int *error) {
-    sse__map     *shared = &t->live->app->views->shared;
-    sse_view     *view   = NULL;
+    sse__views   *views = t->live->app->views;
+    sse_view     *view  = NULL;
     sse__node    *node;
     sse__view_key k;
     sse_str       key;
@@ -21421,14 +21500,16 @@ static sse_view *sse__view_get(const sse__target *t, bool make, int *error) {
     *error = SSE_E_NOMEM;
     if (sse__view_key_set(&k, t)) {
         key  = sse__str(k.text.ptr, k.text.len);
-        node = sse__map_find(shared, key);
+        node = sse__map_find(&views->shared, key);
         if (node) view = SSE__CONTAINER(node, sse_view, node);
         else if (!make) *error = SSE_OK;
         else if (k.params && !sse__live_has_room(t->live)) *error = SSE_E_FULL;
         else view = sse__view_new(t->live);
         if (view && !node) {
+            const char *path = t->live->query ? t->path : NULL; /* it has others then */
             key.ptr = sse__arena_text(&k.texts, key);
-            if (key.ptr && sse__map_add(shared, &view->node, key)) {
+            if (key.ptr && sse__group_join(&views->paths, path, &view->in, NULL, &view->fellows) &&
+                sse__map_add(&views->shared, &view->node, key)) {
                 view->texts  = k.texts;
                 view->params = k.params;
                 t->live->count += view->params != NULL;
@@ -21464,7 +21545,7 @@ static int sse__view_join(sse_view *view, sse__stream *stream) {
 
 /* The view of sse_live_each that a stream shows; NULL: it does not. */
 static sse_view *sse__view_each_of(const sse__target *t, const sse__stream *stream) {
-    sse__group *group = sse__group_find(&t->live->app->views->each, t->path);
+    sse__group *group = sse__group_find(&t->live->app->views->paths, t->path);
     sse__link  *link  = group ? group->members.next : NULL;
     for (; group && link != &group->members; link = link->next) {
         sse_view *view = SSE__CONTAINER(link, sse_view, in.link);
@@ -21489,8 +21570,8 @@ static sse_view *sse__view_each(const sse__target *t, sse_req *req) {
 
 /* Adds the stream for which it was made. NULL: there is none. The view is freed on failure. */
 static int sse__view_each_join(sse_view *view, const char *path, sse__stream *stream) {
-    sse__map *each = &view->live->app->views->each;
-    if (stream && !sse__group_join(each, path, &view->in, stream, &view->fellows)) stream = NULL;
+    sse__map *paths = &view->live->app->views->paths;
+    if (stream && !sse__group_join(paths, path, &view->in, stream, &view->fellows)) stream = NULL;
     return sse__view_join(view, stream);
 }
 
@@ -21520,6 +21601,7 @@ static void sse__live_handler(sse_req *req, void *user) {
     memset(&t, 0, sizeof t);
     t.live  = live;
     t.route = req->route;
+    t.path  = req->path;
     t.query = req->query_text;
     (void)sse__route_find(views->routes, sse__text(req->path), &t.found);
     view = live->render ? sse__view_get(&t, true, &error) : sse__view_each(&t, req);
@@ -21544,11 +21626,12 @@ static void sse__live_handler(sse_req *req, void *user) {
 /* Takes "/path?query" apart. t->path: free it. */
 static void sse__target_find(sse__target *t, sse_app *app, const char *target) {
     sse_str path, rest = sse__text(target);
+    char   *decoded;
     memset(t, 0, sizeof *t);
     path     = sse__cut(&rest, '?', false);
     t->query = rest;
-    t->path  = (char *)SSE_MALLOC(path.len + 2);
-    if (!t->path || sse__path_decode(t->path, path) <= 0 || !app->views->routes ||
+    t->path  = decoded = (char *)SSE_MALLOC(path.len + 2);
+    if (!decoded || sse__path_decode(decoded, path) <= 0 || !app->views->routes ||
         !sse__route_find(app->views->routes, sse__text(t->path), &t->found))
         return;
     t->route = sse__route_of(t->found.at->routes, SSE__LIT("GET"));
@@ -21665,7 +21748,7 @@ SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
     error = sse__stream_show(&t, stream, call);
     if (error == SSE_E_FULL || error == SSE_E_NOMEM)
         s.app->net->counts.subscriptions_refused++; /* by a guard is no trouble */
-    SSE_FREE(t.path);
+    SSE_FREE((char *)t.path);
     return error;
 }
 
@@ -21682,7 +21765,7 @@ SSE_API int sse_stream_unview(sse_stream s, const char *live_path) {
         view = t.live->render ? sse__view_get(&t, false, &error) : sse__view_each_of(&t, stream);
     if (view) sub = sse__channel_find(&view->channel, stream);
     if (view || !error) error = SSE_E_ARG;
-    SSE_FREE(t.path);
+    SSE_FREE((char *)t.path);
     if (!sub) return error;
     if (view == s.app->views->rendering) return SSE_E_STATE;
     while (sse__conn_forget(stream->conn, &view->channel, NULL))
@@ -21693,8 +21776,8 @@ SSE_API int sse_stream_unview(sse_stream s, const char *live_path) {
 
 /* ---- touching -------------------------------------------------------------------------- */
 
-/* All views of "/room/{id}", as it was given to sse_live; else the one of "/room/7": V4. On the
-   loop. */
+/* All views of "/room/{id}", as it was given to sse_live; else those of "/room/7", by one look-up:
+   V4. On the loop. */
 static int sse__touch_path(sse_app *app, const char *path) {
     sse__views  *views = app->views;
     sse_view    *view  = NULL;
@@ -21712,8 +21795,9 @@ static int sse__touch_path(sse_app *app, const char *path) {
         return SSE_OK;
     }
     sse__target_find(&t, app, path);
-    if (t.live && t.live->render) view = sse__view_get(&t, false, &error);
-    else if (t.live) group = sse__group_find(&views->each, t.path);
+    if (t.live && (t.live->render_each || (t.live->query && !t.query.ptr)))
+        group = sse__group_find(&views->paths, t.path);
+    else if (t.live) view = sse__view_get(&t, false, &error);
     if (!t.path) error = SSE_E_NOMEM;
     else if (!t.live)
         error = sse__refused(app, SSE_E_ABSENT, "sse_touch: no live view has the path %s", path);
@@ -21724,7 +21808,7 @@ static int sse__touch_path(sse_app *app, const char *path) {
     for (link = group ? group->members.next : NULL; group && link != &group->members;
          link = link->next)
         sse__view_mark(SSE__CONTAINER(link, sse_view, in.link));
-    SSE_FREE(t.path);
+    SSE_FREE((char *)t.path);
     return error;
 }
 
@@ -21762,7 +21846,7 @@ static void sse__views_free(sse_app *app) { /* no stream is left, so no view is 
     while (!sse__list_empty(&views->lives))
         sse__live_free(SSE__CONTAINER(views->lives.next, sse__live, link));
     sse__map_free(&views->shared);
-    sse__map_free(&views->each);
+    sse__map_free(&views->paths);
     sse_buf_free(&views->html);
 }
 
@@ -22789,13 +22873,10 @@ static void sse__req_after(sse_req *req) { /* its handler, or its body's reader,
     else sse__req_conclude(req);
 }
 
-/* A call with a database has failed while its handler, or its body's reader, ran. A reply that says
-   nothing of it may be one that nobody meant. */
+/* A call with a database has failed while its handler, or its body's reader, ran. */
 static void sse__req_db_failed(sse_req *req) {
     (void)sse__req_error(req, SSE_E_DB);
-    if (req->failed || req->status >= 400 || !sse__db_log_due(req->app)) return;
-    sse__log(req->app, SSE_LOG_WARNING, "%s %s: a database call failed: %s", sse_method(req),
-             req->path, sse__db_faults.words);
+    sse__req_log_db(req, sse__db_faults.error, sse__db_faults.words);
 }
 
 /* ---- upcalls of >>conn ------------------------------------------------------------- */
@@ -22851,10 +22932,17 @@ static int sse__on_head(sse__conn *c, char *bytes, const sse__head *head) {
     if (!req) return 503;
     req->path = decoded = (char *)sse__arena_get(&req->arena, path.len + 2);
     if (!decoded) return 503;
-    if (sse__path_decode(decoded, path) < 0) return 400;
+    if (sse__path_decode(decoded, path) < 0) {
+        c->net->why = "the path is not well-formed UTF-8, or holds %2F, a backslash, a control "
+                      "character, or . or .. as a part";
+        return 400;
+    }
     sse__req_route(req);
     if (req->error == SSE_E_NOMEM) return 503;
-    if (sse__has_nul(req->query_text) && !(req->route && req->route->binary_query)) return 400;
+    if (sse__has_nul(req->query_text) && !(req->route && req->route->binary_query)) {
+        c->net->why = "the query holds a NUL (%00)";
+        return 400;
+    }
     if (sse__req_lacks_length(req)) return 411;
     if (!sse__req_host_ok(req)) req->denied = 421;
     else if (!sse__req_origin_ok(req)) req->denied = 403;
@@ -25123,7 +25211,7 @@ static bool sse__app_seed(sse_app *app) {
     sse__map_seed(&app->topics->exact, key);
     sse__map_seed(&app->topics->patterns, key);
     sse__map_seed(&app->views->shared, key);
-    sse__map_seed(&app->views->each, key);
+    sse__map_seed(&app->views->paths, key);
     return drawn;
 }
 

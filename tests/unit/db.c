@@ -385,12 +385,13 @@ static void failures_in_a_log(void) {
     db = sse_db_open(":memory:", NULL);
     sse_db_exec(db, "SELECT missing");
     is_str(sse__db_faults.words, "no such column: missing [SELECT missing]", "none, in memory");
-    ok(sse__db_log_due(app) && !sse__db_log_due(app), "it is logged once a second");
+    ok(sse__db_log_due(app, sse__db_faults.words) && !sse__db_log_due(app, sse__db_faults.words),
+        "it is logged once a second");
     sse_db_exec(db, "SELECT another");
-    ok(sse__db_log_due(app), "... which holds back no other words");
+    ok(sse__db_log_due(app, sse__db_faults.words), "... which holds back no other words");
     sse_db_exec(db, "SELECT missing");
     app->loop.wheel.now += 1000;
-    ok(sse__db_log_due(app), "... and is over a second later");
+    ok(sse__db_log_due(app, sse__db_faults.words), "... and is over a second later");
     sse_db_close(db);
     sqlite3_open(":memory:", &raw);
     db = sse_db_attach(raw);

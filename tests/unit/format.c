@@ -235,17 +235,18 @@ static void refusals(void) {
     size_t                   i;
     int                      written = 12345;
     for (i = 0; i < SSE__COUNT(bad); i++)
-        is_str(ours(bad[i], &written, &written, &written), sse_error_text(SSE_E_ARG), bad[i]);
+        is_str(ours(bad[i], &written, &written, &written), sse_error_text(SSE_E_FORMAT), bad[i]);
     is_int(written, 12345, "nothing was written through an argument");
-    is_str(ours("%*d", INT_MIN, 1), sse_error_text(SSE_E_ARG), "the smallest int is no width");
-    is_str(ours("%*d", INT_MAX, 1), sse_error_text(SSE_E_ARG), "nor is the largest");
-    is_str(ours("%.*d", INT_MAX, 1), sse_error_text(SSE_E_ARG), "nor a precision");
+    is_str(ours("%*d", INT_MIN, 1), sse_error_text(SSE_E_FORMAT), "the smallest int is no width");
+    is_str(ours("%*d", INT_MAX, 1), sse_error_text(SSE_E_FORMAT), "nor is the largest");
+    is_str(ours("%.*d", INT_MAX, 1), sse_error_text(SSE_E_FORMAT), "nor a precision");
     is_str(ours("%.*d", INT_MIN, 1), "1", "a negative precision of any size is none");
     is_str(ours("%.*s", INT_MAX, "x"), "x", "of a text it may be as large as it likes");
     is_int(strlen(ours("%9999d", 1)), 9999, "a width of 9999");
     is_int(strlen(ours("%*d", 9999, 1)), 9999, "... as an argument");
     is_int(strlen(ours("%*d", -9999, 1)), 9999, "... to the left");
-    is_str(ours("%*d", -10000, 1), sse_error_text(SSE_E_ARG), "10,000 are none to the left either");
+    is_str(ours("%*d", -10000, 1), sse_error_text(SSE_E_FORMAT),
+        "10,000 are none to the left either");
     is_int(strlen(ours("%.9999f", 1.0)), 10001, "a precision of 9999");
     is_int(strlen(ours("%9999s", "x")), 9999, "a text in 9999 columns");
     is_int(strlen(ours("%-9999c", 'x')), 9999, "a character as well");
@@ -253,7 +254,7 @@ static void refusals(void) {
     sse_printf(&b, "%99999d", 1);
     sse_printf(&b, "%s", "lost");
     is_mem(b.ptr, b.len, "kept", 4, "after an error nothing is added");
-    is_int(b.error, SSE_E_ARG, "and the error stays");
+    is_int(b.error, SSE_E_FORMAT, "and the error stays");
     sse_buf_free(&b);
 }
 

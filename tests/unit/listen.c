@@ -422,6 +422,94 @@ static void two_databases(void) {
     for (i = 0; i < 2; i++) sse_db_close(two[i]);
 }
 
+/* What others have made or dropped since a connection has read the schema counts. */
+static void schemas_of_others(void) {
+    static const struct {
+        const char *theirs, *tables;
+        bool        known;
+    } rows[] = {{"CREATE TABLE t (a)", "t", true}, {"CREATE TABLE t (a)", "T u", true},
+        {"CREATE TABLE t (a)", "main.t", true}, {"CREATE TABLE t (a)", "MAIN.u", true},
+        {"CREATE TABLE t (a)", "aux.t", false}, {"CREATE TABLE t (a)", "none.t", false},
+        {"CREATE VIEW t AS SELECT 1", "t", false}, {"CREATE INDEX t ON u (a)", "t", false},
+        {"CREATE TABLE x.t (a)", "t", true}, {"CREATE TABLE x.t (a)", "aux.t", true},
+        {"CREATE TABLE x.t (a)", "main.t", false}, {"DROP TABLE u", "u", false},
+        {"ALTER TABLE u RENAME TO t", "t", true}, {"ALTER TABLE u RENAME TO t", "t u", false},
+        {"SELECT 1", "temp.own own", true}};
+    char   path[] = "/tmp/sse-listen-XXXXXX", name[100], aside[100];
+    size_t i;
+    if (!mkdtemp(path)) return;
+    snprintf(name, sizeof name, "%s/app.db", path);
+    snprintf(aside, sizeof aside, "%s/aside.db", path);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_app_options  options;
+        sse_live_options live;
+        sse_db          *other = sse_db_open(name, NULL);
+        long long        n;
+        memset(&options, 0, sizeof options);
+        memset(&live, 0, sizeof live);
+        options.on_log = on_warning;
+        warnings = 0;
+        all_warnings[0] = '\0';
+        sse_db_migrate(other, "CREATE TABLE u (a)");
+        app = dial_app(&options);
+        db = sse_db_open(name, NULL);
+        sse_db_exec(db, "ATTACH %s AS aux", aside);
+        sse_db_exec(db, "CREATE TEMP TABLE own (a)");
+        sse_db_one(db, &n, "SELECT count(*) FROM main.sqlite_master, aux.sqlite_master");
+        sse_db_exec(other, "ATTACH %s AS x", aside);
+        is_int(sse_db_exec(other, rows[i].theirs) < 0, 0, rows[i].theirs);
+        live.db = db;
+        live.tables = rows[i].tables;
+        sse_live(app, "/view", render, &live);
+        sse_on_commit(app, db, rows[i].tables, on_commit, &commits[0]);
+        turns(app, 2);
+        is_int(warnings, rows[i].known ? 0 : 2, rows[i].tables);
+        ok(rows[i].known || strstr(all_warnings, " is no table"), "... %s", all_warnings);
+        dial_free(app);
+        sse_db_close(db);
+        sse_db_close(other);
+        unlink(name);
+        unlink(aside);
+    }
+    rmdir(path);
+}
+
+/* Where the file cannot be asked, nobody says of a table that it is not there. */
+static void schema_is_locked(void) {
+    char             path[] = "/tmp/sse-listen-XXXXXX", name[100];
+    sse_app_options  options;
+    sse_live_options live;
+    sse_db_options   soon;
+    sqlite3         *other;
+    long long        n;
+    if (!mkdtemp(path)) return;
+    snprintf(name, sizeof name, "%s/app.db", path);
+    memset(&options, 0, sizeof options);
+    memset(&live, 0, sizeof live);
+    memset(&soon, 0, sizeof soon);
+    options.on_log = on_warning;
+    soon.busy_ms = SSE_OFF;
+    warnings = 0;
+    app = dial_app(&options);
+    db = sse_db_open(name, &soon);
+    /* with WAL one that writes locks out no reader */
+    sse_db_exec(db, "PRAGMA journal_mode = DELETE");
+    sse_db_one(db, &n, "SELECT count(*) FROM sqlite_master");
+    live.db = db;
+    live.tables = "t";
+    sse_live(app, "/view", render, &live);
+    sqlite3_open(name, &other);
+    is_int(sqlite3_exec(other, "BEGIN EXCLUSIVE; CREATE TABLE t (a)", NULL, NULL, NULL), SQLITE_OK,
+        "another has the file for itself");
+    turns(app, 2);
+    is_int(warnings, 0, all_warnings);
+    dial_free(app);
+    sse_db_close(db);
+    sqlite3_close(other);
+    unlink(name);
+    rmdir(path);
+}
+
 /* Each allocation of what follows a database is the one that fails. */
 static void followed_without_memory(void) {
     int  n, error, last, next, wrong = 0;
@@ -547,6 +635,8 @@ int main(void) {
     rows();
     commits_are_heard();
     two_databases();
+    schemas_of_others();
+    schema_is_locked();
     followed_without_memory();
     commits_are_refused();
     return tap_done();

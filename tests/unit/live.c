@@ -410,6 +410,49 @@ static void names_in_queries(void) {
     sse_app_free(app);
 }
 
+/* A path without a query stands for all the views that a query tells apart there, and no others. */
+static void touched_by_path(void) {
+    static const char *const watched[] = {"/one/a", "/one/a?page=2", "/one/a?sort=x&page=3",
+        "/one/a%20b?page=2", "/one/b?page=2", "/list", "/list?page=2", "/plain/a?page=2"};
+    static const struct {
+        const char *path, *rendered;
+    } rows[] = {{"/one/a", "aaa....."}, {"/one/%61", "aaa....."}, {"/one/a?page=2", ".a......"},
+        {"/one/a?other=1&page=2", ".a......"}, {"/one/a?page=3", "........"},
+        {"/one/a?page=3&sort=x", "..a....."}, {"/one/a?", "a......."},
+        {"/one/a?other=1", "a......."}, {"/one/a%20b", "...a...."}, {"/one/b", "....a..."},
+        {"/one/c", "........"}, {"/one/{id}", "aaaaa..."}, {"/list", ".....aa."},
+        {"/l%69st", ".....aa."}, {"/list?page=2", "......a."}, {"/list?", ".....a.."},
+        {"/plain/a", ".......a"}, {"/plain/a?page=3", ".......a"}};
+    sse_live_options o = options_of(NULL);
+    sse_test_reply   r[SSE__COUNT(watched)];
+    char             got[SSE__COUNT(watched) + 1] = {0};
+    size_t           i, k;
+    memset(r, 0, sizeof r);
+    app = sse_app_new(NULL);
+    sse_live(app, "/plain/{id}", render, &o);
+    o.query = "page sort";
+    sse_live(app, "/one/{id}", render, &o);
+    sse_live(app, "/list", render, &o);
+    for (k = 0; k < SSE__COUNT(watched); k++) is_int(get(watched[k], &r[k]), 0, watched[k]);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        size_t before[SSE__COUNT(watched)];
+        for (k = 0; k < SSE__COUNT(watched); k++) before[k] = strlen(r[k].body);
+        is_int(sse_touch(app, rows[i].path), 0, rows[i].path);
+        sse_test_run(app, 0);
+        for (k = 0; k < SSE__COUNT(watched); k++) got[k] = r[k].body[before[k]] ? 'a' : '.';
+        is_str(got, rows[i].rendered, "... renders those, and no others");
+    }
+    for (k = 0; k < 3; k++) sse_test_close(&r[k]);
+    is_int(sse_touch(app, "/one/a"), 0, "a path that all have left");
+    is_int(get("/one/a?page=7", &r[0]), 0, "... and one comes to");
+    i = strlen(r[0].body);
+    sse_touch(app, "/one/a");
+    sse_test_run(app, 0);
+    ok(r[0].body[i] != '\0', "... is touched by it");
+    for (k = 0; k < SSE__COUNT(watched); k++) sse_test_close(&r[k]);
+    sse_app_free(app);
+}
+
 /* Follows the view that its query names, ?view=, with what the query has besides. */
 static void shows(sse_req *req, void *user) {
     sse_stream s = sse_stream_open(req, NULL);
@@ -460,15 +503,19 @@ static void guards_of_more_views(void) {
 }
 
 static size_t compared_by_touching(int views) {
-    sse_live_options o = options_of(enter);
+    sse_live_options o = options_of(enter), pages = options_of(NULL);
     char             path[64];
     size_t           n;
     int              i;
     app = dial_app(NULL);
     sse_live(app, "/room/{id}", render, NULL);
     sse_live_each(app, "/mine/{id}", render_each, &o);
+    pages.query = "page";
+    sse_live(app, "/list/{id}", render, &pages);
     for (i = 0; i < views; i++) {
         snprintf(path, sizeof path, "/room/%d", i);
+        dial(app, path, NULL);
+        snprintf(path, sizeof path, "/list/%d?page=1", i);
         dial(app, path, NULL);
         snprintf(path, sizeof path, "/mine/%d?me=x&as=usual", i);
         dial(app, path, NULL);
@@ -478,12 +525,13 @@ static size_t compared_by_touching(int views) {
     compared = 0;
     sse_touch(app, "/room/3");
     sse_touch(app, "/mine/4");
+    sse_touch(app, "/list/5");
     n = compared;
     turns(app, 3);
-    is_int(renders, 2, "touching two paths renders two views");
+    is_int(renders, 3, "touching three paths renders three views");
     sse_touch(app, "/mine/{id}");
     turns(app, 3);
-    is_int(renders, 2 + views, "touching a route renders all of its views");
+    is_int(renders, 3 + views, "touching a route renders all of its views");
     dial_free(app);
     return n;
 }
@@ -659,7 +707,7 @@ static void several_views(void) {
     is_int(sse_stream_unview(newest, "/self"), SSE_E_ARG, "and is gone");
     sse_test_close(&one);
     is_int(sse_stream_unview(newest, "/self"), SSE_E_CLOSED, "with its stream");
-    is_int((long long)app->views->shared.count + (long long)app->views->each.count, 0,
+    is_int((long long)app->views->shared.count + (long long)app->views->paths.count, 0,
         "no view is left");
     sse_app_free(app);
 }
@@ -1398,6 +1446,7 @@ int main(void) {
     several_views();
     limits();
     names_in_queries();
+    touched_by_path();
     guards_of_more_views();
     not_opened();
     texts_of_renders();

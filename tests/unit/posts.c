@@ -216,6 +216,9 @@ static void unanswered(void) {
         "sse_db_post: posts.db: UNIQUE constraint failed: t.id"
         " [INSERT INTO t(id, txt) VALUES(1, 'x')]\n",
         "which is logged, with the file");
+    for (i = 0; i < 3; i++) sse_db_post(db, &o, "INSERT INTO t(id, txt) VALUES(1, 'x')");
+    for (i = 0; i < 3000 && db->posts; i++) turns(app, 1);
+    ok(strstr(strchr(logged, '\n'), "sse_db_post") == NULL, "... once a second: %s", logged);
     is_int(sse_db_post(db, &o, "DELETE FROM t WHERE id = 2"), 0, "one that changes no row");
     for (i = 0; i < 3000 && db->posts; i++) turns(app, 1);
     ok(strstr(strchr(logged, '\n'), "sse_db_post") == NULL, "is no failure: %s", logged);
@@ -228,6 +231,79 @@ static void unanswered(void) {
     sse_db_exec(db, "DELETE FROM t");
     dial_free(app);
     sse_app_free(other);
+    sse_db_close(db);
+}
+
+/* ---- answers that are replies ---- */
+
+static int reply_status; /* 0: nothing is written */
+
+static void replied(sse_app *app, const sse_db_result *r, void *user) {
+    sse_req *req = (sse_req *)user;
+    (void)app;
+    must(r->changes < 0, "it was to fail");
+    if (reply_status == 1) (void)sse_come_back(req, 0);
+    else if (reply_status == 201) sse_set_status(req, 201);
+    else if (reply_status) sse_fail(req, reply_status, "as it is");
+    sse_finish(req);
+}
+
+static void posts_it(sse_req *req, void *user) {
+    sse_db_post_options o;
+    o.app = sse_req_app(req);
+    o.done = replied;
+    o.user = req;
+    if (sse_db_post((sse_db *)user, &o,
+            sse_query(req, "taken") ? "INSERT INTO t(id, txt) VALUES(1, 'x')"
+                                    : "INSERT INTO nowhere VALUES(1)") == 0)
+        sse_defer(req);
+}
+
+/* What failed is logged as if the handler had run it: unless the reply says that it is the
+   client's. */
+static void replies(const char *file) {
+    static const struct {
+        int  reply;
+        bool taken, said;
+        int  status;
+    } rows[] = {{500, false, true, 500}, {503, false, true, 503}, {507, false, true, 507},
+        {404, false, false, 404}, {499, false, false, 499}, {0, false, true, 204},
+        {201, false, true, 201}, {1, false, true, 503}, {409, true, false, 409},
+        {500, true, false, 500}, {0, true, true, 204}};
+    sse_db         *db = open_db(file);
+    sse_app_options options;
+    sse_app        *app;
+    size_t          i;
+    memset(&options, 0, sizeof options);
+    options.on_log = on_log;
+    app = sse_app_new(&options);
+    sse_post(app, "/say", posts_it, db);
+    sse_db_exec(db, "DELETE FROM t");
+    sse_db_exec(db, "INSERT INTO t(id, txt) VALUES(1, 'x')");
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const char    *request = rows[i].taken ? "POST /say?taken=1" : "POST /say";
+        sse_test_reply r;
+        char           want[200];
+        memset(&r, 0, sizeof r);
+        reply_status = rows[i].reply;
+        snprintf(want, sizeof want, "POST /say: a database call failed: %s%s\n",
+            *file == ':' ? "" : "posts.db: ",
+            rows[i].taken ? "UNIQUE constraint failed: t.id [INSERT INTO t(id, txt) VALUES(1, 'x')]"
+                          : "no such table: nowhere [INSERT INTO nowhere VALUES(1)]");
+        sse_test_run(app, 1000);
+        logged[0] = '\0';
+        is_int(sse_test_request(app, request, NULL, NULL, &r), 0, request);
+        is_int(r.status, rows[i].status, "... the reply");
+        is_str(logged, rows[i].said ? want : "", "... what is logged");
+        sse_test_close(&r);
+        if (!rows[i].said) continue;
+        logged[0] = '\0';
+        sse_test_request(app, request, NULL, NULL, &r);
+        sse_test_close(&r);
+        is_str(logged, "", "... once a second");
+    }
+    sse_db_exec(db, "DELETE FROM t");
+    sse_app_free(app);
     sse_db_close(db);
 }
 
@@ -676,6 +752,8 @@ int main(void) {
     deferred(":memory:");
     refused();
     unanswered();
+    replies("posts.db");
+    replies(":memory:");
 #ifndef SSE_NO_THREADS /* without, the loop waits for the lock */
     full();
 #endif

@@ -104,7 +104,7 @@ static uint64_t hash_of_an_app(void) {
            hash == sse__sip_hash(app->streams->labels.key, name) &&
            hash == sse__sip_hash(app->streams->people.key, name) &&
            hash == sse__sip_hash(app->views->shared.key, name) &&
-           hash == sse__sip_hash(app->views->each.key, name) &&
+           hash == sse__sip_hash(app->views->paths.key, name) &&
            hash == sse__sip_hash(app->router->root.literals.key, name) &&
            hash == sse__sip_hash(presence->people.key, name) && child &&
            hash == sse__sip_hash(SSE__CONTAINER(child, sse__route_node, node)->literals.key, name);

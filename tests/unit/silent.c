@@ -27,10 +27,15 @@ static void slowly(sse_app *app, void *user) { /* so that more wait than may */
     poll(NULL, 0, 1);
 }
 
+static int no_part(sse_req *req, const sse_part *part, sse_str chunk, int status, void *user) {
+    (void)req, (void)part, (void)chunk, (void)status, (void)user;
+    return 0;
+}
+
 /* ?call=name&say=text: none of the answers is looked at */
 static void quiet(sse_req *req, void *user) {
     sse_app    *app = sse_req_app(req);
-    const char *call = sse_query(req, "call");
+    const char *call = sse_query(req, "call"), *odd = "<p style='width:50%'>%s";
     sse_event   event;
     int         i;
     (void)user;
@@ -40,27 +45,52 @@ static void quiet(sse_req *req, void *user) {
     if (strcmp(call, "publish") == 0) sse_publish(app, "t", &event);
     if (strcmp(call, "touch") == 0) sse_touch(app, "no slash");
     if (strcmp(call, "header") == 0) sse_set_header(req, "X-A", "a\r\nb");
+    if (strcmp(call, "body") == 0) sse_body_to_file(req, "here", NULL, NULL);
+    if (strcmp(call, "form") == 0) sse_body_parts(req, no_part, NULL);
+    if (strcmp(call, "parts") == 0) sse_body_parts(req, NULL, NULL);
+    if (strcmp(call, "reader") == 0) sse_body_read(req, NULL, NULL);
+    if (strcmp(call, "two") == 0) sse_set_status(req, 7), sse_body_to_file(req, "here", NULL, NULL);
+    if (strcmp(call, "html") == 0) sse_html(sse_out(req), odd, "x");
+    if (strcmp(call, "fmt") == 0) (void)sse_fmt(req, odd, "x");
     for (i = 0; i < 3000 && strcmp(call, "offload") == 0; i++) sse_offload(app, slowly, NULL, NULL);
     if (sse_query(req, "say")) sse_puts(sse_out(req), sse_query(req, "say"));
 }
 
 static void test_silence(void) {
-    static const char *const calls[] = {"publish", "touch", "header", "offload"};
-    char                     path[100];
-    unsigned                 i;
+    static const char *const calls[][2] = {{"publish", "SSE_E_FIELD: "}, {"touch", "SSE_E_ARG: "},
+        {"header", "sse_set_header: X-A: the value holds a line break"},
+        {"body", "sse_body_to_file: its route has no .body_later"},
+        {"reader", "sse_body_read: fn is NULL"}, {"parts", "sse_body_parts: fn is NULL"},
+        {"form", "sse_body_parts: its route has no .body_later"},
+        {"two", "sse_set_status: 7 is not within 200..599"},
+        {"fmt", "SSE_E_FORMAT: a conversion that sse_html and its kind lack: "},
+        {"offload", "SSE_E_FULL: "}};
+    static const char        form[] = "Content-Type: multipart/form-data; boundary=x\r\n";
+    char                     path[100], want[200];
+    size_t                   i;
+    int                      k;
     sse_app                 *app = fresh();
     sse_get(app, "/quiet", quiet, NULL);
-    for (i = 0; i < 4; i++) {
-        snprintf(path, sizeof path, "/quiet?call=%s", calls[i]);
-        ok(times(dial(app, path, ""), "HTTP/1.1 500 ") == 1,
-            "%s failed, its handler says nothing: 500", calls[i]);
-        ok(strstr(line, "/quiet failed: SSE_E_") != NULL, "... is logged: %s", line);
-        snprintf(path, sizeof path, "/quiet?call=%s&say=this", calls[i]);
-        ok(times(dial(app, path, ""), "HTTP/1.1 200 ") == 1,
+    for (i = 0; i < SSE__COUNT(calls); i++) {
+        snprintf(path, sizeof path, "/quiet?call=%s", calls[i][0]);
+        snprintf(want, sizeof want, "/quiet failed: %s", calls[i][1]);
+        for (k = 0; k < 2; k++) { /* the call itself is told of once a second */
+            ok(times(dial(app, path, form), "HTTP/1.1 500 ") == 1,
+                "%s failed, its handler says nothing: 500", calls[i][0]);
+            ok(strncmp(line, want, strlen(want)) == 0, "... is logged: %s", line);
+        }
+        snprintf(path, sizeof path, "/quiet?call=%s&say=this", calls[i][0]);
+        ok(times(dial(app, path, form), "HTTP/1.1 200 ") == 1,
             "... but what a handler says is the reply");
         ok(times(dial(app, "/quiet?call=none", ""), "HTTP/1.1 204 ") == 1,
             "... and the next request is none the worse");
     }
+    ok(times(dial(app, "/quiet?call=html&say=this", ""), "HTTP/1.1 500 ") == 1,
+        "a page that cannot be written whole is no reply");
+    is_str(line,
+        "/quiet failed: SSE_E_FORMAT: a conversion that sse_html and its kind lack: "
+        "%% writes a percent sign",
+        "... which says why");
     dial_free(app);
 }
 

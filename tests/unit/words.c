@@ -516,6 +516,13 @@ static void refuses(sse_req *req, void *user) {
     ok(refused_with(req, sse_query(req, "what")) < 0, "%s is refused", sse_query(req, "what"));
 }
 
+static int began(const char *what) { /* how many lines begin with it */
+    const char *at = warned;
+    int         n = 0;
+    for (; *at; at = strchr(at, '\n') + 1) n += strncmp(at, what, strlen(what)) == 0;
+    return n;
+}
+
 static void test_refused(void) {
     static const char *const calls[][2] =
         {{"status", "sse_set_status: 99 is not within 200..599 (/refuses)"},
@@ -544,10 +551,10 @@ static void test_refused(void) {
         sse_get(app, "/refuses", refuses, NULL);
         snprintf(path, sizeof path, "/refuses?what=%s", calls[i][0]);
         dial(app, path, NULL);
-        is_said(calls[i][1]);
+        is_int(began(calls[i][1]), 1, warned);
         ok(!strstr(warned, "secret"), "... not the value");
         dial(app, path, NULL);
-        is_int(said(calls[i][1]), 1, "... once a second");
+        is_int(began(calls[i][1]), 1, "... once a second");
         dial_free(app);
     }
 }
