@@ -820,10 +820,10 @@
 
    15. Limits, and what it does not do
 
-     Header, body, queue, connection and view limits are options of sse_app_new with their defaults
-     beside them. Past a limit a peer gets the exact 4xx and a closed connection; the program gets
-     SSE_E_FULL. There is no TLS, HTTP/2 or WebSocket (a proxy in front gives the first two), no
-     Windows, no template language, no HTTP client.
+     Limits of headers, fields, bodies, queues, connections, views are options of sse_app_new with
+     their defaults beside them. Past one a peer gets the exact 4xx, and mostly a closed connection;
+     the program gets SSE_E_FULL. There is no TLS, HTTP/2 or WebSocket (a proxy in front gives the
+     first two), no Windows, no template language, no HTTP client.
 
      It is the wrong tool where
 
@@ -2006,6 +2006,8 @@ typedef struct sse_app_options {
     size_t      max_body_bytes;     /* default: 1048576; SSE_UNLIMITED */
     size_t      max_queue_bytes;    /* unsent, per stream. default: 1048576 */
     int         max_headers;        /* fields in a request, at most 10000. default: 100 */
+    int         max_fields;         /* of a query, of cookies (more: 400), of a form without its
+                                       files (413), read by name or as a list. default: 1000 */
     int         max_connections;    /* default: 0.9 of the descriptors this process may open */
     int         max_per_peer;       /* connections from one address that is none of
                                        trusted_proxies. default: no limit */
@@ -2456,16 +2458,18 @@ SSE_API sse_str     sse_body(sse_req *req);   /* {NULL, 0} without one, and with
    UTF-8 is refused with 400: put free text into the query. */
 SSE_API const char *sse_param(sse_req *req, const char *name);
 
-/* The first query parameter of that name, ?name=value; "" where it has no value; the i-th, from 0.
-   As bytes, with binary_query, it may hold a NUL. Raw: all of the query as the client sent it;
-   {NULL, 0} without one. */
+/* The first query parameter of that name, ?name=value; "" where it has no value; the i-th, from 0
+   (asking for one after the other until NULL looks at each parameter once). As bytes, with
+   binary_query, it may hold a NUL. Raw: all of the query as the client sent it; {NULL, 0} without
+   one. A query with more than .max_fields is answered by 400 when it is read, and has none. */
 SSE_API const char *sse_query(sse_req *req, const char *name);
 SSE_API const char *sse_query_at(sse_req *req, const char *name, int i);
 SSE_API sse_str     sse_query_bytes(sse_req *req, const char *name);
 SSE_API sse_str     sse_query_raw(sse_req *req);
 
-/* A field of an urlencoded or multipart body, the first or the i-th of that name; NULL with
-   body_later. Files are read with sse_body_to_file or sse_body_parts. */
+/* A field of an urlencoded or multipart body, the first or the i-th of that name, as of a query;
+   NULL with body_later. A form with more than .max_fields is answered by 413. Files are read with
+   sse_body_to_file or sse_body_parts. */
 SSE_API const char *sse_form(sse_req *req, const char *name);
 SSE_API const char *sse_form_at(sse_req *req, const char *name, int i);
 
@@ -2478,7 +2482,7 @@ SSE_API const char *sse_cookie(sse_req *req, const char *name);
 SSE_API const char *sse_cookie_signed(sse_req *req, const char *name, int max_age_s);
 
 /* All there are, in the order they came: for (p = sse_form_all(req); p; p = p->next). NULL: none,
-   or no memory. Names of headers are as the client wrote them. */
+   more than .max_fields, or no memory. Names of headers are as the client wrote them. */
 typedef struct sse_pair { const char *name, *value; struct sse_pair *next; } sse_pair;
 SSE_API const sse_pair *sse_query_all(sse_req *req);
 SSE_API const sse_pair *sse_form_all(sse_req *req);
@@ -13290,6 +13294,7 @@ static int sse__senders_use(sse_app *app, int n) { /* as many, or the more that 
     X(1, max_bodies_bytes, 64 << 20, 0, 0)                                                         \
     X(1, compress_min_bytes, 1024, 0, 0)                                                           \
     X(0, max_headers, 100, 1, 10000)                                                               \
+    X(0, max_fields, 1000, 1, INT32_MAX)                                                           \
     X(0, max_connections, sse__default_connections(), 1, INT32_MAX)                                \
     X(0, max_per_peer, 0, 0, INT32_MAX)                                                            \
     X(0, max_views, 1000, 1, INT32_MAX)                                                            \
@@ -13524,7 +13529,12 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
 ==========================================================================*/
 
 typedef sse_pair sse__pair;
-typedef struct sse__pairs { sse__pair *first, **end; } sse__pairs; /* end NULL: not read yet */
+typedef struct sse__pairs {
+    sse__pair       *first, **end; /* end NULL: not read yet */
+    int              count;        /* of what the client sent, also what was passed over */
+    const sse__pair *found;        /* what was asked for last, the nth of its name; NULL: nothing */
+    int              nth;
+} sse__pairs;
 
 enum { SSE__ETAG = 72 };
 
@@ -13805,19 +13815,45 @@ static void sse__pairs_add(sse_req *req, sse__pairs *pairs, const char *name, co
     pairs->end  = &pair->next;
 }
 
-/* The i-th of that name; NULL: there are not so many. */
-static const char *sse__pairs_at(const sse__pair *pair, const char *name, int i) {
-    for (; pair && name && i >= 0; pair = pair->next)
-        if (strcmp(pair->name, name) == 0 && i-- == 0) return pair->value;
+/* One more is to be read. True: it is one too many, which fails the request; then there are none.
+   A pair takes twenty times the memory that its bytes on the wire do. what: they are of. */
+static bool sse__pairs_full(sse_req *req, sse__pairs *pairs, int status, const char *what) {
+    const int most = req->app->options.max_fields;
+    if (pairs->count++ < most) return false;
+    pairs->first = NULL;
+    sse_fail(req, status, "the %s has more than %d fields; if it may, raise max_fields", what,
+             most);
+    return true;
+}
+
+/* The i-th of that name; NULL: there are not so many. Goes on from where it was: who asks for all
+   of a name, one after the other, walks the list once. */
+static const char *sse__pairs_at(sse__pairs *pairs, const char *name, int i) {
+    const sse__pair *pair = pairs->first;
+    int              left = i; /* of that name, in front of it */
+    if (!name || i < 0) return NULL;
+    if (pairs->found && pairs->nth <= i && strcmp(pairs->found->name, name) == 0) {
+        pair = pairs->found;
+        left = i - pairs->nth;
+    }
+    for (; pair; pair = pair->next) {
+        if (strcmp(pair->name, name) != 0 || left-- > 0) continue;
+        pairs->found = pair;
+        pairs->nth   = i;
+        return pair->value;
+    }
     return NULL;
 }
 
-/* False: some were passed over, for a broken %XX or one that means NUL. */
-static bool sse__pairs_parse(sse_req *req, sse__pairs *pairs, sse_str text) {
+/* False: some were passed over, for a broken %XX or one that means NUL. status, what: see
+   pairs_full. */
+static bool sse__pairs_parse(sse_req *req, sse__pairs *pairs, sse_str text, int status,
+                             const char *what) {
     sse_str name, value;
     bool    fine = true;
     pairs->end = &pairs->first;
-    while (sse__pair_next(&text, '&', &name, &value)) {
+    while (sse__pair_next(&text, '&', &name, &value) &&
+           !sse__pairs_full(req, pairs, status, what)) {
         char *n = (char *)sse__arena_get(&req->arena, name.len + 1);
         char *v = (char *)sse__arena_get(&req->arena, value.len + 1);
         if (n && v &&
@@ -13830,12 +13866,13 @@ static bool sse__pairs_parse(sse_req *req, sse__pairs *pairs, sse_str text) {
 
 SSE_API const sse_pair *sse_query_all(sse_req *req) {
     if (!req->query.end) /* R2; a NUL was refused with the head */
-        (void)sse__pairs_parse(req, &req->query, req->query_text);
+        (void)sse__pairs_parse(req, &req->query, req->query_text, 400, "query");
     return req->query.first;
 }
 
 SSE_API const char *sse_query_at(sse_req *req, const char *name, int i) {
-    return sse__pairs_at(sse_query_all(req), name, i);
+    (void)sse_query_all(req);
+    return sse__pairs_at(&req->query, name, i);
 }
 
 SSE_API const char *sse_query(sse_req *req, const char *name) { return sse_query_at(req, name, 0); }
@@ -13852,8 +13889,7 @@ static sse_str sse__req_decode(sse_req *req, sse_str s) { /* ptr NULL: broken, o
 SSE_API sse_str sse_query_bytes(sse_req *req, const char *name) {
     sse_str rest = req->query_text, key, value;
     while (sse__pair_next(&rest, '&', &key, &value)) {
-        key = sse__req_decode(req, key);
-        if (key.ptr && sse__eq(key, sse__text(name))) return sse__req_decode(req, value);
+        if (sse__form_is(key, sse__text(name))) return sse__req_decode(req, value);
     }
     return sse__str(NULL, 0);
 }
@@ -13875,7 +13911,8 @@ SSE_API const sse_pair *sse_cookie_all(sse_req *req) {
     if (!req->cookies.end) {
         req->cookies.end = &req->cookies.first;
         for (i = 0; (text = sse__head_find(&req->head, req->bytes, SSE__LIT("cookie"), i)).ptr; i++)
-            while (sse__cookie_next(&text, &key, &value))
+            while (sse__cookie_next(&text, &key, &value) &&
+                   !sse__pairs_full(req, &req->cookies, 400, "Cookie header"))
                 sse__pairs_add(req, &req->cookies, sse__req_text(req, key),
                                sse__req_text(req, value));
     }
@@ -13883,7 +13920,8 @@ SSE_API const sse_pair *sse_cookie_all(sse_req *req) {
 }
 
 SSE_API const char *sse_cookie(sse_req *req, const char *name) {
-    return sse__pairs_at(sse_cookie_all(req), name, 0);
+    (void)sse_cookie_all(req);
+    return sse__pairs_at(&req->cookies, name, 0);
 }
 
 /* With the app's secret, at the app's time: W5. */
@@ -13912,17 +13950,22 @@ SSE_API const char *sse_cookie_signed(sse_req *req, const char *name, int max_ag
     return sse_req_unsign(req, sse_cookie(req, name), max_age_s);
 }
 
+static sse__pair *sse__pair_find(sse__pair *list, const char *name) { /* NULL: there is none */
+    while (list && strcmp(list->name, name) != 0) list = list->next;
+    return list;
+}
+
 SSE_API const char *sse_attr(sse_req *req, const char *name) {
-    return sse__pairs_at(req->attrs, name, 0);
+    const sse__pair *pair = name ? sse__pair_find(req->attrs, name) : NULL;
+    return pair ? pair->value : NULL;
 }
 
 /* Sets a name in a list that lives in an arena; value NULL removes it. What was there stays until
    the arena goes: texts that were handed out are not taken back (R1). */
 static int sse__pair_set(sse__arena *arena, sse__pair **list, const char *name, const char *value) {
-    sse__pair  *pair = *list;
+    sse__pair  *pair = sse__pair_find(*list, name);
     const char *copy = value ? sse__arena_text(arena, sse__text(value)) : NULL;
     if (value && !copy) return SSE_E_NOMEM;
-    while (pair && strcmp(pair->name, name) != 0) pair = pair->next;
     if (!pair) {
         pair = (sse__pair *)sse__arena_get(arena, sizeof *pair);
         name = pair ? sse__arena_text(arena, sse__text(name)) : NULL;
@@ -14045,6 +14088,7 @@ static bool sse__form_parts(sse_req *req) {
         if (event == SSE__PART_DATA && !m.filename) sse__put_str(&value, m.data);
         if (event != SSE__PART_END || m.filename) continue;
         if (value.error || (value.len && memchr(value.ptr, '\0', value.len))) break;
+        if (sse__pairs_full(req, &req->form, 413, "form")) break;
         sse__pairs_add(req, &req->form, sse__req_text(req, sse__text(m.name)),
                        sse__req_text(req, sse__str(value.ptr, value.len)));
     }
@@ -14059,14 +14103,16 @@ SSE_API const sse_pair *sse_form_all(sse_req *req) {
         req->form.end = &req->form.first;
         if (req->route && req->route->body_later) return NULL; /* it is not there */
         if (sse__req_is_multipart(req)) fine = sse__form_parts(req);
-        else if (sse__req_is_form(req)) fine = sse__pairs_parse(req, &req->form, req->body);
+        else if (sse__req_is_form(req)) fine = sse__pairs_parse(req, &req->form, req->body, 413,
+                                                              "form");
         if (!fine) sse_fail(req, 400, "the form is not well-formed, or holds a NUL");
     }
     return req->form.first;
 }
 
 SSE_API const char *sse_form_at(sse_req *req, const char *name, int i) {
-    return sse__pairs_at(sse_form_all(req), name, i);
+    (void)sse_form_all(req);
+    return sse__pairs_at(&req->form, name, i);
 }
 
 SSE_API const char *sse_form(sse_req *req, const char *name) { return sse_form_at(req, name, 0); }

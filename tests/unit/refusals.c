@@ -282,6 +282,7 @@ static void test_app_numbers(void) {
         const char *text;
     } bad[] = {
         {TEXT(max_headers), 10001, ".max_headers 10001: not within 1..10000"},
+        {TEXT(max_fields), -1, ".max_fields -1: less than 1"},
         {TEXT(max_connections), -1, ".max_connections -1: less than 1"},
         {TEXT(max_per_peer), -1, ".max_per_peer -1: less than 0"},
         {TEXT(max_views), -1, ".max_views -1: less than 1"},
@@ -344,6 +345,7 @@ static void test_each_number(void) {
         NUMBER(true, max_bodies_bytes, 67108864, 1, 0),
         NUMBER(true, compress_min_bytes, 1024, 1, 0),
         NUMBER(false, max_headers, 100, 1, 10000),
+        NUMBER(false, max_fields, 1000, 1, INT32_MAX),
         NUMBER(false, max_connections, 180, 1, INT32_MAX),
         NUMBER(false, max_per_peer, 0, 1, INT32_MAX),
         NUMBER(false, max_views, 1000, 1, INT32_MAX),
