@@ -2241,7 +2241,9 @@ SSE_API int sse_load_env(const char *file);
 
 /* Gives an app that listens on this machine a public address, through an agent: a child process
    that ends with the app, whatever becomes of the program. Requests for the host name that the
-   agent was given are let in beside the local ones.
+   agent was given are let in beside the local ones. All of them come from this machine, by what the
+   socket says, and through a plain TCP tunnel with whatever names their senders like: no guard may
+   go by that. sse_monitor without a guard lets nobody in meanwhile.
    command: the command line of the agent, for /bin/sh: never made from a request; {port} stands for
    the app's port:
        "ssh -R 80:localhost:{port} nokey@localhost.run"
@@ -2361,9 +2363,12 @@ SSE_API int sse_stats_get(sse_app *app, sse_stats *out);
    looks; what is noted meanwhile is noted once for an event, a render, a commit, a cut, a warning.
    prefix: "/_sse", not "/". guard: a before hook for all of it, with user, that refuses strangers;
    the page (labels, owners of streams, addresses, topics, log) and the ending are for those it lets
-   through. NULL: only requests that come to a loopback address by a local name, or by none, and
-   that no proxy has put its mark on (Forwarded, Via, X-Forwarded-For, X-Real-IP); a proxy on this
-   machine need not leave any (nginx does not by itself): give a guard then.
+   through. NULL: only requests that come to a loopback address by a local name, or by none, that no
+   proxy has put its mark on (Forwarded, Via, X-Forwarded-For, X-Real-IP), and that no browser makes
+   for a page from elsewhere (Origin, Sec-Fetch-Site), or by a link there; nobody, while the app has
+   an sse_tunnel. A proxy or another tunnel (ssh -R) on this machine need not leave a mark (nginx
+   does not by itself): give a guard then. With any guard .cors_origins is not for what is below
+   prefix: only pages of the server's own read there.
    metrics.json is one object. Its names stay, others may come. What ends in _s, _ms, _us is a time,
    ago_s is before now; null: not known, or none. It looks at 32768 streams and topics at most.
      version uptime_s slow_ms     uptime_s: since this call
@@ -6155,6 +6160,7 @@ typedef struct sse__head {
     sse__slice  path, query;
     /* of the target if that has one, else of the Host field; empty only in HTTP/1.0 */
     sse__slice  host, host_name;     /* host_name: without its port */
+    bool        two_hosts;           /* the target has one that is not as in the Host field */
     int         minor;               /* HTTP/1.minor: 0 or 1 */
     uint64_t    content_length;
     bool        has_length, chunked; /* never both; neither: no body */
@@ -6307,6 +6313,8 @@ static int sse__head_finish(sse__head *h, const char *bytes) {
        9112 3.2. An absolute target has precedence, 3.2.2. */
     if (value.ptr ? !sse__host_parse(value, &host) : h->minor == 1) return -400;
     if (sse__head_value(h, bytes, SSE__FIELD_HOST, 1).ptr) return -400;
+    h->two_hosts = value.ptr && h->host.len &&
+                   !sse__eq_nocase(value, sse__slice_str(bytes, h->host));
     if (value.ptr && !h->host.len) {
         h->host      = sse__slice_of(bytes, value);
         h->host_name = sse__slice_of(bytes, host.name);
@@ -22516,6 +22524,7 @@ typedef struct sse__hook { /* of sse_before */
     char             *prefix; /* right behind this struct; "": all paths */
     sse_handler       fn;
     void             *user;
+    bool              same_origin; /* cors_origins is not for what is below it */
 } sse__hook;
 
 typedef struct sse__router {
@@ -22547,27 +22556,48 @@ static bool sse__req_host_ok(const sse_req *req) {
     return !req->conn->loopback || sse__host_is_local(name);
 }
 
+/* "/a" holds /a and /a/b, not /ab. */
+static bool sse__path_below(const char *path, const char *prefix) {
+    const size_t n = strlen(prefix);
+    if (!n || strncmp(path, prefix, n) != 0) return !n;
+    return !path[n] || path[n] == '/' || path[n - 1] == '/';
+}
+
+/* Whether cors_origins is for its path. */
+static bool sse__req_shares(const sse_req *req) {
+    const sse__hook *hook = req->app->router->before;
+    while (hook && !(hook->same_origin && sse__path_below(req->path, hook->prefix)))
+        hook = hook->next;
+    return !hook;
+}
+
+static bool sse__req_is_origin(const sse_req *req, sse_str text) { /* of this host: an Origin */
+    sse__origin origin;
+    sse__host   host;
+    return sse__origin_parse(text, &origin) && origin.scheme.ptr &&
+           sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host) &&
+           sse__origin_is_host(&origin, &host);
+}
+
+/* Whether a browser does not say that a page from elsewhere is behind it. */
+static bool sse__req_fetch_is_own(const sse_req *req) {
+    const sse_str site = sse__req_field(req, SSE__FIELD_SEC_FETCH_SITE);
+    return !site.ptr || sse__is_word(site, "same-origin") || sse__is_word(site, "none");
+}
+
 /* Browsers say on every unsafe request (RFC 9110 9.2.1) which page it comes from; programs that
    are no browser say nothing. That any page may read (cors_origins "*") lets none of them write. */
 static bool sse__req_origin_ok(const sse_req *req) {
     const sse_app_options *o = &req->app->options;
-    sse_str       text;
-    sse__origin   origin;
-    sse__host     host;
+    sse_str                text;
     if (sse__req_is(req, "GET") || sse__req_is(req, "HEAD") || sse__req_is(req, "OPTIONS"))
         return true;
     text = sse__req_field(req, SSE__FIELD_ORIGIN);
-    if (!text.ptr) {
-        text = sse__req_field(req, SSE__FIELD_SEC_FETCH_SITE);
-        return !text.ptr || sse__is_word(text, "same-origin") || sse__is_word(text, "none");
-    }
+    if (!text.ptr) return sse__req_fetch_is_own(req);
     if (sse__head_value(&req->head, req->bytes, SSE__FIELD_ORIGIN, 1).ptr) return false;
-    if (sse__wordlist_has(o->allowed_origins, text) ||
-        sse__wordlist_find(o->cors_origins, text, false))
-        return true;
-    return sse__origin_parse(text, &origin) && origin.scheme.ptr &&
-           sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host) &&
-           sse__origin_is_host(&origin, &host);
+    return sse__wordlist_has(o->allowed_origins, text) ||
+           (sse__wordlist_find(o->cors_origins, text, false) && sse__req_shares(req)) ||
+           sse__req_is_origin(req, text);
 }
 
 /* Fetch standard 3.2. True: it was a preflight, and is answered. */
@@ -22630,13 +22660,6 @@ static void sse__req_not_found(sse_req *req) {
     sse_buf_free(&allow);
 }
 
-/* "/a" holds /a and /a/b, not /ab. */
-static bool sse__path_below(const char *path, const char *prefix) {
-    const size_t n = strlen(prefix);
-    if (!n || strncmp(path, prefix, n) != 0) return !n;
-    return !path[n] || path[n] == '/' || path[n - 1] == '/';
-}
-
 /* The first hook for its path, from there on. */
 static sse__hook *sse__req_hook(const sse_req *req, sse__hook *from) {
     while (from && !sse__path_below(req->path, from->prefix)) from = from->next;
@@ -22675,7 +22698,7 @@ static void sse__req_dispatch(sse_req *req) {
         return;
     }
     /* before logins: a browser sends no cookie with a preflight */
-    if (req->app->cors && req->app->cors(req)) return;
+    if (req->app->cors && sse__req_shares(req) && req->app->cors(req)) return;
     if (req->denied) {
         sse__req_deny(req, 403, "a page of another origin may not do this; "
                                 "if it is yours, add it to allowed_origins");
@@ -23070,7 +23093,8 @@ SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *us
     return sse__mount(app, prefix, fn, user, NULL);
 }
 
-SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user) {
+static int sse__before(sse_app *app, const char *prefix, sse_handler fn, void *user,
+                       bool same_origin) {
     const char *at = prefix ? prefix : "", *fault;
     sse__hook  *hook, **end;
     if (app && !sse__on_loop(app)) return SSE_E_THREAD;
@@ -23086,11 +23110,16 @@ SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *u
     hook->prefix = sse__copy_text((char *)(hook + 1), sse__text(at));
     hook->fn     = fn;
     hook->user   = user;
+    hook->same_origin = same_origin;
     for (end = &app->router->before; *end;) end = &(*end)->next;
     *end = hook;
     app->router->hook      = sse__req_hook;
     app->router->ask_hooks = sse__req_ask_hooks;
     return SSE_OK;
+}
+
+SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user) {
+    return sse__before(app, prefix, fn, user, false);
 }
 
 static void sse__router_close(sse__router *router) {
@@ -24454,20 +24483,40 @@ static void sse__monitor_metrics_handler(sse_req *req, void *user) {
                            sse__latencies[i].help, out);
 }
 
-/* Without a guard of the program's: clients on this machine only, by one of its own names, and not
-   for somebody else: proxies say so, most of them. */
-static void sse__monitor_guard(sse_req *req, void *user) {
+/* From a client on this machine, to one of its own names, and not for somebody else: proxies say
+   so, most of them. */
+static bool sse__monitor_is_local(sse_req *req) {
     static const char *const by_proxies[] = {"forwarded", "via", "x-forwarded-for", "x-real-ip"};
-    const sse_str name = sse__slice_str(req->bytes, req->head.host);
-    sse__host     host;
+    const sse_str name = sse__slice_str(req->bytes, req->head.host_name);
     size_t        i = 0;
-    (void)user;
     while (i < SSE__COUNT(by_proxies) && !sse_header(req, by_proxies[i])) i++;
-    if (req->conn->loopback && i == SSE__COUNT(by_proxies) &&
-        (!name.len || (sse__host_parse(name, &host) && sse__host_is_local(host.name))))
-        return;
-    sse_fail(req, 403, "the monitor is for this machine alone, "
-                       "unless sse_monitor is given a guard");
+    return i == SSE__COUNT(by_proxies) && req->conn->loopback && !req->head.two_hosts &&
+           (!name.len || sse__host_is_local(name));
+}
+
+/* Not for a page from elsewhere, whose visitor is on this machine, nor by a link on one. */
+static bool sse__monitor_is_own_page(const sse_req *req) {
+    sse_str  origin;
+    uint32_t i;
+    for (i = 0; (origin = sse__head_value(&req->head, req->bytes, SSE__FIELD_ORIGIN, i)).ptr; i++)
+        if (!sse__req_is_origin(req, origin)) return false;
+    return sse__req_fetch_is_own(req);
+}
+
+/* Without a guard of the program's. What comes through a tunnel comes from its agent, on this
+   machine, and may bear whatever names its sender likes. */
+static void sse__monitor_guard(sse_req *req, void *user) {
+    const char *why = NULL;
+    (void)user;
+    if (req->app->tunnel)
+        why = "anybody may come through the tunnel: give sse_monitor a guard, for as long as the "
+              "app has one";
+    else if (!sse__monitor_is_local(req))
+        why = "the monitor is for this machine alone, unless sse_monitor is given a guard";
+    else if (!sse__monitor_is_own_page(req))
+        why = "the monitor is neither for pages from elsewhere nor behind links on them: enter its "
+              "address, or give sse_monitor a guard";
+    if (why) sse_fail(req, 403, "%s", why);
 }
 
 /* From now on all of the app is observed. False: no memory. */
@@ -24505,7 +24554,7 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
         return sse__refuse(app, SSE_E_ARG, "monitor %s: a prefix is like /_sse: no / at its end, "
                                            "no param, at most 200 bytes", prefix ? prefix : "");
     if (!sse__monitor_use(app)) return sse__config_fail(app, SSE_E_NOMEM, "monitor", prefix);
-    error = sse_before(app, prefix, guard ? guard : sse__monitor_guard, user);
+    error = sse__before(app, prefix, guard ? guard : sse__monitor_guard, user, true);
     for (i = 0; i < SSE__COUNT(pages) && !error; i++) {
         snprintf(path, sizeof path, "%s%s", prefix, pages[i].path);
         error = sse__method_route(app, pages[i].method, path, pages[i].fn, NULL);
