@@ -776,12 +776,14 @@
 
        sse_set_header: X-Who: the value holds a line break or another control character (/greet)
 
-     So are a step that ends its stream by an error, and a deferred request that is not answered
-     within a minute. Warnings and errors go to stderr; on_log gets all lines, information and debug
-     too. That a reader was too slow and is cut (SSE_BY_QUEUE, SSE_BY_TIMEOUT) is no mistake:
-     on_close and the monitor tell of it, the log does not. Mistakes of peers are a counter and a
-     debug line; where you may have to change an option (.allowed_hosts, .max_views), one warning a
-     second.
+     So are a step that ends its stream by an error, a reply that cannot be sent, a stream that
+     follows nothing, a view that was not rendered, and a deferred request that is not answered
+     within a minute; of these each route has one line a second. What is not said then is a line of
+     debugging: no peer fills a disk. Warnings and errors go to stderr; on_log gets all lines,
+     information and debug too. That a reader was too slow and is cut (SSE_BY_QUEUE, SSE_BY_TIMEOUT)
+     is no mistake: on_close and the monitor tell of it, the log does not. Mistakes of peers are a
+     counter and a debug line; where you may have to change an option (.allowed_hosts, .max_views),
+     one warning a second.
 
        sse_monitor(app, "/_sse", guard, NULL);
 
@@ -8960,7 +8962,8 @@ struct sse_app {
     uint64_t             db_logged_at[16];          /* likewise: sse__db_log_due */
     uint64_t             slow_warned_ms[SSE__CALLBACKS]; /* likewise */
     uint64_t             slow;                 /* callbacks that held the loop for slow_ms */
-    struct { uint32_t call; uint64_t told_ms; } refused[32]; /* guarded by loop.mutex */
+    /* Guarded by loop.mutex; kind 0: free. See log_due */
+    struct { uint32_t kind; uint64_t told_ms; } refused[32];
     int                  call_error;           /* see sse__call_failed */
 };
 
@@ -9000,6 +9003,38 @@ static int sse__log_level_limited(sse_app *app, uint64_t *told) {
     if (*told && now - *told < 1000) return SSE_LOG_DEBUG;
     *told = now;
     return SSE_LOG_WARNING;
+}
+
+/* Whether a line of that kind is due: likewise one a second. Kinds need not be few: in a second
+   there are lines of as many as there are places for. Threads: any. */
+static bool sse__log_due(sse_app *app, sse_str kind) {
+    const uint64_t now  = sse__clock_ms();
+    const uint32_t hash = sse__hash(kind) | 1;
+    size_t         i, at = 0;
+    bool           due;
+    sse__lock(&app->loop.mutex);
+    for (i = 0; i < SSE__COUNT(app->refused) && app->refused[at].kind != hash; i++)
+        if (app->refused[i].kind == hash || app->refused[i].told_ms < app->refused[at].told_ms)
+            at = i; /* its own place, or the one that was told longest ago */
+    due = !app->refused[at].kind || now - app->refused[at].told_ms >= 1000;
+    if (due) {
+        app->refused[at].kind    = hash;
+        app->refused[at].told_ms = now;
+    }
+    sse__unlock(&app->loop.mutex);
+    return due;
+}
+
+/* The level for a message that any peer can cause, of the kind that this text tells: level once a
+   second, else SSE_LOG_DEBUG. What peers chose is left out of the text, or one fault is many. */
+SSE__PRINTF(3, 4)
+static int sse__log_level_kind(sse_app *app, int level, const char *fmt, ...) {
+    char    kind[400];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(kind, sizeof kind, fmt, ap);
+    va_end(ap);
+    return sse__log_due(app, sse__text(kind)) ? level : SSE_LOG_DEBUG;
 }
 
 /* A callback of the program that runs. app NULL: it is not measured. */
@@ -9049,16 +9084,26 @@ static uint64_t sse__observed_us(const sse_app *app) {
     return SSE__FLAG(app->observer) ? sse__clock_us() : 0;
 }
 
-/* Refuses a call of the program, in words that name the argument or option to change: CO2. */
+static sse_str sse__call_of(const char *text) { /* what a line begins with, up to its colon */
+    return sse__str(text, strcspn(text, ":"));
+}
+
+/* Refuses a call of the program, in words that name the argument or option to change: CO2. Once the
+   app runs, as sse__refused: a peer may be why. */
 SSE__PRINTF(3, 4)
 static int sse__refuse(sse_app *app, int error, const char *fmt, ...) {
     char    text[sizeof app->why];
+    bool    runs;
     va_list ap;
     if (!app) return error;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    sse__log(app, SSE_LOG_ERROR, "%s", text);
+    sse__lock(&app->loop.mutex);
+    runs = app->loop.owned;
+    sse__unlock(&app->loop.mutex);
+    sse__log(app, !runs || sse__log_due(app, sse__call_of(text)) ? SSE_LOG_ERROR : SSE_LOG_DEBUG,
+             "%s", text);
     sse__lock(&app->loop.mutex); /* sse_serve_background may refuse while the loop runs elsewhere */
     if (!app->config_error) {
         memcpy(app->why, text, sizeof text);
@@ -9074,25 +9119,13 @@ static int sse__refuse(sse_app *app, int error, const char *fmt, ...) {
    Threads: any. */
 SSE__PRINTF(3, 4)
 static int sse__refused(sse_app *app, int error, const char *fmt, ...) {
-    const uint64_t now = sse__clock_ms();
-    char           text[400];
-    uint32_t       call;
-    bool           due;
-    size_t         i = 0;
-    va_list        ap;
+    char    text[400];
+    va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    call = sse__hash(sse__str(text, strcspn(text, ":"))) | 1; /* 0: a place that is free */
-    sse__lock(&app->loop.mutex);
-    while (i + 1 < SSE__COUNT(app->refused) && app->refused[i].call &&
-           app->refused[i].call != call)
-        i++;
-    due = !app->refused[i].call || now - app->refused[i].told_ms >= 1000;
-    if (due) app->refused[i].told_ms = now;
-    app->refused[i].call = call;
-    sse__unlock(&app->loop.mutex);
-    sse__log(app, due ? SSE_LOG_WARNING : SSE_LOG_DEBUG, "%s", text);
+    sse__log(app, sse__log_due(app, sse__call_of(text)) ? SSE_LOG_WARNING : SSE_LOG_DEBUG, "%s",
+             text);
     return error;
 }
 
@@ -13660,6 +13693,10 @@ static int sse__req_refused(sse_req *req, int error, const char *call, const cha
     return sse__req_error(req, sse__refused(req->app, error, "%s: %s (%s)", call, why, req->path));
 }
 
+static const char *sse__req_route_path(const sse_req *req) { /* for the kinds of lines in the log */
+    return req->route ? req->route->path : "";
+}
+
 /* Whether the calling thread may write to it. The loop's own, that of every handler, is known
    without a lock: req->thread does not change while work on another thread could hold the request.
    The lock is for a loop that another thread runs by now. */
@@ -14955,7 +14992,10 @@ static void sse__reply_answer(sse_req *req) {
     if (req->failed) error = SSE_OK;
     if (req->error == SSE_E_NOMEM) error = SSE_E_NOMEM;
     if (error) {
-        sse__log(req->app, SSE_LOG_ERROR, "%s failed: %s", req->path, sse_error_text(error));
+        const char *why = sse_error_text(error);
+        sse__log(req->app, sse__log_level_kind(req->app, SSE_LOG_ERROR, "%s failed: %s",
+                                               sse__req_route_path(req), why),
+                 "%s failed: %s", req->path, why);
         sse_buf_free(&req->headers);
     }
     retry_ms = sse__reply_retry_ms(req, silent || error == SSE_E_NOMEM);
@@ -15391,8 +15431,11 @@ SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_n
     if (!file) return sse__req_error(req, SSE_E_ARG);
     fd = sse__file_open(file, &st);
     if (fd < 0) {
-        const int why = errno;
-        sse__log(req->app, SSE_LOG_WARNING, "cannot send %s: %s", file, sse__file_words(why));
+        const int   why   = errno;
+        const char *words = sse__file_words(why);
+        sse__log(req->app, sse__log_level_kind(req->app, SSE_LOG_WARNING, "cannot send: %s: %s",
+                                               sse__req_route_path(req), words),
+                 "cannot send %s: %s", file, words);
         if (sse__file_was_short(why)) sse_fail(req, 503, "%s", sse__status_text(503));
         else if (why == EOVERFLOW) sse_fail(req, 500, "%s", sse__status_text(500));
         else sse_fail(req, 404, "there is nothing at %s", req->path);
@@ -16688,8 +16731,10 @@ static void sse__stream_begun(sse__stream *stream) {
     sse_req *req = stream->by.req;
     if (req->unfed && sse__stream_lives(stream) && !stream->raw && !sse__stream_subs(stream) &&
         !stream->extra->step) {
-        sse__log(req->app, SSE_LOG_WARNING, "%s: its stream follows nothing, so it ends: %s",
-                 req->path, sse_error_text(req->call_error));
+        const char *why = sse_error_text(req->call_error);
+        sse__log(req->app, sse__log_level_kind(req->app, SSE_LOG_WARNING, "%s follows nothing: %s",
+                                               sse__req_route_path(req), why),
+                 "%s: its stream follows nothing, so it ends: %s", req->path, why);
         sse__stream_turn_away(stream);
     }
     stream->by.path = sse__stream_path(stream);
@@ -20352,7 +20397,8 @@ static int sse__publish(sse_app *app, sse__publication *p) {
 static void sse__posted_run(sse_app *app, void *user) {
     sse__publication *p = (sse__publication *)user;
     if (sse__publish(app, p) == SSE_E_NOMEM)
-        sse__log(app, SSE_LOG_WARNING, "an event for %s is lost: out of memory", p->topic);
+        sse__log(app, sse__log_level_kind(app, SSE_LOG_WARNING, "an event is lost"),
+                 "an event for %s is lost: out of memory", p->topic);
     SSE_FREE(p);
 }
 
@@ -20549,8 +20595,8 @@ static bool sse__hear(sse_app *app, const char *topic, sse__message *m) {
     if (!ear || !m) return ear != NULL;
     heard = (sse__heard *)sse__zalloc(sizeof *heard + n);
     if (!heard) {
-        sse__log(app, SSE_LOG_WARNING, "the program does not hear an event for %s: out of memory",
-                 topic);
+        sse__log(app, sse__log_level_kind(app, SSE_LOG_WARNING, "an event is not heard"),
+                 "the program does not hear an event for %s: out of memory", topic);
         return true;
     }
     memcpy(heard->topic, topic, n);
@@ -20591,8 +20637,8 @@ static void sse__heard_tell(sse__hearing *hearing, const sse__heard *heard) {
     int         i;
     memset(parts, 0, sizeof parts);
     if (sse__message_read(heard->m, parts, &event))
-        sse__log(app, SSE_LOG_WARNING, "the program does not hear an event for %s: out of memory",
-                 heard->topic);
+        sse__log(app, sse__log_level_kind(app, SSE_LOG_WARNING, "an event is not heard"),
+                 "the program does not hear an event for %s: out of memory", heard->topic);
     else
         for (ear = hearing->ears; ear; ear = ear->next) { /* fn may add some, and end any */
             if (ear->since >= heard->number || !sse__ear_hears(ear, heard->topic)) continue;
@@ -21281,7 +21327,9 @@ static void sse__view_log(const sse__live *live, sse_buf *html, int error) { /* 
         error = sse__json_check(sse__text(sse_buf_text(html)), &offset);
         why   = error ? sse__json_error_text(error, offset, fault) : "the JSON is no object";
     }
-    sse__log(live->app, SSE_LOG_ERROR, "live view %s was not rendered: %s", live->path, why);
+    sse__log(live->app, sse__log_level_kind(live->app, SSE_LOG_ERROR, "%s not rendered: %d",
+                                            live->path, error),
+             "live view %s was not rendered: %s", live->path, why);
 }
 
 /* Retried after half a second, then one, ... up to 32, whether or not anything changed: a database
@@ -21784,7 +21832,8 @@ static int sse__touch_path(sse_app *app, const char *path) {
 
 static void sse__touch_posted(sse_app *app, void *user) {
     if (sse__touch_path(app, (const char *)user) == SSE_E_NOMEM)
-        sse__log(app, SSE_LOG_WARNING, "a touch of %s is lost: out of memory", (const char *)user);
+        sse__log(app, sse__log_level_kind(app, SSE_LOG_WARNING, "a touch is lost"),
+                 "a touch of %s is lost: out of memory", (const char *)user);
     SSE_FREE(user);
 }
 
@@ -22835,9 +22884,10 @@ static void sse__req_finish_alarm(sse__alarm *alarm) {
     req->app->loop.upcall++;
     if (req->phase == SSE__REQ_FINISHED) sse__req_conclude(req);
     else
-        sse__log(req->app, SSE_LOG_WARNING, "%s %s was deferred a minute ago and is not answered "
-                 "yet%s: sse_finish does that", sse_method(req), req->path,
-                 req->conn ? "" : " (its client has left)");
+        sse__log(req->app, sse__log_level_kind(req->app, SSE_LOG_WARNING, "deferred: %s %d",
+                                               sse__req_route_path(req), req->conn != NULL),
+                 "%s %s was deferred a minute ago and is not answered yet%s: sse_finish does that",
+                 sse_method(req), req->path, req->conn ? "" : " (its client has left)");
 }
 
 static void sse__req_wait(sse_req *req) {
