@@ -1990,7 +1990,8 @@ typedef void (*sse_fd_fn)(sse_app *app, int fd, int events, void *user);
 /* line NULL: end of file or error, and the watch is gone. */
 typedef void (*sse_line_fn)(sse_app *app, const char *line, void *user);
 /* Called from any thread, several at a time, and amid other calls: of this library it may publish
-   and sse_call, which does the rest. line: no newline, valid until return. */
+   and sse_call, which does the rest. line: valid until return; UTF-8, no newline and nothing else
+   that a terminal obeys: control characters, marks of direction. */
 typedef void (*sse_log_fn)(int level, const char *line, void *user);
 
 enum { SSE_READ = 1, SSE_WRITE = 2, SSE_PRI = 4 };
@@ -4177,6 +4178,19 @@ static size_t sse__utf8_span(sse_str s) {
         i += len;
     }
     return i;
+}
+
+/* The length of the character at text. 0: a terminal does not show it, but obeys it: controls, also
+   those past ASCII; U+061C, U+200E, U+200F, U+2028..202E, U+2066..2069, which break lines or turn
+   them around; what is no UTF-8. n > 0. */
+static size_t sse__visible_len(const char *text, size_t n) {
+    const unsigned char *p   = (const unsigned char *)text;
+    const size_t         len = sse__utf8_len(text, n);
+    if (len == 1) return p[0] >= 0x20 && p[0] != 0x7F;
+    if (len == 2) return (p[0] == 0xC2 && p[1] < 0xA0) || (p[0] == 0xD8 && p[1] == 0x9C) ? 0 : 2;
+    if (len != 3 || p[0] != 0xE2 || p[1] > 0x81) return len;
+    if (p[1] == 0x81) return p[2] >= 0xA6 && p[2] <= 0xA9 ? 0 : 3;
+    return p[2] == 0x8E || p[2] == 0x8F || (p[2] >= 0xA8 && p[2] <= 0xAE) ? 0 : 3;
 }
 
 /* c: a Unicode scalar value. Returns the bytes written */
@@ -8865,9 +8879,9 @@ static void sse__loop_wait(sse__loop *loop, int timeout_ms) {
 
 /*==========================================================================
   >>core   struct sse_app, and what every section says through it
-  Uses: >>loop >>sys >>base             Tests: tests/unit/refusals.c words.c misuse.c
-  CO1  No line break of a peer's making gets into the log: control
-       characters become '?'.
+  Uses: >>loop >>sys >>text >>base      Tests: tests/unit/refusals.c words.c misuse.c
+  CO1  No line break of a peer's making gets into the log, and nothing that a
+       terminal obeys: each such byte becomes '?'.
   CO2  The first mistake of setting up stays: sse_serve answers it. Once the
        app runs, a mistake ends only its own call.
 ==========================================================================*/
@@ -8982,14 +8996,17 @@ static void sse__stages_run(sse_app *app, int first, int last) {
 SSE__PRINTF(3, 4)
 static void sse__log(sse_app *app, int level, const char *fmt, ...) { /* one line: CO1 */
     static const char names[][8] = {"error", "warning", "info", "debug"};
-    char    line[512], *p;
+    char    line[512], *p, *end;
+    size_t  len;
     va_list ap;
     if (!app->options.on_log && level > SSE_LOG_WARNING) return;
     va_start(ap, fmt);
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
-    for (p = line; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7F) *p = '?';
+    for (p = line, end = line + strlen(line); p < end; p += len ? len : 1) {
+        len = sse__visible_len(p, (size_t)(end - p));
+        if (!len) *p = '?';
+    }
     if (level <= SSE_LOG_WARNING && SSE__FLAG(app->observer))
         app->observer->told_log(app, level, line);
     if (app->options.on_log) app->options.on_log(level, line, app->options.user);
