@@ -2053,10 +2053,12 @@ typedef struct sse_app_options {
                                        threads) that wait for the loop. default: 67108864;
                                        SSE_UNLIMITED */
     size_t      max_bodies_bytes;   /* of all bodies in memory together, as they arrive, until their
-                                       requests end. A body that would exceed it is answered 503
-                                       with Retry-After, unless it is the only one. Bodies that are
-                                       read in place (.body_later) do not count. default: 67108864;
-                                       SSE_UNLIMITED */
+                                       requests end, with what sse_signal needs to find values in
+                                       them. A body that would exceed it is answered 503 with
+                                       Retry-After, unless it is the only one. The texts of a form
+                                       that is read take about as much again; these, and bodies that
+                                       are read in place (.body_later), do not count.
+                                       default: 67108864; SSE_UNLIMITED */
     int         slow_ms;            /* a callback of the program (handler, hook, guard, render,
                                        step, timer, watch, call, ...) that holds the loop for so
                                        long is a warning that names it, once a second for each kind
@@ -2580,7 +2582,8 @@ SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn do
    otherwise, and of a DELETE whose query has none ({"datastar":{...}} is unwrapped; a form answers
    by its fields). JSON that is not well-formed fails the request with 400 and the offset. It is
    read once: a call takes about as long whatever there is of it, for some 32 bytes of memory a
-   value.
+   value, which count in .max_bodies_bytes: where there is no room for them the request fails with
+   503.
    Spec: RFC 8259; Datastar SDK, ReadSignals. */
 SSE_API const char *sse_signal(sse_req *req, const char *path);
 
@@ -4912,16 +4915,32 @@ static int sse__json_check(sse_str json, size_t *offset) {
     return sse__json_scan(json, "", NULL, &all, offset);
 }
 
+/* How many values a text has, at most, and the slots for them: a power of 2. */
+static size_t sse__json_count(sse_str json, size_t *slots) {
+    size_t values = 2, i; /* one is the first, or behind [ { or , */
+    for (i = 0; i < json.len; i++)
+        values += json.ptr[i] == ',' || json.ptr[i] == '[' || json.ptr[i] == '{';
+    for (*slots = 1; *slots < values;) *slots *= 2;
+    return values;
+}
+
+/* The memory that an index of it takes. 0: it is too long for one. */
+static size_t sse__json_index_bytes(sse_str json) {
+    size_t slots, values, nodes, all;
+    if (json.len >= UINT32_MAX / 2) return 0;
+    values = sse__json_count(json, &slots);
+    if (!sse__mul(values, sizeof(sse__json_node), &nodes)) return 0;
+    return sse__add(nodes, slots * sizeof(uint32_t), &all) ? all : 0;
+}
+
 /* Makes an index of a text that was checked, in an arena. NULL: no memory, or longer than its
    numbers reach. */
 static sse__json_index *sse__json_index_make(sse__arena *a, sse_str json, const uint64_t key[2]) {
-    sse__json_index *x      = (sse__json_index *)sse__arena_get(a, sizeof *x);
-    size_t           values = 2, slots = 1, i, bytes; /* a value is the first, or behind [ { or , */
+    sse__json_index *x = (sse__json_index *)sse__arena_get(a, sizeof *x);
+    size_t           values, slots, bytes;
     sse_str          all;
     if (!x || json.len >= UINT32_MAX / 2) return NULL;
-    for (i = 0; i < json.len; i++)
-        values += json.ptr[i] == ',' || json.ptr[i] == '[' || json.ptr[i] == '{';
-    while (slots < values) slots *= 2;
+    values = sse__json_count(json, &slots);
     if (!sse__mul(values, sizeof *x->nodes, &bytes)) return NULL;
     x->text  = json;
     x->key   = (key[0] ^ key[1] * 0x9E3779B97F4A7C15u) % 0x7FFFFFFE + 1; /* any but 0 */
@@ -11431,7 +11450,7 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
       Connections that wait for that are in net.held [net_after, net_keep].
   C6  app.body_bytes is what connections [conn_held] and requests hold: a
       body that is not read in place counts from its first byte on until
-      its request is freed.
+      its request is freed, and so does the index of its JSON.
 ==========================================================================*/
 
 #include <arpa/inet.h>
@@ -14258,6 +14277,17 @@ SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user) {
 
 /* ---- signals ------------------------------------------------------------------- */
 
+/* Counts n bytes more, which are made of its body, as if they were of it: C6. False: there is no
+   room for them; for those of a body that is the only one there always is. */
+static bool sse__req_hold(sse_req *req, size_t n) {
+    sse_app     *app = req->app;
+    const size_t max = app->options.max_bodies_bytes, all = app->body_bytes;
+    if (all != req->held && (all > max || n > max - all)) return false;
+    app->body_bytes += n;
+    req->held       += n;
+    return true;
+}
+
 /* Finds and checks the JSON of the request, once. */
 static void sse__req_read_signals(sse_req *req) {
     sse_str  json = req->body, wrapped;
@@ -14273,6 +14303,10 @@ static void sse__req_read_signals(sse_req *req) {
     error = sse__json_check(json, &offset);
     if (error) {
         sse_fail(req, 400, "%s", sse__json_error_text(error, offset, fault));
+        return;
+    }
+    if (json.ptr == req->body.ptr && !sse__req_hold(req, sse__json_index_bytes(json))) {
+        sse_fail(req, 503, "there is no room for its JSON at the moment: come back later");
         return;
     }
     if (sse_json_get(json, "datastar", &wrapped) == SSE_OK && wrapped.len && wrapped.ptr[0] == '{')

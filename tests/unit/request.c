@@ -494,6 +494,70 @@ static void too_many(void) { /* fields, before they are stored */
     }
 }
 
+static sse_req *holding[2];
+static size_t   held; /* of all bodies, when a handler had read its signals */
+static int      first_signal;
+
+static void reads_signals(sse_req *req, void *user) { /* ?wait=n: it waits for sse_finish */
+    const int wait = (int)sse_parse_int(sse_query(req, "wait"), -1);
+    (void)user;
+    first_signal = sse_signal(req, "0") != NULL;
+    held = sse_req_app(req)->body_bytes;
+    if (wait < 0 || req->failed) return;
+    holding[wait] = req;
+    (void)sse_defer(req);
+}
+
+static void signals_in_memory(
+    void) { /* an index takes more than its JSON, and counts as bodies do */
+    static const char headers[] = "Content-Type: application/json\n";
+    char             *ones = repeated("1,", 10000), *json = (char *)calloc(1, 20010);
+    sse_test_reply    r[3];
+    sse_app_options   o;
+    sse_app          *app;
+    memset(r, 0, sizeof r);
+    memset(&o, 0, sizeof o);
+    o.max_bodies_bytes = 100000;
+    snprintf(json, 20010, "[%s1]", ones);
+    app = sse_app_new(&o);
+    sse_post(app, "/signals", reads_signals, NULL);
+    sse_get(app, "/signals", reads_signals, NULL);
+    sse_test_request(app, "POST /signals?wait=0", headers, json, &r[0]);
+    ok(first_signal, "a body that is the only one may have an index of any size");
+    ok(held > 10000 * sizeof(sse__json_node), "... which counts: %lu", (unsigned long)held);
+    sse_test_request(app, "POST /signals", headers, "[1]", &r[1]);
+    is_int(r[1].status, 503, "there is no room for another meanwhile");
+    sse_test_request(app, "GET /signals?datastar=[1]", NULL, NULL, &r[1]);
+    is_int(r[1].status, 204, "... but for what comes in a query");
+    ok(first_signal, "... which is read");
+    (void)sse_finish(holding[0]);
+    sse_test_run(app, 0);
+    is_int((int)app->body_bytes, 0, "nothing is held when it is answered");
+    sse_test_close(&r[0]);
+    o.max_bodies_bytes = 400000;
+    sse_app_free(app);
+    app = sse_app_new(&o);
+    sse_post(app, "/signals", reads_signals, NULL);
+    sse_test_request(app, "POST /signals?wait=0", headers, json, &r[0]);
+    sse_test_request(app, "POST /signals?wait=1", headers, json, &r[2]);
+    ok(!first_signal && r[2].status == 503, "the body has room, its index has none: %d",
+        r[2].status);
+    is_str(r[2].body, "there is no room for its JSON at the moment: come back later\n", "... why");
+    sse_test_request(app, "POST /signals", headers, "[1]", &r[1]);
+    ok(first_signal && r[1].status == 204, "a small one has");
+    (void)sse_finish(holding[0]);
+    sse_test_run(app, 0);
+    sse_test_request(app, "POST /signals", headers, json, &r[1]);
+    ok(first_signal && r[1].status == 204, "and all have it again");
+    is_int((int)app->body_bytes, 0, "nothing is held");
+    sse_test_close(&r[0]);
+    sse_test_close(&r[1]);
+    sse_test_close(&r[2]);
+    sse_app_free(app);
+    free(ones);
+    free(json);
+}
+
 static void large_text(sse_req *req, void *user) { /* of ?n= bytes */
     int n = (int)sse_parse_int(sse_query(req, "n"), 0);
     (void)user;
@@ -719,6 +783,7 @@ int main(void) {
     all_of_a_name();
     any_order();
     too_many();
+    signals_in_memory();
     one_write();
 #if defined(__linux__)
     peers_of_files();
