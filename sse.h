@@ -784,12 +784,14 @@
      499: what is wrong with a request its client is told, and what is wrong with the server you
      are.
 
-     So are a step that ends its stream by an error, and a deferred request that is not answered
-     within a minute. Warnings and errors go to stderr; on_log gets all lines, information and debug
-     too. That a reader was too slow and is cut (SSE_BY_QUEUE, SSE_BY_TIMEOUT) is no mistake:
-     on_close and the monitor tell of it, the log does not. Mistakes of peers are a counter and a
-     debug line; where you may have to change an option (.allowed_hosts, .max_views), one warning a
-     second.
+     So are a step that ends its stream by an error, a reply that cannot be sent, a stream that
+     follows nothing, a view that was not rendered, and a deferred request that is not answered
+     within a minute; of these each route has one line a second. What is not said then is a line of
+     debugging: no peer fills a disk. Warnings and errors go to stderr; on_log gets all lines,
+     information and debug too. That a reader was too slow and is cut (SSE_BY_QUEUE, SSE_BY_TIMEOUT)
+     is no mistake: on_close and the monitor tell of it, the log does not. Mistakes of peers are a
+     counter and a debug line; where you may have to change an option (.allowed_hosts, .max_views),
+     one warning a second.
 
        sse_monitor(app, "/_sse", guard, NULL);
 
@@ -828,10 +830,10 @@
 
    15. Limits, and what it does not do
 
-     Header, body, queue, connection and view limits are options of sse_app_new with their defaults
-     beside them. Past a limit a peer gets the exact 4xx and a closed connection; the program gets
-     SSE_E_FULL. There is no TLS, HTTP/2 or WebSocket (a proxy in front gives the first two), no
-     Windows, no template language, no HTTP client.
+     Limits of headers, fields, bodies, queues, connections, views are options of sse_app_new with
+     their defaults beside them. Past one a peer gets the exact 4xx, and mostly a closed connection;
+     the program gets SSE_E_FULL. There is no TLS, HTTP/2 or WebSocket (a proxy in front gives the
+     first two), no Windows, no template language, no HTTP client.
 
      It is the wrong tool where
 
@@ -1998,7 +2000,8 @@ typedef void (*sse_fd_fn)(sse_app *app, int fd, int events, void *user);
 /* line NULL: end of file or error, and the watch is gone. */
 typedef void (*sse_line_fn)(sse_app *app, const char *line, void *user);
 /* Called from any thread, several at a time, and amid other calls: of this library it may publish
-   and sse_call, which does the rest. line: no newline, valid until return. */
+   and sse_call, which does the rest. line: valid until return; UTF-8, no newline and nothing else
+   that a terminal obeys: control characters, marks of direction. */
 typedef void (*sse_log_fn)(int level, const char *line, void *user);
 
 enum { SSE_READ = 1, SSE_WRITE = 2, SSE_PRI = 4 };
@@ -2016,6 +2019,8 @@ typedef struct sse_app_options {
     size_t      max_body_bytes;     /* default: 1048576; SSE_UNLIMITED */
     size_t      max_queue_bytes;    /* unsent, per stream. default: 1048576 */
     int         max_headers;        /* fields in a request, at most 10000. default: 100 */
+    int         max_fields;         /* of a query, of cookies (more: 400), of a form without its
+                                       files (413), read by name or as a list. default: 1000 */
     int         max_connections;    /* default: 0.9 of the descriptors this process may open */
     int         max_per_peer;       /* connections from one address that is none of
                                        trusted_proxies. default: no limit */
@@ -2058,10 +2063,12 @@ typedef struct sse_app_options {
                                        threads) that wait for the loop. default: 67108864;
                                        SSE_UNLIMITED */
     size_t      max_bodies_bytes;   /* of all bodies in memory together, as they arrive, until their
-                                       requests end. A body that would exceed it is answered 503
-                                       with Retry-After, unless it is the only one. Bodies that are
-                                       read in place (.body_later) do not count. default: 67108864;
-                                       SSE_UNLIMITED */
+                                       requests end, with what sse_signal needs to find values in
+                                       them. A body that would exceed it is answered 503 with
+                                       Retry-After, unless it is the only one. The texts of a form
+                                       that is read take about as much again; these, and bodies that
+                                       are read in place (.body_later), do not count.
+                                       default: 67108864; SSE_UNLIMITED */
     int         slow_ms;            /* a callback of the program (handler, hook, guard, render,
                                        step, timer, watch, call, ...) that holds the loop for so
                                        long is a warning that names it, once a second for each kind
@@ -2249,7 +2256,9 @@ SSE_API int sse_load_env(const char *file);
 
 /* Gives an app that listens on this machine a public address, through an agent: a child process
    that ends with the app, whatever becomes of the program. Requests for the host name that the
-   agent was given are let in beside the local ones.
+   agent was given are let in beside the local ones. All of them come from this machine, by what the
+   socket says, and through a plain TCP tunnel with whatever names their senders like: no guard may
+   go by that. sse_monitor without a guard lets nobody in meanwhile.
    command: the command line of the agent, for /bin/sh: never made from a request; {port} stands for
    the app's port:
        "ssh -R 80:localhost:{port} nokey@localhost.run"
@@ -2369,9 +2378,12 @@ SSE_API int sse_stats_get(sse_app *app, sse_stats *out);
    looks; what is noted meanwhile is noted once for an event, a render, a commit, a cut, a warning.
    prefix: "/_sse", not "/". guard: a before hook for all of it, with user, that refuses strangers;
    the page (labels, owners of streams, addresses, topics, log) and the ending are for those it lets
-   through. NULL: only requests that come to a loopback address by a local name, or by none, and
-   that no proxy has put its mark on (Forwarded, Via, X-Forwarded-For, X-Real-IP); a proxy on this
-   machine need not leave any (nginx does not by itself): give a guard then.
+   through. NULL: only requests that come to a loopback address by a local name, or by none, that no
+   proxy has put its mark on (Forwarded, Via, X-Forwarded-For, X-Real-IP), and that no browser makes
+   for a page from elsewhere (Origin, Sec-Fetch-Site), or by a link there; nobody, while the app has
+   an sse_tunnel. A proxy or another tunnel (ssh -R) on this machine need not leave a mark (nginx
+   does not by itself): give a guard then. With any guard .cors_origins is not for what is below
+   prefix: only pages of the server's own read there.
    metrics.json is one object. Its names stay, others may come. What ends in _s, _ms, _us is a time,
    ago_s is before now; null: not known, or none. It looks at 32768 streams and topics at most.
      version uptime_s slow_ms     uptime_s: since this call
@@ -2466,16 +2478,18 @@ SSE_API sse_str     sse_body(sse_req *req);   /* {NULL, 0} without one, and with
    UTF-8 is refused with 400: put free text into the query. */
 SSE_API const char *sse_param(sse_req *req, const char *name);
 
-/* The first query parameter of that name, ?name=value; "" where it has no value; the i-th, from 0.
-   As bytes, with binary_query, it may hold a NUL. Raw: all of the query as the client sent it;
-   {NULL, 0} without one. */
+/* The first query parameter of that name, ?name=value; "" where it has no value; the i-th, from 0
+   (asking for one after the other until NULL looks at each parameter once). As bytes, with
+   binary_query, it may hold a NUL. Raw: all of the query as the client sent it; {NULL, 0} without
+   one. A query with more than .max_fields is answered by 400 when it is read, and has none. */
 SSE_API const char *sse_query(sse_req *req, const char *name);
 SSE_API const char *sse_query_at(sse_req *req, const char *name, int i);
 SSE_API sse_str     sse_query_bytes(sse_req *req, const char *name);
 SSE_API sse_str     sse_query_raw(sse_req *req);
 
-/* A field of an urlencoded or multipart body, the first or the i-th of that name; NULL with
-   body_later. Files are read with sse_body_to_file or sse_body_parts. */
+/* A field of an urlencoded or multipart body, the first or the i-th of that name, as of a query;
+   NULL with body_later. A form with more than .max_fields is answered by 413. Files are read with
+   sse_body_to_file or sse_body_parts. */
 SSE_API const char *sse_form(sse_req *req, const char *name);
 SSE_API const char *sse_form_at(sse_req *req, const char *name, int i);
 
@@ -2488,7 +2502,7 @@ SSE_API const char *sse_cookie(sse_req *req, const char *name);
 SSE_API const char *sse_cookie_signed(sse_req *req, const char *name, int max_age_s);
 
 /* All there are, in the order they came: for (p = sse_form_all(req); p; p = p->next). NULL: none,
-   or no memory. Names of headers are as the client wrote them. */
+   more than .max_fields, or no memory. Names of headers are as the client wrote them. */
 typedef struct sse_pair { const char *name, *value; struct sse_pair *next; } sse_pair;
 SSE_API const sse_pair *sse_query_all(sse_req *req);
 SSE_API const sse_pair *sse_form_all(sse_req *req);
@@ -2581,7 +2595,8 @@ SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn do
    otherwise, and of a DELETE whose query has none ({"datastar":{...}} is unwrapped; a form answers
    by its fields). JSON that is not well-formed fails the request with 400 and the offset. It is
    read once: a call takes about as long whatever there is of it, for some 32 bytes of memory a
-   value.
+   value, which count in .max_bodies_bytes: where there is no room for them the request fails with
+   503.
    Spec: RFC 8259; Datastar SDK, ReadSignals. */
 SSE_API const char *sse_signal(sse_req *req, const char *path);
 
@@ -4185,6 +4200,19 @@ static size_t sse__utf8_span(sse_str s) {
     return i;
 }
 
+/* The length of the character at text. 0: a terminal does not show it, but obeys it: controls, also
+   those past ASCII; U+061C, U+200E, U+200F, U+2028..202E, U+2066..2069, which break lines or turn
+   them around; what is no UTF-8. n > 0. */
+static size_t sse__visible_len(const char *text, size_t n) {
+    const unsigned char *p   = (const unsigned char *)text;
+    const size_t         len = sse__utf8_len(text, n);
+    if (len == 1) return p[0] >= 0x20 && p[0] != 0x7F;
+    if (len == 2) return (p[0] == 0xC2 && p[1] < 0xA0) || (p[0] == 0xD8 && p[1] == 0x9C) ? 0 : 2;
+    if (len != 3 || p[0] != 0xE2 || p[1] > 0x81) return len;
+    if (p[1] == 0x81) return p[2] >= 0xA6 && p[2] <= 0xA9 ? 0 : 3;
+    return p[2] == 0x8E || p[2] == 0x8F || (p[2] >= 0xA8 && p[2] <= 0xAE) ? 0 : 3;
+}
+
 /* c: a Unicode scalar value. Returns the bytes written */
 static size_t sse__utf8_put(char out[4], uint32_t c) {
     static const unsigned char lead[] = {0, 0xC0, 0xE0, 0xF0};
@@ -4904,16 +4932,32 @@ static int sse__json_check(sse_str json, size_t *offset) {
     return sse__json_scan(json, "", NULL, &all, offset);
 }
 
+/* How many values a text has, at most, and the slots for them: a power of 2. */
+static size_t sse__json_count(sse_str json, size_t *slots) {
+    size_t values = 2, i; /* one is the first, or behind [ { or , */
+    for (i = 0; i < json.len; i++)
+        values += json.ptr[i] == ',' || json.ptr[i] == '[' || json.ptr[i] == '{';
+    for (*slots = 1; *slots < values;) *slots *= 2;
+    return values;
+}
+
+/* The memory that an index of it takes. 0: it is too long for one. */
+static size_t sse__json_index_bytes(sse_str json) {
+    size_t slots, values, nodes, all;
+    if (json.len >= UINT32_MAX / 2) return 0;
+    values = sse__json_count(json, &slots);
+    if (!sse__mul(values, sizeof(sse__json_node), &nodes)) return 0;
+    return sse__add(nodes, slots * sizeof(uint32_t), &all) ? all : 0;
+}
+
 /* Makes an index of a text that was checked, in an arena. NULL: no memory, or longer than its
    numbers reach. */
 static sse__json_index *sse__json_index_make(sse__arena *a, sse_str json, const uint64_t key[2]) {
-    sse__json_index *x      = (sse__json_index *)sse__arena_get(a, sizeof *x);
-    size_t           values = 2, slots = 1, i, bytes; /* a value is the first, or behind [ { or , */
+    sse__json_index *x = (sse__json_index *)sse__arena_get(a, sizeof *x);
+    size_t           values, slots, bytes;
     sse_str          all;
     if (!x || json.len >= UINT32_MAX / 2) return NULL;
-    for (i = 0; i < json.len; i++)
-        values += json.ptr[i] == ',' || json.ptr[i] == '[' || json.ptr[i] == '{';
-    while (slots < values) slots *= 2;
+    values = sse__json_count(json, &slots);
     if (!sse__mul(values, sizeof *x->nodes, &bytes)) return NULL;
     x->text  = json;
     x->key   = (key[0] ^ key[1] * 0x9E3779B97F4A7C15u) % 0x7FFFFFFE + 1; /* any but 0 */
@@ -6168,6 +6212,7 @@ typedef struct sse__head {
     sse__slice  path, query;
     /* of the target if that has one, else of the Host field; empty only in HTTP/1.0 */
     sse__slice  host, host_name;     /* host_name: without its port */
+    bool        two_hosts;           /* the target has one that is not as in the Host field */
     int         minor;               /* HTTP/1.minor: 0 or 1 */
     uint64_t    content_length;
     bool        has_length, chunked; /* never both; neither: no body */
@@ -6320,6 +6365,8 @@ static int sse__head_finish(sse__head *h, const char *bytes) {
        9112 3.2. An absolute target has precedence, 3.2.2. */
     if (value.ptr ? !sse__host_parse(value, &host) : h->minor == 1) return -400;
     if (sse__head_value(h, bytes, SSE__FIELD_HOST, 1).ptr) return -400;
+    h->two_hosts = value.ptr && h->host.len &&
+                   !sse__eq_nocase(value, sse__slice_str(bytes, h->host));
     if (value.ptr && !h->host.len) {
         h->host      = sse__slice_of(bytes, value);
         h->host_name = sse__slice_of(bytes, host.name);
@@ -8868,9 +8915,9 @@ static void sse__loop_wait(sse__loop *loop, int timeout_ms) {
 
 /*==========================================================================
   >>core   struct sse_app, and what every section says through it
-  Uses: >>loop >>sys >>base             Tests: tests/unit/refusals.c words.c misuse.c
-  CO1  No line break of a peer's making gets into the log: control
-       characters become '?'.
+  Uses: >>loop >>sys >>text >>base      Tests: tests/unit/refusals.c words.c misuse.c
+  CO1  No line break of a peer's making gets into the log, and nothing that a
+       terminal obeys: each such byte becomes '?'.
   CO2  The first mistake of setting up stays: sse_serve answers it. Once the
        app runs, a mistake ends only its own call.
 ==========================================================================*/
@@ -8968,7 +9015,8 @@ struct sse_app {
     const char          *posted_words;         /* of that error, for a log */
     uint64_t             slow_warned_ms[SSE__CALLBACKS]; /* likewise */
     uint64_t             slow;                 /* callbacks that held the loop for slow_ms */
-    struct { uint32_t call; uint64_t told_ms; } refused[32]; /* guarded by loop.mutex */
+    /* Guarded by loop.mutex; kind 0: free. See log_due */
+    struct { uint32_t kind; uint64_t told_ms; } refused[32];
     int                  call_error;           /* see sse__call_failed */
 };
 
@@ -8987,14 +9035,17 @@ static void sse__stages_run(sse_app *app, int first, int last) {
 SSE__PRINTF(3, 4)
 static void sse__log(sse_app *app, int level, const char *fmt, ...) { /* one line: CO1 */
     static const char names[][8] = {"error", "warning", "info", "debug"};
-    char    line[512], *p;
+    char    line[512], *p, *end;
+    size_t  len;
     va_list ap;
     if (!app->options.on_log && level > SSE_LOG_WARNING) return;
     va_start(ap, fmt);
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
-    for (p = line; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7F) *p = '?';
+    for (p = line, end = line + strlen(line); p < end; p += len ? len : 1) {
+        len = sse__visible_len(p, (size_t)(end - p));
+        if (!len) *p = '?';
+    }
     if (level <= SSE_LOG_WARNING && SSE__FLAG(app->observer))
         app->observer->told_log(app, level, line);
     if (app->options.on_log) app->options.on_log(level, line, app->options.user);
@@ -9008,6 +9059,38 @@ static int sse__log_level_limited(sse_app *app, uint64_t *told) {
     if (*told && now - *told < 1000) return SSE_LOG_DEBUG;
     *told = now;
     return SSE_LOG_WARNING;
+}
+
+/* Whether a line of that kind is due: likewise one a second. Kinds need not be few: in a second
+   there are lines of as many as there are places for. Threads: any. */
+static bool sse__log_due(sse_app *app, sse_str kind) {
+    const uint64_t now  = sse__clock_ms();
+    const uint32_t hash = sse__hash(kind) | 1;
+    size_t         i, at = 0;
+    bool           due;
+    sse__lock(&app->loop.mutex);
+    for (i = 0; i < SSE__COUNT(app->refused) && app->refused[at].kind != hash; i++)
+        if (app->refused[i].kind == hash || app->refused[i].told_ms < app->refused[at].told_ms)
+            at = i; /* its own place, or the one that was told longest ago */
+    due = !app->refused[at].kind || now - app->refused[at].told_ms >= 1000;
+    if (due) {
+        app->refused[at].kind    = hash;
+        app->refused[at].told_ms = now;
+    }
+    sse__unlock(&app->loop.mutex);
+    return due;
+}
+
+/* The level for a message that any peer can cause, of the kind that this text tells: level once a
+   second, else SSE_LOG_DEBUG. What peers chose is left out of the text, or one fault is many. */
+SSE__PRINTF(3, 4)
+static int sse__log_level_kind(sse_app *app, int level, const char *fmt, ...) {
+    char    kind[400];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(kind, sizeof kind, fmt, ap);
+    va_end(ap);
+    return sse__log_due(app, sse__text(kind)) ? level : SSE_LOG_DEBUG;
 }
 
 /* A callback of the program that runs. app NULL: it is not measured. */
@@ -9057,16 +9140,26 @@ static uint64_t sse__observed_us(const sse_app *app) {
     return SSE__FLAG(app->observer) ? sse__clock_us() : 0;
 }
 
-/* Refuses a call of the program, in words that name the argument or option to change: CO2. */
+static sse_str sse__call_of(const char *text) { /* what a line begins with, up to its colon */
+    return sse__str(text, strcspn(text, ":"));
+}
+
+/* Refuses a call of the program, in words that name the argument or option to change: CO2. Once the
+   app runs, as sse__refused: a peer may be why. */
 SSE__PRINTF(3, 4)
 static int sse__refuse(sse_app *app, int error, const char *fmt, ...) {
     char    text[sizeof app->why];
+    bool    runs;
     va_list ap;
     if (!app) return error;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    sse__log(app, SSE_LOG_ERROR, "%s", text);
+    sse__lock(&app->loop.mutex);
+    runs = app->loop.owned;
+    sse__unlock(&app->loop.mutex);
+    sse__log(app, !runs || sse__log_due(app, sse__call_of(text)) ? SSE_LOG_ERROR : SSE_LOG_DEBUG,
+             "%s", text);
     sse__lock(&app->loop.mutex); /* sse_serve_background may refuse while the loop runs elsewhere */
     if (!app->config_error) {
         memcpy(app->why, text, sizeof text);
@@ -9082,25 +9175,13 @@ static int sse__refuse(sse_app *app, int error, const char *fmt, ...) {
    Threads: any. */
 SSE__PRINTF(3, 4)
 static int sse__refused(sse_app *app, int error, const char *fmt, ...) {
-    const uint64_t now = sse__clock_ms();
-    char           text[400];
-    uint32_t       call;
-    bool           due;
-    size_t         i = 0;
-    va_list        ap;
+    char    text[400];
+    va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    call = sse__hash(sse__str(text, strcspn(text, ":"))) | 1; /* 0: a place that is free */
-    sse__lock(&app->loop.mutex);
-    while (i + 1 < SSE__COUNT(app->refused) && app->refused[i].call &&
-           app->refused[i].call != call)
-        i++;
-    due = !app->refused[i].call || now - app->refused[i].told_ms >= 1000;
-    if (due) app->refused[i].told_ms = now;
-    app->refused[i].call = call;
-    sse__unlock(&app->loop.mutex);
-    sse__log(app, due ? SSE_LOG_WARNING : SSE_LOG_DEBUG, "%s", text);
+    sse__log(app, sse__log_due(app, sse__call_of(text)) ? SSE_LOG_WARNING : SSE_LOG_DEBUG, "%s",
+             text);
     return error;
 }
 
@@ -11413,7 +11494,7 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
       Connections that wait for that are in net.held [net_after, net_keep].
   C6  app.body_bytes is what connections [conn_held] and requests hold: a
       body that is not read in place counts from its first byte on until
-      its request is freed.
+      its request is freed, and so does the index of its JSON.
 ==========================================================================*/
 
 #include <arpa/inet.h>
@@ -13337,6 +13418,7 @@ static int sse__senders_use(sse_app *app, int n) { /* as many, or the more that 
     X(1, max_bodies_bytes, 64 << 20, 0, 0)                                                         \
     X(1, compress_min_bytes, 1024, 0, 0)                                                           \
     X(0, max_headers, 100, 1, 10000)                                                               \
+    X(0, max_fields, 1000, 1, INT32_MAX)                                                           \
     X(0, max_connections, sse__default_connections(), 1, INT32_MAX)                                \
     X(0, max_per_peer, 0, 0, INT32_MAX)                                                            \
     X(0, max_views, 1000, 1, INT32_MAX)                                                            \
@@ -13571,7 +13653,12 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
 ==========================================================================*/
 
 typedef sse_pair sse__pair;
-typedef struct sse__pairs { sse__pair *first, **end; } sse__pairs; /* end NULL: not read yet */
+typedef struct sse__pairs {
+    sse__pair       *first, **end; /* end NULL: not read yet */
+    int              count;        /* of what the client sent, also what was passed over */
+    const sse__pair *found;        /* what was asked for last, the nth of its name; NULL: nothing */
+    int              nth;
+} sse__pairs;
 
 enum { SSE__ETAG = 72 };
 
@@ -13693,6 +13780,10 @@ static int sse__req_refused(sse_req *req, int error, const char *call, const cha
         req->refusal = sse__arena_text(&req->arena, sse__str(words.ptr, words.len));
     sse_buf_free(&words);
     return sse__req_error(req, sse__refused(req->app, error, "%s: %s (%s)", call, why, req->path));
+}
+
+static const char *sse__req_route_path(const sse_req *req) { /* for the kinds of lines in the log */
+    return req->route ? req->route->path : "";
 }
 
 /* Whether the calling thread may write to it. The loop's own, that of every handler, is known
@@ -13868,19 +13959,45 @@ static void sse__pairs_add(sse_req *req, sse__pairs *pairs, const char *name, co
     pairs->end  = &pair->next;
 }
 
-/* The i-th of that name; NULL: there are not so many. */
-static const char *sse__pairs_at(const sse__pair *pair, const char *name, int i) {
-    for (; pair && name && i >= 0; pair = pair->next)
-        if (strcmp(pair->name, name) == 0 && i-- == 0) return pair->value;
+/* One more is to be read. True: it is one too many, which fails the request; then there are none.
+   A pair takes twenty times the memory that its bytes on the wire do. what: they are of. */
+static bool sse__pairs_full(sse_req *req, sse__pairs *pairs, int status, const char *what) {
+    const int most = req->app->options.max_fields;
+    if (pairs->count++ < most) return false;
+    pairs->first = NULL;
+    sse_fail(req, status, "the %s has more than %d fields; if it may, raise max_fields", what,
+             most);
+    return true;
+}
+
+/* The i-th of that name; NULL: there are not so many. Goes on from where it was: who asks for all
+   of a name, one after the other, walks the list once. */
+static const char *sse__pairs_at(sse__pairs *pairs, const char *name, int i) {
+    const sse__pair *pair = pairs->first;
+    int              left = i; /* of that name, in front of it */
+    if (!name || i < 0) return NULL;
+    if (pairs->found && pairs->nth <= i && strcmp(pairs->found->name, name) == 0) {
+        pair = pairs->found;
+        left = i - pairs->nth;
+    }
+    for (; pair; pair = pair->next) {
+        if (strcmp(pair->name, name) != 0 || left-- > 0) continue;
+        pairs->found = pair;
+        pairs->nth   = i;
+        return pair->value;
+    }
     return NULL;
 }
 
-/* False: some were passed over, for a broken %XX or one that means NUL. */
-static bool sse__pairs_parse(sse_req *req, sse__pairs *pairs, sse_str text) {
+/* False: some were passed over, for a broken %XX or one that means NUL. status, what: see
+   pairs_full. */
+static bool sse__pairs_parse(sse_req *req, sse__pairs *pairs, sse_str text, int status,
+                             const char *what) {
     sse_str name, value;
     bool    fine = true;
     pairs->end = &pairs->first;
-    while (sse__pair_next(&text, '&', &name, &value)) {
+    while (sse__pair_next(&text, '&', &name, &value) &&
+           !sse__pairs_full(req, pairs, status, what)) {
         char *n = (char *)sse__arena_get(&req->arena, name.len + 1);
         char *v = (char *)sse__arena_get(&req->arena, value.len + 1);
         if (n && v &&
@@ -13893,12 +14010,13 @@ static bool sse__pairs_parse(sse_req *req, sse__pairs *pairs, sse_str text) {
 
 SSE_API const sse_pair *sse_query_all(sse_req *req) {
     if (!req->query.end) /* R2; a NUL was refused with the head */
-        (void)sse__pairs_parse(req, &req->query, req->query_text);
+        (void)sse__pairs_parse(req, &req->query, req->query_text, 400, "query");
     return req->query.first;
 }
 
 SSE_API const char *sse_query_at(sse_req *req, const char *name, int i) {
-    return sse__pairs_at(sse_query_all(req), name, i);
+    (void)sse_query_all(req);
+    return sse__pairs_at(&req->query, name, i);
 }
 
 SSE_API const char *sse_query(sse_req *req, const char *name) { return sse_query_at(req, name, 0); }
@@ -13915,8 +14033,7 @@ static sse_str sse__req_decode(sse_req *req, sse_str s) { /* ptr NULL: broken, o
 SSE_API sse_str sse_query_bytes(sse_req *req, const char *name) {
     sse_str rest = req->query_text, key, value;
     while (sse__pair_next(&rest, '&', &key, &value)) {
-        key = sse__req_decode(req, key);
-        if (key.ptr && sse__eq(key, sse__text(name))) return sse__req_decode(req, value);
+        if (sse__form_is(key, sse__text(name))) return sse__req_decode(req, value);
     }
     return sse__str(NULL, 0);
 }
@@ -13938,7 +14055,8 @@ SSE_API const sse_pair *sse_cookie_all(sse_req *req) {
     if (!req->cookies.end) {
         req->cookies.end = &req->cookies.first;
         for (i = 0; (text = sse__head_find(&req->head, req->bytes, SSE__LIT("cookie"), i)).ptr; i++)
-            while (sse__cookie_next(&text, &key, &value))
+            while (sse__cookie_next(&text, &key, &value) &&
+                   !sse__pairs_full(req, &req->cookies, 400, "Cookie header"))
                 sse__pairs_add(req, &req->cookies, sse__req_text(req, key),
                                sse__req_text(req, value));
     }
@@ -13946,7 +14064,8 @@ SSE_API const sse_pair *sse_cookie_all(sse_req *req) {
 }
 
 SSE_API const char *sse_cookie(sse_req *req, const char *name) {
-    return sse__pairs_at(sse_cookie_all(req), name, 0);
+    (void)sse_cookie_all(req);
+    return sse__pairs_at(&req->cookies, name, 0);
 }
 
 /* With the app's secret, at the app's time: W5. */
@@ -13975,17 +14094,22 @@ SSE_API const char *sse_cookie_signed(sse_req *req, const char *name, int max_ag
     return sse_req_unsign(req, sse_cookie(req, name), max_age_s);
 }
 
+static sse__pair *sse__pair_find(sse__pair *list, const char *name) { /* NULL: there is none */
+    while (list && strcmp(list->name, name) != 0) list = list->next;
+    return list;
+}
+
 SSE_API const char *sse_attr(sse_req *req, const char *name) {
-    return sse__pairs_at(req->attrs, name, 0);
+    const sse__pair *pair = name ? sse__pair_find(req->attrs, name) : NULL;
+    return pair ? pair->value : NULL;
 }
 
 /* Sets a name in a list that lives in an arena; value NULL removes it. What was there stays until
    the arena goes: texts that were handed out are not taken back (R1). */
 static int sse__pair_set(sse__arena *arena, sse__pair **list, const char *name, const char *value) {
-    sse__pair  *pair = *list;
+    sse__pair  *pair = sse__pair_find(*list, name);
     const char *copy = value ? sse__arena_text(arena, sse__text(value)) : NULL;
     if (value && !copy) return SSE_E_NOMEM;
-    while (pair && strcmp(pair->name, name) != 0) pair = pair->next;
     if (!pair) {
         pair = (sse__pair *)sse__arena_get(arena, sizeof *pair);
         name = pair ? sse__arena_text(arena, sse__text(name)) : NULL;
@@ -14108,6 +14232,7 @@ static bool sse__form_parts(sse_req *req) {
         if (event == SSE__PART_DATA && !m.filename) sse__put_str(&value, m.data);
         if (event != SSE__PART_END || m.filename) continue;
         if (value.error || (value.len && memchr(value.ptr, '\0', value.len))) break;
+        if (sse__pairs_full(req, &req->form, 413, "form")) break;
         sse__pairs_add(req, &req->form, sse__req_text(req, sse__text(m.name)),
                        sse__req_text(req, sse__str(value.ptr, value.len)));
     }
@@ -14122,14 +14247,16 @@ SSE_API const sse_pair *sse_form_all(sse_req *req) {
         req->form.end = &req->form.first;
         if (req->route && req->route->body_later) return NULL; /* it is not there */
         if (sse__req_is_multipart(req)) fine = sse__form_parts(req);
-        else if (sse__req_is_form(req)) fine = sse__pairs_parse(req, &req->form, req->body);
+        else if (sse__req_is_form(req)) fine = sse__pairs_parse(req, &req->form, req->body, 413,
+                                                              "form");
         if (!fine) sse_fail(req, 400, "the form is not well-formed, or holds a NUL");
     }
     return req->form.first;
 }
 
 SSE_API const char *sse_form_at(sse_req *req, const char *name, int i) {
-    return sse__pairs_at(sse_form_all(req), name, i);
+    (void)sse_form_all(req);
+    return sse__pairs_at(&req->form, name, i);
 }
 
 SSE_API const char *sse_form(sse_req *req, const char *name) { return sse_form_at(req, name, 0); }
@@ -14220,6 +14347,17 @@ SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user) {
 
 /* ---- signals ------------------------------------------------------------------- */
 
+/* Counts n bytes more, which are made of its body, as if they were of it: C6. False: there is no
+   room for them; for those of a body that is the only one there always is. */
+static bool sse__req_hold(sse_req *req, size_t n) {
+    sse_app     *app = req->app;
+    const size_t max = app->options.max_bodies_bytes, all = app->body_bytes;
+    if (all != req->held && (all > max || n > max - all)) return false;
+    app->body_bytes += n;
+    req->held       += n;
+    return true;
+}
+
 /* Finds and checks the JSON of the request, once. */
 static void sse__req_read_signals(sse_req *req) {
     sse_str  json = req->body, wrapped;
@@ -14235,6 +14373,10 @@ static void sse__req_read_signals(sse_req *req) {
     error = sse__json_check(json, &offset);
     if (error) {
         sse_fail(req, 400, "%s", sse__json_error_text(error, offset, fault));
+        return;
+    }
+    if (json.ptr == req->body.ptr && !sse__req_hold(req, sse__json_index_bytes(json))) {
+        sse_fail(req, 503, "there is no room for its JSON at the moment: come back later");
         return;
     }
     if (sse_json_get(json, "datastar", &wrapped) == SSE_OK && wrapped.len && wrapped.ptr[0] == '{')
@@ -14979,7 +15121,9 @@ static void sse__reply_answer(sse_req *req) {
     if (req->error == SSE_E_NOMEM) error = SSE_E_NOMEM;
     if (error) {
         if (!why || error == SSE_E_NOMEM) why = sse_error_text(error);
-        sse__log(req->app, SSE_LOG_ERROR, "%s failed: %s", req->path, why);
+        sse__log(req->app, sse__log_level_kind(req->app, SSE_LOG_ERROR, "%s failed: %s",
+                                               sse__req_route_path(req), sse_error_text(error)),
+                 "%s failed: %s", req->path, why);
         sse_buf_free(&req->headers);
     }
     retry_ms = sse__reply_retry_ms(req, silent || error == SSE_E_NOMEM);
@@ -15415,8 +15559,11 @@ SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_n
     if (!file) return sse__req_error(req, SSE_E_ARG);
     fd = sse__file_open(file, &st);
     if (fd < 0) {
-        const int why = errno;
-        sse__log(req->app, SSE_LOG_WARNING, "cannot send %s: %s", file, sse__file_words(why));
+        const int   why   = errno;
+        const char *words = sse__file_words(why);
+        sse__log(req->app, sse__log_level_kind(req->app, SSE_LOG_WARNING, "cannot send: %s: %s",
+                                               sse__req_route_path(req), words),
+                 "cannot send %s: %s", file, words);
         if (sse__file_was_short(why)) sse_fail(req, 503, "%s", sse__status_text(503));
         else if (why == EOVERFLOW) sse_fail(req, 500, "%s", sse__status_text(500));
         else sse_fail(req, 404, "there is nothing at %s", req->path);
@@ -16712,8 +16859,10 @@ static void sse__stream_begun(sse__stream *stream) {
     sse_req *req = stream->by.req;
     if (req->unfed && sse__stream_lives(stream) && !stream->raw && !sse__stream_subs(stream) &&
         !stream->extra->step) {
-        sse__log(req->app, SSE_LOG_WARNING, "%s: its stream follows nothing, so it ends: %s",
-                 req->path, sse_error_text(req->call_error));
+        const char *why = sse_error_text(req->call_error);
+        sse__log(req->app, sse__log_level_kind(req->app, SSE_LOG_WARNING, "%s follows nothing: %s",
+                                               sse__req_route_path(req), why),
+                 "%s: its stream follows nothing, so it ends: %s", req->path, why);
         sse__stream_turn_away(stream);
     }
     stream->by.path = sse__stream_path(stream);
@@ -20376,7 +20525,8 @@ static int sse__publish(sse_app *app, sse__publication *p) {
 static void sse__posted_run(sse_app *app, void *user) {
     sse__publication *p = (sse__publication *)user;
     if (sse__publish(app, p) == SSE_E_NOMEM)
-        sse__log(app, SSE_LOG_WARNING, "an event for %s is lost: out of memory", p->topic);
+        sse__log(app, sse__log_level_kind(app, SSE_LOG_WARNING, "an event is lost"),
+                 "an event for %s is lost: out of memory", p->topic);
     SSE_FREE(p);
 }
 
@@ -20573,8 +20723,8 @@ static bool sse__hear(sse_app *app, const char *topic, sse__message *m) {
     if (!ear || !m) return ear != NULL;
     heard = (sse__heard *)sse__zalloc(sizeof *heard + n);
     if (!heard) {
-        sse__log(app, SSE_LOG_WARNING, "the program does not hear an event for %s: out of memory",
-                 topic);
+        sse__log(app, sse__log_level_kind(app, SSE_LOG_WARNING, "an event is not heard"),
+                 "the program does not hear an event for %s: out of memory", topic);
         return true;
     }
     memcpy(heard->topic, topic, n);
@@ -20615,8 +20765,8 @@ static void sse__heard_tell(sse__hearing *hearing, const sse__heard *heard) {
     int         i;
     memset(parts, 0, sizeof parts);
     if (sse__message_read(heard->m, parts, &event))
-        sse__log(app, SSE_LOG_WARNING, "the program does not hear an event for %s: out of memory",
-                 heard->topic);
+        sse__log(app, sse__log_level_kind(app, SSE_LOG_WARNING, "an event is not heard"),
+                 "the program does not hear an event for %s: out of memory", heard->topic);
     else
         for (ear = hearing->ears; ear; ear = ear->next) { /* fn may add some, and end any */
             if (ear->since >= heard->number || !sse__ear_hears(ear, heard->topic)) continue;
@@ -21306,7 +21456,9 @@ static void sse__view_log(const sse__live *live, sse_buf *html, int error) { /* 
         error = sse__json_check(sse__text(sse_buf_text(html)), &offset);
         why   = error ? sse__json_error_text(error, offset, fault) : "the JSON is no object";
     }
-    sse__log(live->app, SSE_LOG_ERROR, "live view %s was not rendered: %s", live->path, why);
+    sse__log(live->app, sse__log_level_kind(live->app, SSE_LOG_ERROR, "%s not rendered: %d",
+                                            live->path, error),
+             "live view %s was not rendered: %s", live->path, why);
 }
 
 /* Retried after half a second, then one, ... up to 32, whether or not anything changed: a database
@@ -21814,7 +21966,8 @@ static int sse__touch_path(sse_app *app, const char *path) {
 
 static void sse__touch_posted(sse_app *app, void *user) {
     if (sse__touch_path(app, (const char *)user) == SSE_E_NOMEM)
-        sse__log(app, SSE_LOG_WARNING, "a touch of %s is lost: out of memory", (const char *)user);
+        sse__log(app, sse__log_level_kind(app, SSE_LOG_WARNING, "a touch is lost"),
+                 "a touch of %s is lost: out of memory", (const char *)user);
     SSE_FREE(user);
 }
 
@@ -22554,6 +22707,7 @@ typedef struct sse__hook { /* of sse_before */
     char             *prefix; /* right behind this struct; "": all paths */
     sse_handler       fn;
     void             *user;
+    bool              same_origin; /* cors_origins is not for what is below it */
 } sse__hook;
 
 typedef struct sse__router {
@@ -22585,27 +22739,48 @@ static bool sse__req_host_ok(const sse_req *req) {
     return !req->conn->loopback || sse__host_is_local(name);
 }
 
+/* "/a" holds /a and /a/b, not /ab. */
+static bool sse__path_below(const char *path, const char *prefix) {
+    const size_t n = strlen(prefix);
+    if (!n || strncmp(path, prefix, n) != 0) return !n;
+    return !path[n] || path[n] == '/' || path[n - 1] == '/';
+}
+
+/* Whether cors_origins is for its path. */
+static bool sse__req_shares(const sse_req *req) {
+    const sse__hook *hook = req->app->router->before;
+    while (hook && !(hook->same_origin && sse__path_below(req->path, hook->prefix)))
+        hook = hook->next;
+    return !hook;
+}
+
+static bool sse__req_is_origin(const sse_req *req, sse_str text) { /* of this host: an Origin */
+    sse__origin origin;
+    sse__host   host;
+    return sse__origin_parse(text, &origin) && origin.scheme.ptr &&
+           sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host) &&
+           sse__origin_is_host(&origin, &host);
+}
+
+/* Whether a browser does not say that a page from elsewhere is behind it. */
+static bool sse__req_fetch_is_own(const sse_req *req) {
+    const sse_str site = sse__req_field(req, SSE__FIELD_SEC_FETCH_SITE);
+    return !site.ptr || sse__is_word(site, "same-origin") || sse__is_word(site, "none");
+}
+
 /* Browsers say on every unsafe request (RFC 9110 9.2.1) which page it comes from; programs that
    are no browser say nothing. That any page may read (cors_origins "*") lets none of them write. */
 static bool sse__req_origin_ok(const sse_req *req) {
     const sse_app_options *o = &req->app->options;
-    sse_str       text;
-    sse__origin   origin;
-    sse__host     host;
+    sse_str                text;
     if (sse__req_is(req, "GET") || sse__req_is(req, "HEAD") || sse__req_is(req, "OPTIONS"))
         return true;
     text = sse__req_field(req, SSE__FIELD_ORIGIN);
-    if (!text.ptr) {
-        text = sse__req_field(req, SSE__FIELD_SEC_FETCH_SITE);
-        return !text.ptr || sse__is_word(text, "same-origin") || sse__is_word(text, "none");
-    }
+    if (!text.ptr) return sse__req_fetch_is_own(req);
     if (sse__head_value(&req->head, req->bytes, SSE__FIELD_ORIGIN, 1).ptr) return false;
-    if (sse__wordlist_has(o->allowed_origins, text) ||
-        sse__wordlist_find(o->cors_origins, text, false))
-        return true;
-    return sse__origin_parse(text, &origin) && origin.scheme.ptr &&
-           sse__host_parse(sse__slice_str(req->bytes, req->head.host), &host) &&
-           sse__origin_is_host(&origin, &host);
+    return sse__wordlist_has(o->allowed_origins, text) ||
+           (sse__wordlist_find(o->cors_origins, text, false) && sse__req_shares(req)) ||
+           sse__req_is_origin(req, text);
 }
 
 /* Fetch standard 3.2. True: it was a preflight, and is answered. */
@@ -22668,13 +22843,6 @@ static void sse__req_not_found(sse_req *req) {
     sse_buf_free(&allow);
 }
 
-/* "/a" holds /a and /a/b, not /ab. */
-static bool sse__path_below(const char *path, const char *prefix) {
-    const size_t n = strlen(prefix);
-    if (!n || strncmp(path, prefix, n) != 0) return !n;
-    return !path[n] || path[n] == '/' || path[n - 1] == '/';
-}
-
 /* The first hook for its path, from there on. */
 static sse__hook *sse__req_hook(const sse_req *req, sse__hook *from) {
     while (from && !sse__path_below(req->path, from->prefix)) from = from->next;
@@ -22713,7 +22881,7 @@ static void sse__req_dispatch(sse_req *req) {
         return;
     }
     /* before logins: a browser sends no cookie with a preflight */
-    if (req->app->cors && req->app->cors(req)) return;
+    if (req->app->cors && sse__req_shares(req) && req->app->cors(req)) return;
     if (req->denied) {
         sse__req_deny(req, 403, "a page of another origin may not do this; "
                                 "if it is yours, add it to allowed_origins");
@@ -22850,9 +23018,10 @@ static void sse__req_finish_alarm(sse__alarm *alarm) {
     req->app->loop.upcall++;
     if (req->phase == SSE__REQ_FINISHED) sse__req_conclude(req);
     else
-        sse__log(req->app, SSE_LOG_WARNING, "%s %s was deferred a minute ago and is not answered "
-                 "yet%s: sse_finish does that", sse_method(req), req->path,
-                 req->conn ? "" : " (its client has left)");
+        sse__log(req->app, sse__log_level_kind(req->app, SSE_LOG_WARNING, "deferred: %s %d",
+                                               sse__req_route_path(req), req->conn != NULL),
+                 "%s %s was deferred a minute ago and is not answered yet%s: sse_finish does that",
+                 sse_method(req), req->path, req->conn ? "" : " (its client has left)");
 }
 
 static void sse__req_wait(sse_req *req) {
@@ -23112,7 +23281,8 @@ SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *us
     return sse__mount(app, prefix, fn, user, NULL);
 }
 
-SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user) {
+static int sse__before(sse_app *app, const char *prefix, sse_handler fn, void *user,
+                       bool same_origin) {
     const char *at = prefix ? prefix : "", *fault;
     sse__hook  *hook, **end;
     if (app && !sse__on_loop(app)) return SSE_E_THREAD;
@@ -23128,11 +23298,16 @@ SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *u
     hook->prefix = sse__copy_text((char *)(hook + 1), sse__text(at));
     hook->fn     = fn;
     hook->user   = user;
+    hook->same_origin = same_origin;
     for (end = &app->router->before; *end;) end = &(*end)->next;
     *end = hook;
     app->router->hook      = sse__req_hook;
     app->router->ask_hooks = sse__req_ask_hooks;
     return SSE_OK;
+}
+
+SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user) {
+    return sse__before(app, prefix, fn, user, false);
 }
 
 static void sse__router_close(sse__router *router) {
@@ -24496,20 +24671,40 @@ static void sse__monitor_metrics_handler(sse_req *req, void *user) {
                            sse__latencies[i].help, out);
 }
 
-/* Without a guard of the program's: clients on this machine only, by one of its own names, and not
-   for somebody else: proxies say so, most of them. */
-static void sse__monitor_guard(sse_req *req, void *user) {
+/* From a client on this machine, to one of its own names, and not for somebody else: proxies say
+   so, most of them. */
+static bool sse__monitor_is_local(sse_req *req) {
     static const char *const by_proxies[] = {"forwarded", "via", "x-forwarded-for", "x-real-ip"};
-    const sse_str name = sse__slice_str(req->bytes, req->head.host);
-    sse__host     host;
+    const sse_str name = sse__slice_str(req->bytes, req->head.host_name);
     size_t        i = 0;
-    (void)user;
     while (i < SSE__COUNT(by_proxies) && !sse_header(req, by_proxies[i])) i++;
-    if (req->conn->loopback && i == SSE__COUNT(by_proxies) &&
-        (!name.len || (sse__host_parse(name, &host) && sse__host_is_local(host.name))))
-        return;
-    sse_fail(req, 403, "the monitor is for this machine alone, "
-                       "unless sse_monitor is given a guard");
+    return i == SSE__COUNT(by_proxies) && req->conn->loopback && !req->head.two_hosts &&
+           (!name.len || sse__host_is_local(name));
+}
+
+/* Not for a page from elsewhere, whose visitor is on this machine, nor by a link on one. */
+static bool sse__monitor_is_own_page(const sse_req *req) {
+    sse_str  origin;
+    uint32_t i;
+    for (i = 0; (origin = sse__head_value(&req->head, req->bytes, SSE__FIELD_ORIGIN, i)).ptr; i++)
+        if (!sse__req_is_origin(req, origin)) return false;
+    return sse__req_fetch_is_own(req);
+}
+
+/* Without a guard of the program's. What comes through a tunnel comes from its agent, on this
+   machine, and may bear whatever names its sender likes. */
+static void sse__monitor_guard(sse_req *req, void *user) {
+    const char *why = NULL;
+    (void)user;
+    if (req->app->tunnel)
+        why = "anybody may come through the tunnel: give sse_monitor a guard, for as long as the "
+              "app has one";
+    else if (!sse__monitor_is_local(req))
+        why = "the monitor is for this machine alone, unless sse_monitor is given a guard";
+    else if (!sse__monitor_is_own_page(req))
+        why = "the monitor is neither for pages from elsewhere nor behind links on them: enter its "
+              "address, or give sse_monitor a guard";
+    if (why) sse_fail(req, 403, "%s", why);
 }
 
 /* From now on all of the app is observed. False: no memory. */
@@ -24547,7 +24742,7 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
         return sse__refuse(app, SSE_E_ARG, "monitor %s: a prefix is like /_sse: no / at its end, "
                                            "no param, at most 200 bytes", prefix ? prefix : "");
     if (!sse__monitor_use(app)) return sse__config_fail(app, SSE_E_NOMEM, "monitor", prefix);
-    error = sse_before(app, prefix, guard ? guard : sse__monitor_guard, user);
+    error = sse__before(app, prefix, guard ? guard : sse__monitor_guard, user, true);
     for (i = 0; i < SSE__COUNT(pages) && !error; i++) {
         snprintf(path, sizeof path, "%s%s", prefix, pages[i].path);
         error = sse__method_route(app, pages[i].method, path, pages[i].fn, NULL);

@@ -68,7 +68,7 @@ cmp_ok(scalar(grep { $_ > 40 } @lengths), '<=', @lengths / 20,
 # processes do meanwhile, for times of files, for how long a callback took, and for functions
 # without an app.
 my %real = map { $_ => 1 } qw(sse__clock_ms sse__loop_clock_ms sse__loop_wall_ms sse_sign sse_unsign
-    sse__db_job_begin sse__dbfile_ask_writer sse__file_dated sse__clock_us sse__refused
+    sse__db_job_begin sse__dbfile_ask_writer sse__file_dated sse__clock_us sse__log_due
     sse__test_begin sse__test_settle sse__upcall_clock sse__clock_rough_ms sse_tunnel_url
     sse__observed_us sse__file_cache_may_compress sse__compress_do);
 my @asking;

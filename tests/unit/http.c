@@ -390,11 +390,20 @@ static int is_slice(const char *bytes, sse__slice s, const char *want) {
 }
 
 static void test_meaning(void) {
+    static const struct {
+        const char *text;
+        bool        two;
+    } hosts[] = {{"GET http://b/ HTTP/1.1\r\nHost: b\r\n\r\n", false},
+        {"GET http://b/ HTTP/1.1\r\nHost: B\r\n\r\n", false},
+        {"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", true},
+        {"GET http://b:81/ HTTP/1.1\r\nHost: b\r\n\r\n", true},
+        {"GET http://b/ HTTP/1.0\r\n\r\n", false}, {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", false}};
     const char *text =
         "\r\nPATCH /a%20b/?q=1&r HTTP/1.1\r\nhOsT: Example.com:80 \r\nX-Thing: \t one\ttwo \r\n"
         "X-THING: three\r\nOrigin: c\r\nEmpty:\r\n\r\nnext";
     parsed  p;
     sse_str v;
+    size_t  i;
     ok(parse_every_way(&p, text, strlen(text)) && p.rc == (int)strlen(text) - 4,
         "a head ends before what follows it");
     ok(is_slice(text, p.h.method, "PATCH") && is_slice(text, p.h.target, "/a%20b/?q=1&r"),
@@ -426,6 +435,11 @@ static void test_meaning(void) {
     ok(is_slice(text, p.h.host_name, "b.org") &&
             sse__eq(sse__head_value(&p.h, text, SSE__FIELD_HOST, 0), SSE__LIT("b.org:81")),
         "... also by its name, and where the field is asked for");
+    for (i = 0; i < SSE__COUNT(hosts); i++) {
+        parse_every_way(&p, hosts[i].text, strlen(hosts[i].text));
+        ok(p.rc > 0 && p.h.two_hosts == hosts[i].two, "%s host: %.*s", hosts[i].two ? "two" : "one",
+            (int)strcspn(hosts[i].text, "\r"), hosts[i].text);
+    }
     text = "GET http://b.org/ HTTP/1.1\r\nA: c\r\nHost: a\r\n\r\n";
     parse_every_way(&p, text, strlen(text));
     ok(sse__eq(sse__head_value(&p.h, text, SSE__FIELD_HOST, 0), SSE__LIT("b.org")) &&

@@ -1357,10 +1357,10 @@ static void own_database(void) { /* of two, a view follows its own */
 #ifndef SSE_NO_THREADS
 static int lost_lines; /* of the log */
 
-static void on_lost(int level, const char *line, void *user) {
+static void on_lost(int level, const char *line, void *user) { /* a warning once a second */
     (void)user;
-    lost_lines +=
-        level == SSE_LOG_WARNING && strcmp(line, "a touch of /room/1 is lost: out of memory") == 0;
+    if (strcmp(line, "a touch of /room/1 is lost: out of memory") != 0) return;
+    lost_lines += level == SSE_LOG_WARNING || (lost_lines && level == SSE_LOG_DEBUG);
 }
 
 static void *touch_elsewhere(void *user) {

@@ -962,35 +962,139 @@ static void closes(void) { /* a stream by its id, and no other */
 
 /* ---- who may ---- */
 
+static void beside(sse_req *req, void *user) { /* the monitor */
+    (void)user;
+    sse_puts(sse_out(req), "beside");
+}
+
 static void refuses(sse_req *req, void *user) {
     if (!sse_query(req, "key")) sse_fail(req, 401, "%s", (const char *)user);
 }
 
-static void guarded(void) {
+static const char local_words[] = "the monitor is for this machine alone, ",
+                  page_words[] = "the monitor is neither for pages from elsewhere nor behind links",
+                  tunnel_words[] = "anybody may come through the tunnel: give sse_monitor a guard";
+
+static void guarded(void) { /* by default */
     static const struct {
-        const char *headers;
+        const char *headers, *says; /* NULL: it is shown */
+        const char *host;           /* of the target, NULL: none */
+    } rows[] = {{NULL, NULL, NULL}, {"Host: [::1]:80", NULL, NULL},
+        {"Host: app.localhost", NULL, NULL}, {"X-Forwarded: no such field", NULL, NULL},
+        {"Forwarded: for=1.2.3.4", local_words, NULL}, {"Via: 1.1 proxy", local_words, NULL},
+        {"X-Forwarded-For: 127.0.0.1", local_words, NULL},
+        {"X-Real-IP: 1.2.3.4", local_words, NULL}, {"Host: app.example", local_words, NULL},
+        {"Host: localhost", NULL, "http://localhost"},
+        {"Host: LOCALHOST", NULL, "http://localhost"},
+        {"Host: x.example", local_words, "http://localhost"},
+        {"Host: localhost", local_words, "http://x.example"},
+        {"Host: x.example", local_words, "http://x.example"},
+        {"Host: localhost:80", local_words, "http://localhost"},
+        {"Origin: http://localhost", NULL, NULL},
+        {"Host: localhost:8000\nOrigin: http://localhost:8000", NULL, NULL},
+        {"Origin: https://evil.example", page_words, NULL},
+        {"Origin: http://localhost:3000", page_words, NULL}, {"Origin: null", page_words, NULL},
+        {"Origin: ", page_words, NULL},
+        {"Origin: http://localhost\nOrigin: https://evil.example", page_words, NULL},
+        {"Origin: https://named.example", page_words, NULL}, {"Sec-Fetch-Site: none", NULL, NULL},
+        {"Sec-Fetch-Site: same-origin", NULL, NULL},
+        {"Sec-Fetch-Site: same-site", page_words, NULL},
+        {"Sec-Fetch-Site: cross-site", page_words, NULL},
+        {"Origin: http://localhost\nSec-Fetch-Site: cross-site", page_words, NULL},
+        {"Origin: https://evil.example\nSec-Fetch-Site: none", page_words, NULL}};
+    static const char *const paths[] = {"", "/monitor.css", "/monitor.js", "/live", "/metrics",
+        "/metrics.json", "/none"};
+    sse_app_options          o;
+    char                     request[60];
+    size_t                   i, k;
+    memset(&o, 0, sizeof o);
+    o.allowed_hosts = "*";
+    o.allowed_origins = "https://named.example";
+    app = watched(&o);
+    for (i = 0; i < SSE__COUNT(rows); i++)
+        for (k = 0; k < SSE__COUNT(paths); k++) {
+            const int shown = strcmp(paths[k], "/none") ? 200 : 404;
+            snprintf(request, sizeof request, "GET %s/m%s", rows[i].host ? rows[i].host : "",
+                paths[k]);
+            sse_test_request(app, request, rows[i].headers, NULL, &r);
+            ok(r.status == (rows[i].says ? 403 : shown), "%s: %s: %d", request,
+                rows[i].headers ? rows[i].headers : "no proxy", r.status);
+            if (rows[i].says)
+                ok(!strncmp(r.body, rows[i].says, strlen(rows[i].says)), "... why: %s", r.body);
+            sse_test_close(&r);
+        }
+    done();
+}
+
+static void guarded_from_the_tunnel(void) { /* whose agent is on this machine */
+    app = watched(NULL);
+    is_int(sse_monitor(app, "/own", refuses, (void *)"the key"), 0, "a second one, with a guard");
+    app->tunnel = (struct sse_tunnel *)(void *)&r; /* nobody looks into it */
+    sse_test_request(app, "GET /m/metrics", NULL, NULL, &r);
+    is_int(r.status, 403, "an app with a tunnel shows it to nobody");
+    ok(!strncmp(r.body, tunnel_words, sizeof tunnel_words - 1), "... why: %s", r.body);
+    sse_test_request(app, "GET /own/metrics?key=1", NULL, NULL, &r);
+    is_int(r.status, 200, "but by the program's own guard");
+    app->tunnel = NULL;
+    sse_test_request(app, "GET /m/metrics", NULL, NULL, &r);
+    is_int(r.status, 200, "and again when the tunnel has gone");
+    done();
+}
+
+static void kept_from_other_pages(void) { /* CORS is not for it, whoever guards it */
+    static const struct {
+        const char *request, *origins, *headers;
         int         status;
-    } rows[] = {{NULL, 200}, {"Host: [::1]:80", 200}, {"Host: app.localhost", 200},
-        {"Forwarded: for=1.2.3.4", 403}, {"Via: 1.1 proxy", 403},
-        {"X-Forwarded-For: 127.0.0.1", 403}, {"X-Real-IP: 1.2.3.4", 403},
-        {"Host: app.example", 403}, {"X-Forwarded: no such field", 200}};
+        bool        shared; /* with the page */
+    } rows[] = {{"GET /beside", "*", "", 200, true}, {"GET /mine", "*", "", 200, true},
+        {"GET /m/metrics.json", "*", "", 403, false}, {"GET /m", "*", "", 403, false},
+        {"GET /own/metrics.json?key=1", "*", "", 200, false},
+        {"GET /own/live?key=1", "*", "Accept: text/event-stream\n", 200, false},
+        {"GET /own/metrics?key=1", "https://page.example", "", 200, false},
+        {"GET /own?key=1", "https://page.example", "", 200, false},
+        {"GET /own", "https://page.example", "", 401, false},
+        {"OPTIONS /beside", "https://page.example", "Access-Control-Request-Method: GET\n", 204,
+            true},
+        {"OPTIONS /own/close?key=1", "https://page.example",
+            "Access-Control-Request-Method: POST\n", 204, false},
+        {"POST /own/close?key=1", "https://page.example", "", 403, false},
+        {"POST /m/close", "https://page.example", "", 403, false},
+        {"POST /beside", "https://page.example", "", 200, true}};
+    size_t i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_app_options o;
+        char            headers[200];
+        const char     *allowed;
+        memset(&o, 0, sizeof o);
+        o.cors_origins = rows[i].origins;
+        o.cors_credentials = rows[i].origins[0] != '*';
+        app = watched(&o);
+        sse_monitor(app, "/own", refuses, (void *)"the key");
+        sse_get(app, "/beside", beside, NULL);
+        sse_post(app, "/beside", beside, NULL);
+        sse_get(app, "/mine", beside, NULL); /* /m is not before this one */
+        snprintf(headers, sizeof headers, "Origin: https://page.example\n%s", rows[i].headers);
+        sse_test_request(app, rows[i].request, headers, rows[i].request[0] == 'P' ? "id=0-0" : NULL,
+            &r);
+        allowed = sse_test_header(&r, "Access-Control-Allow-Origin");
+        is_int(r.status, rows[i].status, rows[i].request);
+        ok((allowed != NULL) == rows[i].shared, "... for the page to read: %s",
+            allowed ? allowed : "no");
+        ok(rows[i].shared || !sse_test_header(&r, "Access-Control-Allow-Credentials"),
+            "... or to use");
+        done();
+    }
+}
+
+static void guarded_by_the_program(void) {
     static const char *const paths[] = {"", "/monitor.css", "/monitor.js", "/live", "/metrics",
         "/metrics.json"};
     sse_app_options          o;
     char                     request[60];
     size_t                   i;
     memset(&o, 0, sizeof o);
-    o.allowed_hosts = "*";
+    o.allowed_origins = "https://named.example";
     app = watched(&o);
-    for (i = 0; i < SSE__COUNT(rows); i++) {
-        sse_test_request(app, "GET /m/metrics", rows[i].headers, NULL, &r);
-        is_int(r.status, rows[i].status, rows[i].headers ? rows[i].headers : "no proxy");
-        if (rows[i].status == 403)
-            is_str(r.body,
-                "the monitor is for this machine alone, unless sse_monitor is given a "
-                "guard\n",
-                "... why");
-    }
     is_int(sse_monitor(app, "/own", refuses, (void *)"the key"), 0, "a second one, with a guard");
     for (i = 0; i < SSE__COUNT(paths); i++) {
         snprintf(request, sizeof request, "GET /own%s", paths[i]);
@@ -1006,6 +1110,8 @@ static void guarded(void) {
     }
     sse_test_request(app, "POST /own/close", NULL, "id=0-0", &r);
     is_int(r.status, 401, "nor may a stranger end streams");
+    sse_test_request(app, "POST /own/close?key=1", "Origin: https://named.example\n", "id=0-0", &r);
+    is_int(r.status, 404, "pages of allowed_origins send to it as to all routes");
     is_int(sse_monitor(app, "/own", refuses, NULL), SSE_E_STATE, "one at the place of another");
     done();
 }
@@ -1067,6 +1173,9 @@ int main(void) {
     page_and_files();
     closes();
     guarded();
+    guarded_from_the_tunnel();
+    kept_from_other_pages();
+    guarded_by_the_program();
     guarded_elsewhere();
     many_who_watch();
     is_int(living, 0, "no memory is lost");

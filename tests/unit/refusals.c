@@ -49,6 +49,35 @@ static void refused(sse_app *app, int got, int code, const char *text) {
     sse_app_free(app);
 }
 
+static void test_log_line(void) { /* CO1: what a peer sends is shown, and obeyed by no terminal */
+    static const struct {
+        const char *sent, *shown;
+    } rows[] = {{"GET /a\r\nb\x7F", "GET /a??b?"}, {"\x1B[31m\t\x01", "?[31m??"},
+        {"\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80", "\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80"},
+        {"a\xC2\x9B"
+         "31m",
+            "a??31m"},
+        {"\xC2\x80\xC2\x9F\xC2\xA0", "????\xC2\xA0"},
+        {"a\x9B"
+         "31m",
+            "a?31m"},
+        {"\xC2", "?"}, {"\xE2\x80", "??"}, {"\xFF\xC0\x80", "???"}, {"\xD8\x9C", "??"},
+        {"\xD8\x9B", "\xD8\x9B"},                                 /* U+061C, U+061B */
+        {"\xE2\x80\x8E\xE2\x80\x8F", "??????"},                   /* U+200E, U+200F */
+        {"\xE2\x80\x8D\xE2\x80\x90", "\xE2\x80\x8D\xE2\x80\x90"}, /* beside them */
+        {"\xE2\x80\xA8\xE2\x80\xAA\xE2\x80\xAE", "?????????"},    /* U+2028, 202A, 202E */
+        {"\xE2\x80\xA7\xE2\x80\xAF", "\xE2\x80\xA7\xE2\x80\xAF"}, /* beside them */
+        {"\xE2\x81\xA6\xE2\x81\xA9", "??????"},                   /* U+2066, U+2069 */
+        {"\xE2\x81\xA5\xE2\x81\xAA", "\xE2\x81\xA5\xE2\x81\xAA"}};
+    sse_app *app = fresh();
+    size_t   i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse__log(app, SSE_LOG_WARNING, "%s", rows[i].sent);
+        is_str(logged(), rows[i].shown, "in its line");
+    }
+    sse_app_free(app);
+}
+
 static void test_app_error(void) {
     sse_app    *app = fresh();
     const char *why;
@@ -59,8 +88,6 @@ static void test_app_error(void) {
     is_int(sse_app_error(app, &why), SSE_E_ARG, "the first mistake stays"); /* CO2 */
     is_str(why, "route GET one: a path begins with /", "... with its words");
     is_int(sse_app_error(app, NULL), SSE_E_ARG, "which need not be asked for");
-    sse__log(app, SSE_LOG_WARNING, "%s", "GET /a\r\nb\x7F\xC3\xA9");
-    is_str(logged(), "GET /a??b?\xC3\xA9", "what peers send stays in its line"); /* CO1 */
     is_int(sse_app_error(NULL, &why), SSE_E_ARG, "no app");
     is_str(why, "there is no app: sse_app_new has logged why", "... has a reason too");
     is_int(sse_app_error(NULL, NULL), SSE_E_ARG, "... which need not be asked for");
@@ -282,6 +309,7 @@ static void test_app_numbers(void) {
         const char *text;
     } bad[] = {
         {TEXT(max_headers), 10001, ".max_headers 10001: not within 1..10000"},
+        {TEXT(max_fields), -1, ".max_fields -1: less than 1"},
         {TEXT(max_connections), -1, ".max_connections -1: less than 1"},
         {TEXT(max_per_peer), -1, ".max_per_peer -1: less than 0"},
         {TEXT(max_views), -1, ".max_views -1: less than 1"},
@@ -344,6 +372,7 @@ static void test_each_number(void) {
         NUMBER(true, max_bodies_bytes, 67108864, 1, 0),
         NUMBER(true, compress_min_bytes, 1024, 1, 0),
         NUMBER(false, max_headers, 100, 1, 10000),
+        NUMBER(false, max_fields, 1000, 1, INT32_MAX),
         NUMBER(false, max_connections, 180, 1, INT32_MAX),
         NUMBER(false, max_per_peer, 0, 1, INT32_MAX),
         NUMBER(false, max_views, 1000, 1, INT32_MAX),
@@ -717,6 +746,7 @@ static void test_topics(void) {
 }
 
 int main(void) {
+    test_log_line();
     test_app_error();
     test_at_run_time();
     test_stderr();

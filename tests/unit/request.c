@@ -1,7 +1,12 @@
-/* Tests of >>request: all names and values of a request, in order; the i-th of a name; pointers
+/* Tests of >>request: all names and values of a request, in order; the i-th of a name, by how many
+   comparisons; how many there may be, by how much memory they take; pointers
    that hooks leave; signals of DELETE in either place; a cookie that is taken back; PATCH; texts
    that stay; replies by how many writes. */
-static int writes; /* to sockets */
+#define _DEFAULT_SOURCE
+#include <string.h>
+static int writes;   /* to sockets */
+static int compared; /* texts */
+#define strcmp(a, b)   (compared++, strcmp(a, b))
 #define SSE__SYS(call) (writes += #call[0] == 's' && #call[1] == 'e' && #call[2] == 'n', call)
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
@@ -322,6 +327,237 @@ static void only_what_is_asked_for(void) { /* R2 */
     dial_free(app);
 }
 
+/* ---- many fields ---- */
+
+typedef const char *(*ask_fn)(sse_req *req, const char *name, int i);
+
+/* n times the text, in memory that stays. */
+static char *repeated(const char *text, int n) {
+    const size_t len = strlen(text);
+    char        *all = (char *)calloc((size_t)n + 1, len), *at = all;
+    for (; all && n > 0; n--, at += len) memcpy(at, text, len);
+    return all;
+}
+
+static struct {
+    ask_fn ask;
+    int    asked;    /* names in turn: "a", "b" */
+    int    found;    /* how many were there */
+    int    compared; /* what it took */
+} loop;
+
+static void loops(sse_req *req, void *user) { /* as the manual does */
+    static const char *const names[] = {"a", "b"};
+    int                      i = 0, k = 0;
+    (void)user;
+    (void)loop.ask(req, "none", 0); /* reads them */
+    compared = 0;
+    for (loop.found = 0; loop.ask(req, names[k], i); loop.found++)
+        if (++k == loop.asked) k = 0, i++;
+    loop.compared = compared;
+}
+
+static void all_of_a_name(void) { /* asking for one after the other is one walk */
+    static const struct {
+        const char *text, *what;
+        ask_fn      ask;
+        int         asked, n, walks; /* of the list, at most */
+    } rows[] = {{"a=&", "a form", sse_form_at, 1, 1000, 3},
+        {"x=1&a=2&", "a form with others between", sse_form_at, 1, 500, 3},
+        {"a=&", "a query", sse_query_at, 1, 1000, 3},
+        {"a=1&b=2&", "a form, two names in turn", sse_form_at, 2, 500, 1001},
+        {"a=&", "as many as may be", sse_form_at, 1, 20000, 3}};
+    sse_app_options o;
+    sse_app        *app;
+    sse_test_reply  r;
+    size_t          i;
+    memset(&o, 0, sizeof o);
+    memset(&r, 0, sizeof r);
+    o.max_fields = 20000;
+    app = sse_app_new(&o);
+    sse_get(app, "/loop", loops, NULL);
+    sse_post(app, "/loop", loops, NULL);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const bool form = rows[i].ask == sse_form_at;
+        char      *text = repeated(rows[i].text, rows[i].n), request[8192];
+        const int  fields = rows[i].n * (strchr(rows[i].text, '&')[1] ? 2 : 1);
+        loop.ask = rows[i].ask;
+        loop.asked = rows[i].asked;
+        snprintf(request, sizeof request, form ? "POST /loop" : "GET /loop?%s", text);
+        sse_test_request(app, request, NULL, form ? text : NULL, &r);
+        is_int(loop.found, rows[i].n * rows[i].asked, rows[i].what);
+        ok(loop.compared <= rows[i].walks * fields, "... by %d comparisons of %d fields",
+            loop.compared, fields);
+        free(text);
+    }
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+static const struct {
+    const char *name;
+    int         i;
+    const char *value;
+} orders[] = {{"a", 2, "5"}, {"a", 1, "3"}, {"a", 1, "3"}, {"a", 0, "1"}, {"b", 1, "4"},
+    {"a", 2, "5"}, {"a", 3, NULL}, {"a", 2, "5"}, {"b", 0, "2"}, {"b", 2, NULL}, {"c", 0, NULL},
+    {"b", 1, "4"}, {"a", -1, NULL}, {NULL, 0, NULL}, {"a", 0, "1"}};
+
+static void in_any_order(sse_req *req, void *user) {
+    size_t i;
+    (void)user;
+    for (i = 0; i < SSE__COUNT(orders); i++) {
+        const char *got = sse_query_at(req, orders[i].name, orders[i].i);
+        ok(got == orders[i].value || (got && orders[i].value && !strcmp(got, orders[i].value)),
+            "%s, %d, after others", orders[i].name ? orders[i].name : "NULL", orders[i].i);
+    }
+}
+
+static void any_order(void) { /* what was found last is no more than a place to begin */
+    sse_app       *app = sse_app_new(NULL);
+    sse_test_reply r;
+    memset(&r, 0, sizeof r);
+    sse_get(app, "/order", in_any_order, NULL);
+    sse_test_request(app, "GET /order?a=1&b=2&a=3&b=4&a=5", NULL, NULL, &r);
+    is_int(r.status, 204, "all were asked for");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
+static int    kept_fields; /* that the handler was told of */
+static size_t kept_bytes;  /* of the arena */
+
+static void keeps(sse_req *req, void *user) { /* ?of=: what it reads */
+    const char              what = *(const char *)user;
+    const sse_pair         *p = what == 'q'   ? sse_query_all(req)
+                                : what == 'c' ? sse_cookie_all(req)
+                                              : sse_form_all(req);
+    const sse__arena_block *block = req->arena.blocks;
+    for (kept_fields = 0; p; p = p->next) kept_fields++;
+    for (kept_bytes = 0; block; block = block->next) kept_bytes += block->size;
+}
+
+static void too_many(void) { /* fields, before they are stored */
+    static char       query[] = "q", form[] = "f", cookies[] = "c";
+    static const char part[] = "--b\r\nContent-Disposition: form-data; name=a\r\n\r\n\r\n",
+                      file[] = "--b\r\nContent-Disposition: form-data; name=a; filename=f\r\n\r\n"
+                               "\r\n",
+                      multipart[] = "Content-Type: multipart/form-data; boundary=b\n";
+    static const struct {
+        char       *of;
+        const char *text, *headers;
+        int         most, n, status, told;
+        const char *says;
+    } rows[] = {{query, "a&", NULL, 0, 1000, 204, 1000, ""},
+        {query, "a&", NULL, 0, 1001, 400, 0,
+            "the query has more than 1000 fields; if it may, raise max_fields\n"},
+        {query, "%zz&", NULL, 0, 1001, 400, 0, "the query has more than 1000 fields; "},
+        {query, "&", NULL, 0, 2000, 204, 0, ""}, {form, "a&", NULL, 0, 1000, 204, 1000, ""},
+        {form, "a&", NULL, 0, 1001, 413, 0, "the form has more than 1000 fields; "},
+        {form, "a&", NULL, 0, 400000, 413, 0, "the form has more than 1000 fields; "},
+        {form, "a&", NULL, 3, 3, 204, 3, ""},
+        {form, "a&", NULL, 3, 4, 413, 0, "the form has more than 3 fields; "},
+        {form, "a&", NULL, 5000, 5000, 204, 5000, ""}, {form, part, multipart, 3, 3, 204, 3, ""},
+        {form, part, multipart, 3, 4, 413, 0, "the form has more than 3 fields; "},
+        {form, file, multipart, 3, 10, 204, 0, ""}, {cookies, "a=1;", "", 3, 3, 204, 3, ""},
+        {cookies, "a=1;", "", 3, 4, 400, 0, "the Cookie header has more than 3 fields; "}};
+    size_t i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        char           *text = repeated(rows[i].text, rows[i].n), *whole, line[8192];
+        sse_app_options o;
+        sse_app        *app;
+        sse_test_reply  r;
+        memset(&r, 0, sizeof r);
+        memset(&o, 0, sizeof o);
+        o.max_fields = rows[i].most;
+        app = sse_app_new(&o);
+        sse_get(app, "/keeps", keeps, rows[i].of);
+        sse_post(app, "/keeps", keeps, rows[i].of);
+        kept_fields = -1;
+        whole = (char *)calloc(1, strlen(text) + 10);
+        sprintf(whole, "%s%s", text, rows[i].headers == multipart ? "--b--\r\n" : "");
+        snprintf(line, sizeof line, rows[i].of == query ? "GET /keeps?%s" : "Cookie: %s", text);
+        sse_test_request(app,
+            rows[i].of == query  ? line
+            : rows[i].of == form ? "POST /keeps"
+                                 : "GET /keeps",
+            rows[i].of == cookies ? line : rows[i].headers, rows[i].of == form ? whole : NULL, &r);
+        is_int(r.status, rows[i].status, rows[i].text);
+        is_int(kept_fields, rows[i].told, "... and so many fields");
+        ok(!strncmp(r.body ? r.body : "", rows[i].says, strlen(rows[i].says)), "... in words: %s",
+            r.body ? r.body : "");
+        if (rows[i].status != 204)
+            ok(kept_bytes < 100000, "... which take little memory: %lu", (unsigned long)kept_bytes);
+        sse_test_close(&r);
+        sse_app_free(app);
+        free(text);
+        free(whole);
+    }
+}
+
+static sse_req *holding[2];
+static size_t   held; /* of all bodies, when a handler had read its signals */
+static int      first_signal;
+
+static void reads_signals(sse_req *req, void *user) { /* ?wait=n: it waits for sse_finish */
+    const int wait = (int)sse_parse_int(sse_query(req, "wait"), -1);
+    (void)user;
+    first_signal = sse_signal(req, "0") != NULL;
+    held = sse_req_app(req)->body_bytes;
+    if (wait < 0 || req->failed) return;
+    holding[wait] = req;
+    (void)sse_defer(req);
+}
+
+static void signals_in_memory(
+    void) { /* an index takes more than its JSON, and counts as bodies do */
+    static const char headers[] = "Content-Type: application/json\n";
+    char             *ones = repeated("1,", 10000), *json = (char *)calloc(1, 20010);
+    sse_test_reply    r[3];
+    sse_app_options   o;
+    sse_app          *app;
+    memset(r, 0, sizeof r);
+    memset(&o, 0, sizeof o);
+    o.max_bodies_bytes = 100000;
+    snprintf(json, 20010, "[%s1]", ones);
+    app = sse_app_new(&o);
+    sse_post(app, "/signals", reads_signals, NULL);
+    sse_get(app, "/signals", reads_signals, NULL);
+    sse_test_request(app, "POST /signals?wait=0", headers, json, &r[0]);
+    ok(first_signal, "a body that is the only one may have an index of any size");
+    ok(held > 10000 * sizeof(sse__json_node), "... which counts: %lu", (unsigned long)held);
+    sse_test_request(app, "POST /signals", headers, "[1]", &r[1]);
+    is_int(r[1].status, 503, "there is no room for another meanwhile");
+    sse_test_request(app, "GET /signals?datastar=[1]", NULL, NULL, &r[1]);
+    is_int(r[1].status, 204, "... but for what comes in a query");
+    ok(first_signal, "... which is read");
+    (void)sse_finish(holding[0]);
+    sse_test_run(app, 0);
+    is_int((int)app->body_bytes, 0, "nothing is held when it is answered");
+    sse_test_close(&r[0]);
+    o.max_bodies_bytes = 400000;
+    sse_app_free(app);
+    app = sse_app_new(&o);
+    sse_post(app, "/signals", reads_signals, NULL);
+    sse_test_request(app, "POST /signals?wait=0", headers, json, &r[0]);
+    sse_test_request(app, "POST /signals?wait=1", headers, json, &r[2]);
+    ok(!first_signal && r[2].status == 503, "the body has room, its index has none: %d",
+        r[2].status);
+    is_str(r[2].body, "there is no room for its JSON at the moment: come back later\n", "... why");
+    sse_test_request(app, "POST /signals", headers, "[1]", &r[1]);
+    ok(first_signal && r[1].status == 204, "a small one has");
+    (void)sse_finish(holding[0]);
+    sse_test_run(app, 0);
+    sse_test_request(app, "POST /signals", headers, json, &r[1]);
+    ok(first_signal && r[1].status == 204, "and all have it again");
+    is_int((int)app->body_bytes, 0, "nothing is held");
+    sse_test_close(&r[0]);
+    sse_test_close(&r[1]);
+    sse_test_close(&r[2]);
+    sse_app_free(app);
+    free(ones);
+    free(json);
+}
+
 static void large_text(sse_req *req, void *user) { /* of ?n= bytes */
     int n = (int)sse_parse_int(sse_query(req, "n"), 0);
     (void)user;
@@ -544,6 +780,10 @@ int main(void) {
     half_closed();
     texts_stay();
     only_what_is_asked_for();
+    all_of_a_name();
+    any_order();
+    too_many();
+    signals_in_memory();
     one_write();
 #if defined(__linux__)
     peers_of_files();

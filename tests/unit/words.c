@@ -47,7 +47,7 @@ static sse_app *fresh(int slow_ms) {
 static int said(const char *what) { /* how many lines hold it */
     const char *at = warned;
     int         n = 0;
-    while ((at = strstr(at, what)) != NULL) n++, at = strchr(at, '\n');
+    while (at && (at = strstr(at, what)) != NULL) n++, at = strchr(at, '\n');
     return n;
 }
 
@@ -448,10 +448,16 @@ static void test_refused_again(void) {
     for (i = 0; i < n; i++) sse__refused(app, SSE_E_FULL, i < 2 ? "%c: x" : "%c%d: x", 'a' + i, i);
     is_int(said(": x"), n, "as many calls as there are places for");
     sse__refused(app, SSE_E_FULL, "beyond: x");
-    is_int(said("beyond"), 0, "one more has that of the last");
+    is_int(said("beyond"), 0, "one more has none");
     for (i = 0; i + 1 < n; i++)
         sse__refused(app, SSE_E_FULL, i < 2 ? "%c: x" : "%c%d: x", 'a' + i, i);
     is_int(said(": x"), n, "... and the others have theirs");
+    frozen_ms += 999;
+    sse__refused(app, SSE_E_FULL, "beyond: x");
+    is_int(said("beyond"), 0, "... for a second");
+    frozen_ms++;
+    for (i = 0; i < 3; i++) sse__refused(app, SSE_E_FULL, "beyond: x");
+    is_int(said("beyond"), 1, "then it takes the place of the one that was told longest ago");
     sse_app_free(app);
     frozen_ms = 0;
 }
@@ -557,6 +563,86 @@ static void test_refused(void) {
         is_int(began(calls[i][1]), 1, "... once a second");
         dial_free(app);
     }
+}
+
+/* What peers can cause, as often as they like: one line a second of each route and fault. */
+
+static void redirects(sse_req *req, void *user) {
+    (void)user;
+    (void)sse_redirect(req, sse_query(req, "to"));
+}
+
+static void sends_file(sse_req *req, void *user) {
+    (void)user;
+    (void)sse_send_file(req, sse_query(req, "to"), NULL);
+}
+
+static void feeds_nothing(sse_req *req, void *user) {
+    (void)user;
+    (void)sse_subscribe(sse_stream_open(req, NULL), "");
+}
+
+static void opens_with(sse_req *req, void *user) { /* an option as the client wants it */
+    sse_stream_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.retry_ms = (int)sse_parse_int(sse_query(req, "ms"), 0);
+    (void)sse_stream_open(req, &o);
+}
+
+static void fails_render(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    sse_buf_fail(html, SSE_E_FIELD);
+}
+
+static void test_floods(void) {
+    static const struct {
+        const char *line;        /* holds this */
+        const char *requests[4]; /* the first three are of one kind, the fourth of another */
+    } rows[] = {{" failed: ", {"/to?to=javascript:1", "/to?to=javascript:2", "/to?to=javascript:3",
+                                  "/also?to=javascript:1"}},
+        {"cannot send ", {"/send?to=none", "/send?to=nor", "/send?to=neither", "/send?to=/etc"}},
+        {"cannot send ", {"/send?to=none", "/send?to=nor", "/send?to=/none", "/sends?to=none"}},
+        {"follows nothing", {"/feed", "/feed?a", "/feed?b", "/feeds"}},
+        {"sse_stream_open: .retry_ms -", {"/open?ms=-1", "/open?ms=-2", "/open?ms=-3", NULL}},
+        {"was not rendered: ", {"/view/1", "/view/2", "/view/3", "/views/1"}}};
+    sse_app_options o;
+    sse_app        *app;
+    sse_test_reply  r;
+    char            request[80];
+    size_t          i, k, n;
+    memset(&r, 0, sizeof r);
+    memset(&o, 0, sizeof o);
+    o.on_log = on_log;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        frozen_ms = 7000000;
+        app = sse_app_new(&o);
+        sse_get(app, "/to", redirects, NULL);
+        sse_get(app, "/also", redirects, NULL);
+        sse_get(app, "/send", sends_file, NULL);
+        sse_get(app, "/sends", sends_file, NULL);
+        sse_get(app, "/feed", feeds_nothing, NULL);
+        sse_get(app, "/feeds", feeds_nothing, NULL);
+        sse_get(app, "/open", opens_with, NULL);
+        sse_live(app, "/view/{x}", fails_render, NULL);
+        sse_live(app, "/views/{x}", fails_render, NULL);
+        warned[0] = '\0';
+        for (n = 0; n < 2; n++, frozen_ms += 1000) {
+            for (k = 0; k < 300; k++) {
+                snprintf(request, sizeof request, "GET %s", rows[i].requests[k % 3]);
+                sse_test_request(app, request, "Accept: text/event-stream\n", NULL, &r);
+                sse_test_close(&r);
+            }
+            is_int(said(rows[i].line), (int)(2 * n) + 1, rows[i].line);
+            if (!rows[i].requests[3]) break;
+            snprintf(request, sizeof request, "GET %s", rows[i].requests[3]);
+            sse_test_request(app, request, "Accept: text/event-stream\n", NULL, &r);
+            sse_test_close(&r);
+            is_int(said(rows[i].line), (int)(2 * n) + 2, rows[i].requests[3]);
+        }
+        sse_app_free(app);
+    }
+    frozen_ms = 0;
 }
 
 static void no_log(sse_stream s, const char *name, const char *after, void *user) {
@@ -1064,6 +1150,7 @@ int main(void) {
     test_refused();
     test_refused_again();
     test_limited();
+    test_floods();
     test_events();
     test_steps();
     test_no_route();
