@@ -60,6 +60,7 @@ my %not = (
 my %skips = (
     SSE_NO_SQLITE      => { topics => [2, 'which keep events in tables of SQLite'] },
     SSE_NO_COMPRESSION => { topics => [4, 'which read what was compressed'] },
+    SSE_NO_THREADS     => { topics => [1, 'which publishes from other threads'] },
 );
 
 # ---- the rows ------------------------------------------------------------------------------------

@@ -269,22 +269,19 @@ static void closed_first(void) { /* a database, while an app uses it */
 #endif
 }
 
-int main(void) {
+static void elsewhere(void) {
+#ifndef SSE_NO_THREADS
     sse_serve_options   serve;
     sse_db_post_options post;
-    sse_app            *app;
     sse_app_options     options;
+    sse_db             *db = sse_db_open(":memory:", NULL);
+    sse_app            *app;
     sse_server         *server;
     sse_timer           timer;
-    sse_db             *db = sse_db_open(":memory:", NULL);
     memset(&serve, 0, sizeof serve);
     memset(&post, 0, sizeof post);
     memset(&options, 0, sizeof options);
-    no_app();
     options.on_log = on_log;
-    app = sse_app_new(&options);
-    no_arguments(app);
-    sse_app_free(app);
     app = sse_app_new(&options);
     timer = sse_every(app, 60000, on_app, NULL);
     serve.port = SSE_ANY_PORT;
@@ -297,6 +294,19 @@ int main(void) {
     is_int(sse_stop_background(server, 30000), SSE_OK, "which ends");
     sse_app_free(app);
     sse_db_close(db);
+#endif
+}
+
+int main(void) {
+    sse_app        *app;
+    sse_app_options options;
+    memset(&options, 0, sizeof options);
+    no_app();
+    options.on_log = on_log;
+    app = sse_app_new(&options);
+    no_arguments(app);
+    sse_app_free(app);
+    elsewhere();
     closed_first();
     freed_inside();
     freed_in_any_order();

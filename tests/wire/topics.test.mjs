@@ -202,7 +202,7 @@ test('a history as the program reads it', async () => {
   assert.equal((await request(server, 'GET', '/history/plain')).status, 404)
 })
 
-test('published by two threads: one order, ids from the loop', async () => {
+test_of('SSE_NO_THREADS', 'published by two threads: one order, ids from the loop', async () => {
   const streams = await Promise.all([1, 2].map(() => listen(server, '/topics/kept.threads')))
   await request(server, 'POST', '/threads')
   await settle(streams, 1000)
