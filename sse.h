@@ -11495,6 +11495,11 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
   C6  app.body_bytes is what connections [conn_held] and requests hold: a
       body that is not read in place counts from its first byte on until
       its request is freed, and so does the index of its JSON.
+  C7  What an event costs does not depend on how many wait. An entry that is
+      taken out of the middle of a queue leaves a hole: nothing moves. The
+      first place and the last are no holes. The index of a queue, if it has
+      one, lists every entry with a key or an owner [queue_move].
+  C8  The first ring.steady places of a queue hold nothing that may be lost.
 ==========================================================================*/
 
 #include <arpa/inet.h>
@@ -11528,7 +11533,7 @@ typedef struct sse__block {
     uint64_t    after;           /* C5: it reports a change that is to be kept */
     const void *owner;           /* whose state this is, for sse__conn_forget; or NULL */
     sse_str     key;             /* part of bytes; a queue keeps only the newest of a key */
-    uint32_t    key_hash;
+    uint32_t    key_hash;        /* that no client can foresee: L2. All three stay once queued */
     bool        droppable;       /* a queue over its limit may lose it */
     uint8_t     encoding;        /* of a rest: SSE__BR or SSE__GZIP; 0: it leaves as it is */
     sse__crc_state sum;          /* for gzip: of its event, or of the part that was compressed */
@@ -11589,17 +11594,30 @@ static bool sse__block_read(const sse__block *b, uint64_t offset, size_t n, sse_
 
 /* The queue of a connection. One place inside it, so that one event a turn allocates nothing. */
 typedef struct sse__out { /* after: C5 */
-    sse__block *block;
+    sse__block *block;           /* NULL: a hole, all is 0: C7 */
     uint32_t    from, to;
     uint64_t    after;
 } sse__out;
-typedef struct sse__ring { sse__out *at; uint32_t first; } sse__ring;
+
+/* Where more than one entry waits. It is as large as an entry, so that a queue of one is no larger.
+   Places are numbered on and on; first is the number of the first. Behind the places stands the
+   index, if there is one: the last place of each hash, and for each place the one before it of the
+   same hash. The number of a place that has left ends such a list, so that nothing is taken out of
+   the index when it is sent. */
+typedef struct sse__ring {
+    sse__out *at;
+    uint32_t  first, holes;
+    uint32_t  steady;            /* C8 */
+    uint32_t  largest;           /* of all places, counted from the first; a guess: queue_fits */
+} sse__ring;
+
 typedef struct sse__queue {
     union { sse__out one; sse__ring ring; } in; /* one, while ring_bits is 0 */
     size_t    bytes;             /* unsent */
-    uint32_t  count;
+    uint32_t  count;             /* of entries, without holes */
     uint8_t   ring_bits;         /* the ring has 1 << ring_bits places */
     bool      begun;             /* the first entry is sent in part */
+    bool      indexed;           /* C7 */
 } sse__queue;
 
 /* Half a request: its bytes so far and how far the parser is. The fields of the head are right
@@ -11828,33 +11846,137 @@ static bool sse__conn_has_room(const sse__conn *c, uint64_t n) {
 /* ---- the queue of a connection ------------------------------------------------ */
 
 static sse__out *sse__queue_at(const sse__queue *q, uint32_t i) {
+    SSE_ASSERT(i < 1u << q->ring_bits);
     if (!q->ring_bits) return (sse__out *)&q->in.one;
     return &q->in.ring.at[(q->in.ring.first + i) & ((1u << q->ring_bits) - 1)];
+}
+
+static uint32_t sse__queue_places(const sse__queue *q) { /* in use: entries and holes */
+    return q->count + (q->ring_bits ? q->in.ring.holes : 0);
 }
 
 static size_t sse__queue_size(const sse__queue *q) {
     return q->bytes + q->count * sizeof(sse__out);
 }
 
+static size_t sse__out_size(const sse__out *out) { return out->to - out->from + sizeof *out; }
+
 /* Whether it is within max. A single entry may be of any size: else a client would be cut at a
-   large event, come back, and be cut at it again. */
-static bool sse__queue_fits(const sse__queue *q, size_t max) {
-    size_t   largest = 0;
-    uint32_t i;
-    if (sse__queue_size(q) <= max) return true;
-    for (i = 0; i < q->count; i++) {
-        const sse__out *out = sse__queue_at(q, i);
-        if (out->to - out->from > largest) largest = out->to - out->from;
-    }
-    return sse__queue_size(q) - largest - sizeof(sse__out) <= max;
+   large event, come back, and be cut at it again. The largest is looked for when the one that was
+   known has left: else each event behind it would look at all (C7). */
+static bool sse__queue_fits(sse__queue *q, size_t max) {
+    const size_t   size = sse__queue_size(q);
+    const uint32_t n    = sse__queue_places(q);
+    sse__ring     *ring = &q->in.ring;
+    uint32_t       i;
+    if (size <= max || q->count == 1) return true;
+    if (size - sse__out_size(sse__queue_at(q, ring->largest)) <= max) return true;
+    for (i = 0; i < n; i++)
+        if (sse__out_size(sse__queue_at(q, i)) > sse__out_size(sse__queue_at(q, ring->largest)))
+            ring->largest = i;
+    return size - sse__out_size(sse__queue_at(q, ring->largest)) <= max;
 }
 
-static void sse__queue_remove(sse__queue *q, uint32_t i) { /* mostly near the front */
-    const sse__out gone = *sse__queue_at(q, i);
-    for (; i; i--) *sse__queue_at(q, i) = *sse__queue_at(q, i - 1);
-    if (q->ring_bits) q->in.ring.first++;
+static uint32_t *sse__queue_index(const sse__queue *q) {
+    return (uint32_t *)(void *)(q->in.ring.at + ((size_t)1 << q->ring_bits));
+}
+
+static uint32_t *sse__queue_before(const sse__queue *q, uint32_t place) { /* with the same hash */
+    const uint32_t cap = 1u << q->ring_bits;
+    return sse__queue_index(q) + cap + (place & (cap - 1));
+}
+
+/* The last place of an owner, or of the key of a block (else NULL), or of what shares its hash. */
+static uint32_t *sse__queue_last(const sse__queue *q, const void *owner, const sse__block *keyed) {
+    const sse_str  bytes = sse__str((const char *)&owner, sizeof owner);
+    const uint32_t hash  = keyed ? keyed->key_hash : sse__hash(bytes);
+    return sse__queue_index(q) + (hash & ((1u << q->ring_bits) - 1));
+}
+
+/* The last place of the list that an entry is in; NULL: it is in none. */
+static uint32_t *sse__queue_list(const sse__queue *q, uint32_t i) {
+    const sse__block *b = sse__queue_at(q, i)->block;
+    if (!q->indexed || (!b->key.ptr && !b->owner)) return NULL;
+    return sse__queue_last(q, b->owner, b->key.ptr ? b : NULL);
+}
+
+/* Entry i is new, and the last. */
+static void sse__queue_note(sse__queue *q, uint32_t i) {
+    sse__ring     *ring  = &q->in.ring;
+    const uint32_t place = ring->first + i;
+    uint32_t      *last  = sse__queue_list(q, i);
+    if (sse__out_size(sse__queue_at(q, i)) > sse__out_size(sse__queue_at(q, ring->largest)))
+        ring->largest = i;
+    if (!last) return;
+    *sse__queue_before(q, place) = *last;
+    *last = place;
+}
+
+/* Closes the holes: in place, or in a ring of as many bits, with an index or without. False: no
+   memory, and all is as it was. */
+static bool sse__queue_move(sse__queue *q, unsigned bits, bool indexed) {
+    const uint32_t n    = sse__queue_places(q);
+    const size_t   each = sizeof(sse__out) + (indexed ? 2 * sizeof(uint32_t) : 0);
+    const bool     moves = bits != q->ring_bits || indexed != q->indexed;
+    sse__queue     to   = *q;
+    uint32_t       i;
+    memset(&to.in, 0, sizeof to.in);
+    if (q->ring_bits) to.in.ring.first = q->in.ring.first;
+    to.in.ring.at = !moves      ? q->in.ring.at
+                    : bits < 27 ? (sse__out *)SSE_MALLOC(each << bits)
+                                : NULL;
+    if (!to.in.ring.at) return false;
+    to.ring_bits = (uint8_t)bits;
+    to.indexed   = indexed;
+    if (indexed) memset(sse__queue_index(&to), 0xFF, sizeof(uint32_t) << bits);
+    for (to.count = i = 0; i < n; i++) {
+        const sse__out out = *sse__queue_at(q, i);
+        if (!out.block) continue;
+        *sse__queue_at(&to, to.count) = out;
+        sse__queue_note(&to, to.count++);
+    }
+    if (q->ring_bits && moves) SSE_FREE(q->in.ring.at);
+    *q = to;
+    return true;
+}
+
+/* Makes room for an entry: of the holes, if they are a quarter, so that each costs four steps. */
+static bool sse__queue_grow(sse__queue *q) {
+    const unsigned bits = q->ring_bits;
+    if (bits && q->in.ring.holes >> (bits - 2)) return sse__queue_move(q, bits, q->indexed);
+    return sse__queue_move(q, bits ? bits + 1 : 2, q->indexed);
+}
+
+static void sse__queue_unlink(sse__queue *q, uint32_t i) { /* from the index */
+    const uint32_t place = q->in.ring.first + i;
+    uint32_t      *link  = sse__queue_list(q, i);
+    if (!link) return;
+    while (*link != place) {
+        SSE_ASSERT(*link - q->in.ring.first > i); /* C7 */
+        link = sse__queue_before(q, *link);
+    }
+    *link = *sse__queue_before(q, place);
+}
+
+static void sse__queue_remove(sse__queue *q, uint32_t i) { /* C7 */
+    sse__out      *out  = sse__queue_at(q, i);
+    const sse__out gone = *out;
+    sse__ring     *ring = &q->in.ring;
+    if (i) sse__queue_unlink(q, i);
+    memset(out, 0, sizeof *out);
     q->count--;
     q->bytes -= gone.to - gone.from;
+    if (q->ring_bits) {
+        for (ring->holes++; ring->holes && !sse__queue_at(q, 0)->block; ring->holes--) {
+            ring->first++;
+            if (ring->steady) ring->steady--;
+            if (ring->largest) ring->largest--;
+        }
+        for (i = sse__queue_places(q); ring->holes && !sse__queue_at(q, i - 1)->block; i--)
+            ring->holes--;
+        if (ring->steady > i) ring->steady = i;
+        if (ring->largest >= i) ring->largest = 0;
+    }
     sse__block_drop(gone.block);
 }
 
@@ -11862,33 +11984,42 @@ static void sse__queue_clear(sse__queue *q) {
     while (q->count) sse__queue_remove(q, 0);
     if (q->ring_bits) SSE_FREE(q->in.ring.at);
     q->ring_bits = 0;
-    q->begun     = false;
-}
-
-static bool sse__queue_grow(sse__queue *q) {
-    const unsigned bits = q->ring_bits ? q->ring_bits + 1u : 2;
-    sse__out      *at   = bits < 27 ? (sse__out *)SSE_MALLOC(sizeof *at << bits) : NULL;
-    uint32_t       i;
-    if (!at) return false;
-    for (i = 0; i < q->count; i++) at[i] = *sse__queue_at(q, i);
-    if (q->ring_bits) SSE_FREE(q->in.ring.at);
-    q->in.ring.at    = at;
-    q->in.ring.first = 0;
-    q->ring_bits     = (uint8_t)bits;
-    return true;
+    q->begun = q->indexed = false;
 }
 
 /* Drops the oldest entries that may be lost until the rest fits; never the newest. Returns how
    many. */
 static uint32_t sse__queue_shed(sse__queue *q, size_t max) {
     const uint32_t before = q->count;
+    sse__ring     *ring   = &q->in.ring;
+    if (!q->ring_bits) return 0;
     /* sent in part: the rest must follow, or the peer misreads what comes */
-    uint32_t       i = q->begun;
-    while (sse__queue_size(q) > max && i + 1 < q->count) {
-        if (sse__queue_at(q, i)->block->droppable) sse__queue_remove(q, i);
-        else i++;
+    if (ring->steady < q->begun) ring->steady = q->begun;
+    while (sse__queue_size(q) > max && ring->steady + 1 < sse__queue_places(q)) {
+        const sse__out *out = sse__queue_at(q, ring->steady++);
+        if (out->block && out->block->droppable) sse__queue_remove(q, ring->steady - 1);
     }
     return before - q->count;
+}
+
+enum { SSE__SCANNED = 64 }; /* entries: an index of so few costs more than it saves */
+
+/* The oldest entry of this owner, or of the key of newer (else NULL), of which no byte has left;
+   or UINT32_MAX. Without memory for an index all are looked at. */
+static uint32_t sse__queue_find(sse__queue *q, const void *owner, const sse__block *newer) {
+    uint32_t n = sse__queue_places(q), i, before, found = UINT32_MAX;
+    if (n > SSE__SCANNED && !q->indexed && sse__queue_move(q, q->ring_bits, true)) n = q->count;
+    i = q->indexed ? *sse__queue_last(q, owner, newer) - q->in.ring.first : n - 1;
+    for (; i < n && i >= q->begun; i = before) { /* from the newest on */
+        const sse__block *b = sse__queue_at(q, i)->block;
+        if (b && (newer ? b->key_hash == newer->key_hash && sse__eq(b->key, newer->key)
+                        : b->owner == owner))
+            found = i;
+        before = i - 1;
+        if (q->indexed) before = *sse__queue_before(q, q->in.ring.first + i) - q->in.ring.first;
+        if (before >= i) break; /* it has left, even where its number has come round again */
+    }
+    return found;
 }
 
 static sse__crc_state sse__conn_sum(const sse__conn *c) {
@@ -12018,16 +12149,10 @@ static bool sse__conn_may_reset(sse__conn *c) {
 /* Takes an older entry back out of the queue, if no byte of it has left: that of this owner, or of
    the key of newer (else NULL). */
 static bool sse__conn_forget(sse__conn *c, const void *owner, const sse__block *newer) {
-    uint32_t i;
-    for (i = c->out.begun; i < c->out.count; i++) {
-        const sse__block *b = sse__queue_at(&c->out, i)->block;
-        if (newer ? b->key_hash != newer->key_hash || !sse__eq(b->key, newer->key)
-                  : b->owner != owner)
-            continue;
-        sse__queue_remove(&c->out, i);
-        return true;
-    }
-    return false;
+    const uint32_t i = sse__queue_find(&c->out, owner, newer);
+    if (i == UINT32_MAX) return false;
+    sse__queue_remove(&c->out, i);
+    return true;
 }
 
 /* Queues bytes [from, to) of block; holds a reference. Without memory the connection is closed: a
@@ -12035,15 +12160,17 @@ static bool sse__conn_forget(sse__conn *c, const void *owner, const sse__block *
 static int sse__conn_push(sse__conn *c, sse__block *block, uint32_t from, uint32_t to) {
     sse__queue *q = &c->out;
     sse__out   *out;
+    uint32_t    n;
     if (c->state == SSE__CLOSED) return SSE_E_CLOSED;
     if (from == to) return SSE_OK;
     SSE_ASSERT(c->net->current != c || !c->net->out.len); /* C2 */
     if (block->key.ptr) (void)sse__conn_forget(c, NULL, block);
-    if (q->count == 1u << q->ring_bits && !sse__queue_grow(q)) {
+    if (sse__queue_places(q) == 1u << q->ring_bits && !sse__queue_grow(q)) {
         sse__conn_close(c);
         return SSE_E_NOMEM;
     }
-    out        = sse__queue_at(q, q->count);
+    n          = sse__queue_places(q);
+    out        = sse__queue_at(q, n);
     q->count++;
     out->block = sse__block_hold(block);
     out->from  = from;
@@ -12051,6 +12178,7 @@ static int sse__conn_push(sse__conn *c, sse__block *block, uint32_t from, uint32
     out->after = sse__net_after(c->net);
     if (out->after < block->after) out->after = block->after;
     q->bytes += to - from;
+    if (q->ring_bits) sse__queue_note(q, n);
     sse__conn_schedule(c);
     return SSE_OK;
 }
@@ -12126,7 +12254,7 @@ static void sse__conn_give_up_body(sse__conn *c) {
 static ssize_t sse__conn_send_some(sse__conn *c, size_t max) {
     const sse__out   *out  = sse__queue_at(&c->out, 0);
     const sse__block *rest = out->block;
-    struct iovec      iov[32];
+    struct iovec      iov[32], *next = iov;
     struct msghdr     message;
     uint32_t          i;
     if (rest->from) {
@@ -12138,11 +12266,13 @@ static ssize_t sse__conn_send_some(sse__conn *c, size_t max) {
                              MSG_DONTWAIT | SSE__NOSIGNAL));
     memset(&message, 0, sizeof message);
     message.msg_iov = iov;
-    for (i = 0; i < c->out.count && i < SSE__COUNT(iov); i++) {
+    for (i = 0; i < sse__queue_places(&c->out) && i < SSE__COUNT(iov); i++) {
         out = sse__queue_at(&c->out, i);
+        if (!out->block) continue; /* C7 */
         if (out->block->from || out->after > c->net->kept) break; /* C5 */
-        iov[i].iov_base = out->block->bytes + out->from;
-        iov[i].iov_len  = out->to - out->from;
+        next->iov_base = out->block->bytes + out->from;
+        next->iov_len  = out->to - out->from;
+        next++;
         message.msg_iovlen++; /* size_t here, int there: counted, so that nothing converts */
     }
     return SSE__SYS(sendmsg(c->source.fd, &message, MSG_DONTWAIT | SSE__NOSIGNAL));
@@ -15751,6 +15881,7 @@ typedef struct sse__message {
 typedef struct sse__message_meta {
     uint64_t seq;
     sse_str  id_line, key;
+    uint32_t key_hash;
     bool     droppable;
 } sse__message_meta;
 
@@ -15805,7 +15936,7 @@ static sse__message *sse__message_new(sse_buf *b, const sse__message_meta *meta)
     }
     m->block->droppable = meta->droppable;
     if (meta->key.len) m->block->key = sse__str(m->block->bytes + to + 2, meta->key.len);
-    m->block->key_hash = sse__hash(m->block->key);
+    m->block->key_hash = meta->key_hash;
     return m;
 }
 
@@ -16415,6 +16546,7 @@ static sse__message *sse__message_compress(const sse__streams *streams, const ss
     if (codec) sse__codec_delta(codec, encoder, &b);
     else sse__frame_key(encoder, encoding, bytes, &b);
     meta.key       = plain->block->key;
+    meta.key_hash  = plain->block->key_hash;
     meta.droppable = plain->block->droppable;
     m = sse__message_new(&b, &meta);
     if (!m) return NULL;
@@ -16567,9 +16699,9 @@ static void sse__stream_finish_frames(sse__stream *stream) {
     sse__crc_state    sum = sse__conn_sum(stream->conn);
     sse_buf           b   = {NULL, 0, 0, SSE_OK};
     uint32_t          i;
-    for (i = 0; i < q->count; i++) {
+    for (i = 0; i < sse__queue_places(q); i++) {
         const sse__block *block = sse__queue_at(q, i)->block;
-        if (block->sum.len) sse__crc_append(&sum, &block->sum);
+        if (block && block->sum.len) sse__crc_append(&sum, &block->sum);
     }
     sse__message_begin(&b);
     sse__frame_end(stream->encoding, &sum, &b);
@@ -20404,7 +20536,8 @@ static sse__message *sse__publication_message(sse__publication *p, sse__topics *
     meta.droppable = overflow == SSE_DROP_OLDEST;
     if (overflow == SSE_KEEP_NEWEST) {
         sse_printf(&key, "%s\n%s", p->topic, p->key ? p->key : "");
-        meta.key = sse__str(key.ptr, key.len);
+        meta.key      = sse__str(key.ptr, key.len);
+        meta.key_hash = (uint32_t)sse__sip_hash(topics->app->map_key, meta.key); /* L2 */
     }
     if (key.error) sse_buf_fail(&p->text, key.error);
     m = sse__message_new(&p->text, &meta);
@@ -25029,17 +25162,31 @@ static bool sse__turn_has_work(const sse_app *app) { /* Y1 */
 
 #if defined(SSE_DEBUG_CHECKS)
 static void sse__check_queue(const sse__queue *q) {
-    size_t   bytes = 0;
-    uint32_t i;
-    for (i = 0; i < q->count; i++) {
-        const sse__out *out = sse__queue_at(q, i);
+    const uint32_t n     = sse__queue_places(q);
+    size_t         bytes = 0;
+    uint32_t       i, count = 0;
+    for (i = 0; i < n; i++) {
+        const sse__out *out    = sse__queue_at(q, i);
+        const bool      steady = q->ring_bits && i < q->in.ring.steady;
+        uint32_t       *link   = out->block ? sse__queue_list(q, i) : NULL;
+        SSE_ASSERT(out->block || (i && i + 1 < n)); /* C7 */
+        if (!out->block) continue;
+        while (link && *link != q->in.ring.first + i) {
+            SSE_ASSERT(*link - q->in.ring.first < n); /* C7 */
+            link = sse__queue_before(q, *link);
+        }
+        SSE_ASSERT(!steady || !out->block->droppable || (q->begun && !i)); /* C8 */
+        (void)steady;
+        count++;
         SSE_ASSERT(out->from < out->to && out->block->refs);
         SSE_ASSERT(!out->block->from || (out->to == 1 && out->block->offset < out->block->end));
-        SSE_ASSERT(!out->block->encoding || i + 1 == q->count); /* C4 */
+        SSE_ASSERT(!out->block->encoding || i + 1 == n); /* C4 */
         bytes += out->to - out->from;
     }
-    SSE_ASSERT(bytes == q->bytes);
-    (void)bytes; /* where SSE_ASSERT is nothing; so below */
+    SSE_ASSERT(bytes == q->bytes && count == q->count);
+    SSE_ASSERT(!q->ring_bits || q->in.ring.largest < n + !n);
+    SSE_ASSERT(!q->ring_bits || q->in.ring.steady <= n); /* C8 */
+    (void)bytes, (void)count; /* where SSE_ASSERT is nothing; so below */
 }
 
 /* What the drawings of >>conn and >>request promise of a connection between two turns, and of its

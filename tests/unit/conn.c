@@ -6,6 +6,14 @@
 #endif
 #include "scarce.h"
 #include "refuse.h"
+
+static unsigned long looked; /* at entries of queues */
+
+static bool count_look(const char *check) { /* sse__queue_at has this one */
+    looked += strcmp(check, "i < 1u << q->ring_bits") == 0;
+    return true;
+}
+#define SSE_ASSERT(x) ((void)(count_look(#x) && ((x) || (abort(), 0))))
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -217,9 +225,8 @@ static void checks(void) { /* each broken promise ends the program in the next t
 
 /* ---- queues ---- */
 
-static sse__queue queued(const char *kinds) { /* a letter each: d may be lost, k is kept */
-    sse__queue q;
-    memset(&q, 0, sizeof q);
+/* A letter each: d may be lost, k is kept. */
+static void enqueue(sse__queue *q, const char *kinds) {
     for (; *kinds; kinds++) {
         sse__block *b = sse__block_new((char *)SSE_MALLOC(10), 10);
         sse__out    out;
@@ -227,11 +234,17 @@ static sse__queue queued(const char *kinds) { /* a letter each: d may be lost, k
         b->droppable = *kinds == 'd';
         out.block = b;
         out.to = 10;
-        if (q.count == (q.ring_bits ? 1u << q.ring_bits : 1u)) sse__queue_grow(&q);
-        q.count++;
-        *sse__queue_at(&q, q.count - 1) = out;
-        q.bytes += 10;
+        if (q->count == (q->ring_bits ? 1u << q->ring_bits : 1u)) sse__queue_grow(q);
+        q->count++;
+        *sse__queue_at(q, q->count - 1) = out;
+        q->bytes += 10;
     }
+}
+
+static sse__queue queued(const char *kinds) {
+    sse__queue q;
+    memset(&q, 0, sizeof q);
+    enqueue(&q, kinds);
     return q;
 }
 
@@ -245,28 +258,351 @@ static void test_shed(void) {
         {"kkk", 0, 0, "kkk"}, {"kdkd", 0, 0, "kkd"}, {"dkdkd", 0, 4, "kdkd"},
         {"dkdkd", 1, 4, "dkkd"}, {"dkdkd", 0, 3, "kkd"}, {"d", 0, 0, "d"}, {"d", 1, 0, "d"},
         {"dddddddd", 1, 3, "ddd"}};
-    size_t i, k;
-    for (i = 0; i < SSE__COUNT(rows); i++) {
-        const size_t n = strlen(rows[i].was), entry = 10 + sizeof(sse__out);
-        sse__queue   q = queued(rows[i].was);
+    size_t   row, k;
+    uint32_t i;
+    for (row = 0; row < SSE__COUNT(rows); row++) {
+        const size_t n = strlen(rows[row].was), entry = 10 + sizeof(sse__out);
+        sse__queue   q = queued(rows[row].was);
         sse__block  *first = sse__queue_at(&q, 0)->block,
                    *last = sse__queue_at(&q, q.count - 1)->block;
         char     left[16] = "";
         uint32_t shed;
-        q.begun = rows[i].begun;
-        shed = sse__queue_shed(&q, entry * (size_t)rows[i].room);
-        for (k = 0; k < q.count; k++)
-            left[k] = sse__queue_at(&q, (uint32_t)k)->block->droppable ? 'd' : 'k';
-        is_str(left, rows[i].is, rows[i].was);
+        q.begun = rows[row].begun;
+        shed = sse__queue_shed(&q, entry * (size_t)rows[row].room);
+        for (i = k = 0; k < q.count; i++)
+            if (sse__queue_at(&q, i)->block)
+                left[k++] = sse__queue_at(&q, i)->block->droppable ? 'd' : 'k';
+        is_str(left, rows[row].is, rows[row].was);
         ok(shed == n - q.count && q.bytes == 10u * q.count, "... and is counted");
-        ok(sse__queue_at(&q, q.count - 1)->block == last, "... the newest stays");
-        if (rows[i].begun) ok(sse__queue_at(&q, 0)->block == first, "... and what is sent in part");
+        ok(sse__queue_at(&q, sse__queue_places(&q) - 1)->block == last, "... the newest stays");
+        if (rows[row].begun)
+            ok(sse__queue_at(&q, 0)->block == first, "... and what is sent in part");
         ok(sse__queue_fits(&q, q.bytes + q.count * sizeof(sse__out)), "... it fits its size");
         ok(sse__queue_fits(&q, (q.count - 1) * entry), "... a single entry more does, too");
         ok(q.count < 2 || !sse__queue_fits(&q, (q.count - 1) * entry - 1), "... and no more");
         sse__queue_clear(&q);
         ok(!q.count && !q.bytes && !q.begun && !q.ring_bits, "... cleared");
     }
+}
+
+static void shed_anew(void) { /* C8: what comes where entries were that had to be kept */
+    sse__queue q = queued("kkk");
+    is_int((int)sse__queue_shed(&q, 0), 0, "nothing may be lost");
+    sse__queue_remove(&q, 1);
+    sse__queue_remove(&q, 2);
+    enqueue(&q, "dd");
+    is_int((int)sse__queue_shed(&q, 0), 1, "... but what comes in the place of those taken out");
+    sse__queue_clear(&q);
+}
+
+/* What a queue is to be like: a plain list. */
+typedef struct entry {
+    sse__block *block; /* which the list holds as well */
+    uint32_t    left;
+} entry;
+
+enum { ENTRIES = 4000 };
+static entry    list[ENTRIES];
+static uint32_t entries;
+static bool     list_begun;
+static int      owners[3];
+
+static void list_remove(uint32_t i) {
+    sse__block_drop(list[i].block);
+    memmove(list + i, list + i + 1, (--entries - i) * sizeof *list);
+}
+
+static size_t list_size(void) {
+    size_t   n = 0;
+    uint32_t i;
+    for (i = 0; i < entries; i++) n += list[i].left + sizeof(sse__out);
+    return n;
+}
+
+static bool list_forget(const void *owner, const sse__block *newer) {
+    uint32_t i;
+    for (i = list_begun; i < entries; i++)
+        if (newer ? sse__eq(list[i].block->key, newer->key) : list[i].block->owner == owner) {
+            list_remove(i);
+            return true;
+        }
+    return false;
+}
+
+static uint32_t list_shed(size_t max) {
+    const uint32_t before = entries;
+    uint32_t       i = list_begun;
+    size_t         size = list_size();
+    while (size > max && i + 1 < entries) {
+        if (list[i].block->droppable) {
+            size -= list[i].left + sizeof(sse__out);
+            list_remove(i);
+        } else i++;
+    }
+    return before - entries;
+}
+
+static void list_advance(size_t n) {
+    while (n) {
+        list_begun = n < list[0].left;
+        if (list_begun) {
+            list[0].left -= (uint32_t)n;
+            return;
+        }
+        n -= list[0].left;
+        list_remove(0);
+    }
+}
+
+static bool list_fits(size_t max) {
+    size_t   largest = 0;
+    uint32_t i;
+    for (i = 0; i < entries; i++)
+        if (list[i].left + sizeof(sse__out) > largest) largest = list[i].left + sizeof(sse__out);
+    return list_size() <= max || list_size() - largest <= max;
+}
+
+static uint32_t chance = 1;
+static uint32_t below(uint32_t n) {
+    chance = chance * 1664525u + 1013904223u;
+    return (chance >> 8) % n;
+}
+
+/* k: has one of so many keys; o: has an owner; d: may be lost; anything else: none of that */
+static sse__block *block_of(char kind, uint32_t keys, uint32_t len) {
+    char       *bytes = (char *)SSE_MALLOC(len + 20);
+    sse__block *b = sse__block_new(bytes, len);
+    memset(bytes, kind, len);
+    b->droppable = kind == 'd';
+    if (kind == 'o') b->owner = &owners[below(SSE__COUNT(owners))];
+    if (kind == 'k') {
+        b->key = sse__str(bytes + len, (size_t)snprintf(bytes + len, 20, "%u", below(keys)));
+        b->key_hash = keys % 2 ? 5 : sse__hash(b->key); /* or all fall together */
+    }
+    return b;
+}
+
+static bool is_list(const sse__queue *q) {
+    uint32_t n = 0, i;
+    size_t   bytes = 0;
+    for (i = 0; n < q->count; i++) {
+        const sse__out *out = sse__queue_at(q, i);
+        if (!out->block) continue;
+        if (n == entries || out->block != list[n].block || out->to - out->from != list[n].left)
+            return false;
+        bytes += list[n++].left;
+    }
+    sse__check_queue(q);
+    return n == entries && bytes == q->bytes && q->begun == list_begun;
+}
+
+/* C7, C8: whatever is pushed, replaced, lost and sent, in any order. */
+static void like_a_list(void) {
+    static const struct {
+        const char *kinds;
+        uint32_t    keys, sent; /* sent: bytes at most after each */
+        size_t      max;        /* bytes; then the queue sheds */
+    } rows[] = {{"kdo.", 3, 60, 900}, {"kkkk", 300, 1, 1 << 20}, {"kkkk", 301, 40, 1 << 20},
+        {"....kdo", 200, 30, 12000}, {"..dddddd", 2, 4, 20000}, {"kkkkkkk.o", 900, 3, 60000},
+        {"kkkko", 1801, 20, 1 << 20}, {"kddo", 100, 30, 30000}};
+    sse_app    *app = dial_app(NULL);
+    sse__conn  *c;
+    sse__queue *q;
+    size_t      i;
+    int         n;
+    (void)dial(app, "/s", NULL);
+    c = conn_of(app, SSE__STREAM);
+    q = &c->out;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        uint32_t high = 0;
+        bool     same = !q->count;
+        chance = (uint32_t)i + 1;
+        for (n = 0; n < 6000 && same; n++) {
+            const char     kind = rows[i].kinds[below((uint32_t)strlen(rows[i].kinds))];
+            const uint32_t len = 1 + below(n % 500 ? 40 : 4000);
+            sse__block    *b = block_of(kind, rows[i].keys, len);
+            const void    *owner = &owners[below(SSE__COUNT(owners))];
+            const size_t   sent = below(rows[i].sent + 1);
+            if (kind == 'o' && below(4)) /* or it has several */
+                same = sse__conn_forget(c, b->owner, NULL) == list_forget(b->owner, NULL);
+            if (kind == 'k') (void)list_forget(NULL, b);
+            (void)sse__conn_push(c, b, 0, len);
+            list[entries].block = b;
+            list[entries++].left = len;
+            same = same && sse__queue_fits(q, rows[i].max) == list_fits(rows[i].max) &&
+                   sse__queue_shed(q, rows[i].max) == list_shed(rows[i].max) &&
+                   sse__queue_fits(q, rows[i].max) == list_fits(rows[i].max);
+            if (same && !below(50))
+                same = sse__conn_forget(c, owner, NULL) == list_forget(owner, NULL) && is_list(q);
+            if (entries > high) high = entries;
+            if (sent && sent < q->bytes) {
+                sse__conn_advance(c, sent);
+                list_advance(sent);
+            }
+            if (n == 5 && q->ring_bits && !q->indexed) q->in.ring.first |= 0xFFFFF000u;
+        }
+        ok(same && is_list(q), "%s, up to %u wait: a queue is a list", rows[i].kinds, high);
+        ok((1u << q->ring_bits) <= 4 + high * 8 / 3, "... with room for as many, not for all");
+        while (q->bytes) { /* as it drains */
+            const size_t some = 1 + below((uint32_t)q->bytes);
+            sse__conn_advance(c, some);
+            list_advance(some);
+            same = same && is_list(q);
+        }
+        ok(same && !entries, "... to its end");
+        sse__queue_clear(q);
+        list_begun = false;
+    }
+    dial_free(app);
+}
+
+static void publish_key(sse_app *app, const char *topic, int key) {
+    sse_event event;
+    char      text[20];
+    memset(&event, 0, sizeof event);
+    snprintf(text, sizeof text, "%d", key);
+    event.data = event.key = text;
+    if (sse_publish(app, topic, &event)) perror("publish");
+}
+
+static void join_three(sse_req *req, sse_stream s) {
+    (void)req;
+    sse_subscribe(s, "keys");
+    sse_subscribe(s, "news");
+    sse_subscribe(s, "drops");
+}
+
+/* C7, C8: what an event costs does not depend on how many wait. */
+static void costs(void) {
+    enum { WAIT = 10000, MORE = 2000, ONE = 14 + sizeof(sse__out) };
+    static const char *const rows[] = {"its key is new", "its key waits", "older ones are dropped",
+        "a large one waits", "it is a new state"};
+    static const int         wait[] = {WAIT + MORE, WAIT, WAIT + 2, WAIT + 1, WAIT + 1};
+    static char              large[ONE * WAIT];
+    int                      owner, i;
+    size_t                   row;
+    memset(large, 'x', sizeof large - 1);
+    for (row = 0; row < SSE__COUNT(rows); row++) {
+        sse_app_options   o;
+        sse_topic_options t;
+        sse_app          *app;
+        sse__conn        *c;
+        memset(&o, 0, sizeof o);
+        memset(&t, 0, sizeof t);
+        o.max_queue_bytes = row == 2 ? WAIT * ONE + 100 : row == 3 ? ONE * (WAIT + MORE) : 1 << 20;
+        app = dial_app(&o);
+        t.overflow = SSE_KEEP_NEWEST;
+        sse_topic(app, "keys", &t);
+        t.overflow = SSE_DROP_OLDEST;
+        sse_topic(app, "drops", &t);
+        opening = join_three;
+        (void)dial(app, "/s", NULL);
+        c = conn_of(app, SSE__STREAM);
+        for (i = 0; i < WAIT; i++) {
+            if (row == 3 && i == WAIT / 2) say(app, "news", large);
+            if (row < 2) publish_key(app, "keys", i);
+            else say(app, "news", "x");
+        }
+        looked = 0;
+        for (i = 0; i < MORE; i++) {
+            if (row < 2) publish_key(app, "keys", row ? i * 7 % WAIT : WAIT + i);
+            else if (row == 2) say(app, "drops", "x");
+            else if (row == 3) {
+                say(app, "news", "x");
+                sse__conn_advance(c, ONE - sizeof(sse__out));
+            } else {
+                sse__block *b = block_of('.', 0, 100);
+                b->owner = &owner;
+                (void)sse__conn_forget(c, &owner, NULL);
+                (void)sse__conn_push(c, b, 0, 100);
+                sse__block_drop(b);
+            }
+        }
+        ok(looked && looked / MORE < 40,
+            "with 10,000 in the queue an event looks at %lu of them: %s", looked / MORE, rows[row]);
+        is_int((int)c->out.count, wait[row], "... so many wait");
+        is_int((int)app->net->counts.drops, row == 2 ? MORE - 2 : 0, "... so many are lost");
+        ok(c->out.indexed == (row < 2 || row == 4), "... an index is there if it is of use");
+        dial_free(app);
+    }
+    ok(sizeof(sse__ring) <= sizeof(sse__out), "a queue that is short has no room for all that");
+}
+
+static void no_index(void) { /* C7, but that it costs more: there is no memory for an index */
+    sse_app   *app = dial_app(NULL);
+    sse__conn *c;
+    uint32_t   i;
+    (void)dial(app, "/s", NULL);
+    c = conn_of(app, SSE__STREAM);
+    for (i = 0; i < 110; i++) {
+        sse__block *b = block_of(i < 100 ? '.' : 'k', 1, 10);
+        fail_at = i >= 100 && i < 109;
+        (void)sse__conn_push(c, b, 0, 10);
+        fail_at = 0;
+        sse__block_drop(b);
+        if (i == 108) ok(!c->out.indexed && c->out.count == 101, "the newest is kept without one");
+    }
+    ok(c->out.indexed && c->out.count == 101, "... and with one");
+    dial_free(app);
+}
+
+static uint32_t last_hash(void) { /* that the newest stream has in its queue */
+    const sse__queue *q = &sse__stream_get(newest)->conn->out;
+    return q->count ? sse__queue_at(q, q->count - 1)->block->key_hash : 0;
+}
+
+/* Nobody can choose keys that fall together: they would cost what an index saves. */
+static void hashes(void) {
+    sse_topic_options t;
+    uint32_t          plain[2];
+    int               i;
+    memset(&t, 0, sizeof t);
+    t.overflow = SSE_KEEP_NEWEST;
+    for (i = 0; i < 2; i++) {
+        sse_app *app = dial_app(NULL);
+        sse_topic(app, "keys", &t);
+        opening = join_three;
+        (void)dial(app, "/s", NULL);
+        publish_key(app, "keys", 1);
+        plain[i] = last_hash();
+        (void)dial(app, "/s", "Accept: text/event-stream\r\nAccept-Encoding: gzip\r\n");
+        publish_key(app, "keys", 1);
+        is_int(last_hash(), plain[i], "a key has the same hash in all encodings");
+        dial_free(app);
+    }
+    ok(plain[0] != plain[1], "each app has hashes of its own");
+}
+
+/* What is sent where entries were taken out of the middle. */
+static void past_holes(void) {
+    enum { KEYS = 300 };
+    sse_topic_options t;
+    sse_app          *app = dial_app(NULL);
+    client           *c;
+    const char       *at;
+    char              want[30];
+    int               i;
+    memset(&t, 0, sizeof t);
+    t.overflow = SSE_KEEP_NEWEST;
+    sse_topic(app, "keys", &t);
+    opening = join_three;
+    c = dial(app, "/s", NULL);
+    for (i = 0; i < KEYS; i++) publish_key(app, "keys", i);
+    for (i = 0; i < KEYS; i += 2) publish_key(app, "keys", i);
+    turns(app, 50);
+    for (i = 1, at = c->got; i < KEYS * 2 && at; i += 2) { /* the odd ones, then the even ones */
+        snprintf(want, sizeof want, "data: %d\n", i < KEYS ? i : i - KEYS - 1);
+        at = strstr(at, want);
+    }
+    ok(at && times(c, "data: ") == KEYS, "each comes once, in the order of the newest");
+#ifndef SSE_NO_COMPRESSION
+    c = dial(app, "/s", "Accept: text/event-stream\r\nAccept-Encoding: gzip\r\n");
+    for (i = 0; i < KEYS; i++) publish_key(app, "keys", i % 100 + i / 200);
+    is_int(sse_stream_end(newest, NULL), 0, "a compressed stream ends while they wait");
+    turns(app, 50);
+    ok(c->len > 5 && strcmp(c->got + c->len - 5, "0\r\n\r\n") == 0, "... with its end");
+#endif
+    dial_free(app);
 }
 
 /* ---- a time that stands still: a peer is a descriptor ---- */
@@ -1439,6 +1775,12 @@ static void in_part(void) {
 int main(void) {
     const int open = descriptors();
     test_shed();
+    shed_anew();
+    like_a_list();
+    costs();
+    no_index();
+    hashes();
+    past_holes();
     checks();
     early_reply();
     bodies_together();
