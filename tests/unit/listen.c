@@ -581,6 +581,8 @@ static void commits_are_heard(void) {
 }
 static void commits_are_refused(void) {}
 static void two_databases(void) {}
+static void schemas_of_others(void) {}
+static void schema_is_locked(void) {}
 static void followed_without_memory(void) {}
 #endif
 

@@ -290,7 +290,9 @@ static void elsewhere(void) {
     loop_only(app, db, SSE_E_THREAD, "the loop is elsewhere");
     is_int(sse_timer_cancel(timer), SSE_E_THREAD, "its timers too");
     post.app = app;
+#ifndef SSE_NO_SQLITE
     is_int(sse_db_post(db, &post, "SELECT 1"), SSE_E_THREAD, "and what is posted for it");
+#endif
     is_int(sse_stop_background(server, 30000), SSE_OK, "which ends");
     sse_app_free(app);
     sse_db_close(db);
