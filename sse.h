@@ -2547,9 +2547,10 @@ SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user);
    In callbacks: yes. */
 SSE_API int sse_body_pause(sse_req *req, bool pause);
 
-/* Writes the body, or a file of a form, to a file, on other threads, so that the loop waits for no
-   disk: in routes with .body_later. Defers the request and finishes it. The file appears at path
-   once it is whole and on the disk, and replaces a file that is there; until then it is
+/* Writes the body, or a file of a form, to a file, in routes with .body_later: on threads of its
+   own, so that the loop waits for no disk, nor the file for the work of sse_offload. (Where no
+   thread can be started the loop writes it.) Defers the request and finishes it. The file appears
+   at path once it is whole and on the disk, and replaces a file that is there; until then it is
    path.part-RANDOM, 22 bytes longer, which is removed after a failure (kill -9 leaves it).
    path:    copied; never made from request text as it is.
    done:    runs on the loop when the file is there, or failed, and may write the reply. If it
@@ -2558,7 +2559,9 @@ SSE_API int sse_body_pause(sse_req *req, bool pause);
    options: borrowed until return; NULL: all defaults.
    Returns: 0, and done will be called, once, and sse_finish is not yours; else as sse_body_read, or
             sse_body_parts with .field; SSE_E_ARG: no path, or a .mode outside 0..0777; SSE_E_STATE:
-            also if the request is deferred already. Threads: loop. In callbacks: in the handler. */
+            also if the request is deferred already; SSE_E_FULL: the disk is a thousand pieces of
+            files behind, which fails the request with 503. Threads: loop. In callbacks: in the
+            handler. */
 typedef struct sse_body_file_options {
     const char *field;              /* the file input of a form, by its name; other fields are
                                        passed over, as is a second file of that name: put their
@@ -8980,8 +8983,9 @@ struct sse_app {
     int                  config_error; /* the first mistake of setting up: CO2 */
     int                  refusal;      /* that one, or the latest since it runs; why: in words */
     char                 why[400];
-    struct sse__pool    *pool, *disk, *packer; /* the last two of one thread each: for databases, */
-    struct sse__net     *net;                  /* for files to compress */
+    struct sse__pool    *pool, *uploads;       /* of the program; for files that come */
+    struct sse__pool    *disk, *packer;        /* of one thread each: for databases; for files to */
+    struct sse__net     *net;                  /* compress */
     struct sse__encoder *encoder; /* NULL: nothing is compressed */
     struct sse__file_cache *files; /* compressed ones, kept */
     struct sse__streams *streams;
@@ -9601,17 +9605,19 @@ static void sse__app_drain(sse_app *app) {
 
 /*==========================================================================
   >>offload   work on other threads, its end on the loop
-  Uses: >>core >>loop >>base            Tests: tests/unit/offload.c
+  Uses: >>core >>loop >>base            Tests: tests/unit/offload.c upload.c
   J1  A job that was accepted is done exactly once: it is a call of the loop
       from the start, so that nothing can be missing when its work is over.
   J2  app.disk has one thread: its jobs are done in the order in which they
-      were handed over, and wait for no work of the program's.
+      were handed over. What the library itself does waits for no work of the
+      program's: app.pool has none of its jobs.
   J3  Threads and their jobs are a process's own: behind a fork a child has
       pools of its own, or none.
 ==========================================================================*/
 
 /* For work that waits (a disk, a name server, a password's hash), so a few threads whatever the
-   processors. A longer queue would only hide that the work cannot be done in time. */
+   processors. A longer queue would only hide that the work cannot be done in time. app.uploads
+   refuses no job: an upload has one at most, and none begins while so many wait (UP1, UP3). */
 enum { SSE__POOL_THREADS = 4, SSE__POOL_WAITING = 1000 };
 
 #if defined(SSE_NO_THREADS)
@@ -9623,6 +9629,7 @@ static int sse__pool_do(sse_app *app, struct sse__pool **at, sse_app_fn work, ss
 
 static void sse__disk_wait(sse_app *app) { (void)app; }
 static bool sse__pools_work(sse_app *app) { return (void)app, false; }
+static bool sse__uploads_full(sse_app *app) { return (void)app, false; }
 #else
 typedef struct sse__job {
     sse__call  call; /* J1 */
@@ -9633,7 +9640,7 @@ typedef struct sse__job {
 } sse__job;
 
 typedef struct sse__pool {
-    int             limit; /* of threads */
+    int             limit, most; /* of threads; of jobs that wait */
     pthread_mutex_t mutex; /* guards the rest */
     pthread_cond_t  changed;
     sse__call      *jobs, **jobs_end;
@@ -9724,6 +9731,7 @@ static void sse__pool_close(sse__pool **at) {
 
 static void sse__pools_close(sse_app *app) {
     sse__pool_close(&app->pool);
+    sse__pool_close(&app->uploads);
     sse__pool_close(&app->disk);
     sse__pool_close(&app->packer);
 }
@@ -9740,7 +9748,8 @@ static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_f
         pool = SSE__NEW(sse__pool);
         if (!pool) return SSE_E_NOMEM;
         app->stages[SSE__END_POOLS] = sse__pools_close;
-        pool->limit    = at == &app->pool ? SSE__POOL_THREADS : 1; /* J2 */
+        pool->limit    = at == &app->pool || at == &app->uploads ? SSE__POOL_THREADS : 1; /* J2 */
+        pool->most     = at == &app->uploads ? INT32_MAX : SSE__POOL_WAITING;
         pool->jobs_end = &pool->jobs;
         pool->process  = getpid();
         pthread_mutex_init(&pool->mutex, NULL);
@@ -9759,7 +9768,7 @@ static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_f
     /* A thread starts when none is idle for the job, and stays. That it cannot is an error only if
        there is no other, which would come to the job in the end. */
     start = pool->idle <= pool->waiting && pool->count < pool->limit;
-    if (pool->waiting >= SSE__POOL_WAITING) error = SSE_E_FULL;
+    if (pool->waiting >= pool->most) error = SSE_E_FULL;
     else if (start && !sse__pool_start(pool) && !pool->count) error = SSE_E_IO;
     else {
         *pool->jobs_end = &job->call;
@@ -9794,8 +9803,19 @@ static bool sse__pool_works(sse__pool **at) {
 
 /* Whether jobs are under way: their done functions are no calls of the loop yet. */
 static bool sse__pools_work(sse_app *app) {
-    return sse__pool_works(&app->pool) || sse__pool_works(&app->disk) ||
-           sse__pool_works(&app->packer);
+    return sse__pool_works(&app->pool) || sse__pool_works(&app->uploads) ||
+           sse__pool_works(&app->disk) || sse__pool_works(&app->packer);
+}
+
+/* Whether the disk is so far behind that no upload is to begin. */
+static bool sse__uploads_full(sse_app *app) {
+    sse__pool *pool = sse__pool_at(&app->uploads);
+    bool       full;
+    if (!pool) return false;
+    pthread_mutex_lock(&pool->mutex);
+    full = pool->waiting >= SSE__POOL_WAITING;
+    pthread_mutex_unlock(&pool->mutex);
+    return full;
 }
 #endif
 
@@ -9803,6 +9823,10 @@ SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *us
     if (!app || !work) return sse__call_failed(app, SSE_E_ARG);
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     return sse__call_failed(app, sse__pool_do(app, &app->pool, work, done, user));
+}
+
+static int sse__uploads_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
+    return sse__pool_do(app, &app->uploads, work, done, user);
 }
 
 static int sse__disk_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) { /* J2 */
@@ -21038,7 +21062,7 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
   Uses: >>publish >>request >>reply >>offload >>format >>buf >>base
   Tests: tests/unit/upload.c
 
-  What comes in is gathered; a job of sse_offload writes it while the next is
+  What comes in is gathered; a job of app.uploads writes it while the next is
   gathered, and the body is held back while that is too much.
 
       gathering <--[upload_next]--> writing      as often as it takes
@@ -21051,6 +21075,8 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
        loop looks at what it left when it is over.
   UP2  The file is at its path whole, or not at all: it is written beside it
        under a name of its own and renamed when it is on the disk.
+  UP3  None begins while a thousand jobs wait for the disk: what waits is
+       that, and the uploads of connections.
 ==========================================================================*/
 
 enum { SSE__UPLOAD_PIECE = 65536, SSE__UPLOAD_MOST = 262144, SSE__UPLOAD_EVENT_MS = 100 };
@@ -21200,8 +21226,10 @@ static void sse__upload_next(sse_app *app, void *user) {
     u->error    = u->file.error;
     u->writing  = true;
     sse_body_pause(u->req, false);
-    if (!sse__pool_do(app, &app->pool, sse__upload_work, sse__upload_next, u)) return;
-    sse__upload_work(app, u); /* no threads, or none to be had: here */
+    if (u->fd >= 0 || !u->error) { /* else there is nothing of it on the disk */
+        if (!sse__uploads_do(app, sse__upload_work, sse__upload_next, u)) return;
+        sse__upload_work(app, u); /* no threads, or none to be had: here */
+    }
     sse__upload_next(app, u);
 }
 
@@ -21260,6 +21288,10 @@ SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn do
     if (req->body_asked) return sse__req_refused(req, SSE_E_STATE, call, "its body has a reader");
     if (!req->route || !req->route->body_later)
         return sse__req_refused(req, SSE_E_STATE, call, "its route has no .body_later");
+    if (sse__uploads_full(req->app)) { /* UP3 */
+        sse_fail(req, 503, "there is too much to write, come back later");
+        return SSE_E_FULL;
+    }
     u = (sse__upload *)sse__arena_get(&req->arena, sizeof *u);
     if (!u) return sse__req_error(req, SSE_E_NOMEM);
     if (!sse__random(random, sizeof random)) return sse__req_error(req, SSE_E_IO);

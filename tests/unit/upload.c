@@ -13,8 +13,17 @@ static int      fail_directory;        /* errno of the fsync of a directory */
 static int      directories;           /* that were synced */
 static unsigned interrupts;
 static int      held; /* no write of a file returns */
+#ifndef SSE_NO_THREADS
+static int       on_loop; /* calls to the disk that the loop itself made */
+static pthread_t loop_thread;
+#endif
 
 static int fails(const char *call) {
+#ifndef SSE_NO_THREADS
+    if ((strstr(call, "u->fd") || strstr(call, "u->path")) &&
+        pthread_equal(pthread_self(), loop_thread))
+        on_loop++;
+#endif
     while (SSE__FLAG(held) && strncmp(call, "write(u->fd", 11) == 0) poll(NULL, 0, 1);
     if (strncmp(call, "write(u->fd", 11) == 0)
         errno = fail_write ? fail_write : ++interrupts % 2 ? EINTR : 0;
@@ -568,6 +577,81 @@ static void held_back(void) {
 #endif
 }
 
+#ifndef SSE_NO_THREADS
+static int shut; /* no work of the program ends */
+
+static void waits(sse_app *app, void *user) {
+    (void)app, (void)user;
+    while (SSE__FLAG(shut)) poll(NULL, 0, 1);
+}
+
+/* J2, UP3: they wait for no work of the program's, however much of it there is, and none begins
+   while the disk is far behind. */
+static void apart(void) {
+    static const char     full[] = "\r\n\r\nthere is too much to write, come back later\n";
+    sse_body_file_options o;
+    sse_app              *app;
+    client               *c;
+    int                   i, jobs = 0;
+    memset(&o, 0, sizeof o);
+    app = app_with(&o);
+    loop_thread = pthread_self();
+    SSE__FLAG_SET(shut);
+    for (i = 0; i < 4; i++) sse_offload(app, waits, NULL, NULL);
+    ok(strncmp(send_all(app, 3000)->got, "HTTP/1.1 204", 12) == 0,
+        "a body while all threads of the program work");
+    while (sse_offload(app, waits, NULL, NULL) != SSE_E_FULL) jobs++;
+    ok(jobs >= SSE__POOL_WAITING - 4, "... and a thousand of its jobs wait");
+    ok(strncmp(send_all(app, BIG)->got, "HTTP/1.1 204", 12) == 0, "... one more, of many pieces");
+    is_int((long long)same(), BIG, "... is all there");
+    SSE__FLAG_CLEAR(shut);
+    is_int(on_loop, 0, "... and the loop waited for no disk");
+    dial_free(app);
+
+    app = app_with(&o);
+    SSE__FLAG_SET(held);
+    c = begin(app, "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2500000\r\n\r\n");
+    more(app, c, big, 100000);
+    turns(app, 5);
+    SSE__FLAG_SET(shut);
+    for (i = 0; i < SSE__POOL_THREADS + SSE__POOL_WAITING; i++) /* as so many uploads have */
+        sse__uploads_do(app, waits, NULL, NULL);
+    turns(app, 2);
+    ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 503", 12) == 0 && !dones,
+        "a body when the disk is a thousand behind: 503");
+    ok(strstr(clients[nclients - 1].got, full) != NULL, "... in words");
+    SSE__FLAG_CLEAR(held);
+    SSE__FLAG_CLEAR(shut);
+    more(app, c, big + 100000, BIG - 100000);
+    answered(app, c);
+    ok(strncmp(c->got, "HTTP/1.1 204", 12) == 0 && same() == BIG, "... one that had begun goes on");
+    is_int(on_loop, 0, "... and the loop waited for no disk");
+    ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 204", 12) == 0, "... and then others, too");
+    dial_free(app);
+}
+
+/* One whose client leaves before a byte is on the disk needs nothing of the disk. */
+static void leaves_early(void) {
+    sse_body_file_options o;
+    sse_app              *app;
+    client               *c;
+    int                   i;
+    memset(&o, 0, sizeof o);
+    app = app_with(&o);
+    SSE__FLAG_SET(shut);
+    for (i = 0; i < SSE__POOL_THREADS; i++) sse__uploads_do(app, waits, NULL, NULL);
+    c = begin(app, "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2500000\r\n\r\n");
+    more(app, c, big, 1000);
+    turns(app, 5);
+    hang_up(c);
+    for (i = 0; i < 3000 && !dones; i++) turns(app, 1);
+    ok(dones == 1 && last_error == SSE_E_CLOSED, "it left while the disk has much to do");
+    ok(SSE__FLAG(shut), "... which it does not wait for");
+    SSE__FLAG_CLEAR(shut);
+    dial_free(app);
+}
+#endif
+
 static void tells(sse_app *app, sse__upload *u, uint64_t now, client *watcher, int want) {
     int i;
     sse__upload_tell(u, now);
@@ -758,6 +842,10 @@ int main(void) {
     leaves();
     disk();
     held_back();
+#ifndef SSE_NO_THREADS
+    apart();
+    leaves_early();
+#endif
     nothing_runs();
     told_of();
     progress();
