@@ -2067,7 +2067,9 @@ typedef struct sse_app_options {
                                        them. A body that would exceed it is answered 503 with
                                        Retry-After, unless it is the only one. The texts of a form
                                        that is read take about as much again; these, and bodies that
-                                       are read in place (.body_later), do not count.
+                                       are read in place (.body_later), do not count, but for what
+                                       sse_body_to_file holds until it is on the disk: where half
+                                       of the limit is taken it holds its peers back.
                                        default: 67108864; SSE_UNLIMITED */
     int         slow_ms;            /* a callback of the program (handler, hook, guard, render,
                                        step, timer, watch, call, ...) that holds the loop for so
@@ -11467,7 +11469,8 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
 
 /*==========================================================================
   >>conn   connections: read, queue, write, time out
-  Uses: >>core >>frame >>http >>format  Tests: tests/wire/conn.test.mjs tests/unit/conn.c kept.c
+  Uses: >>core >>frame >>http >>format
+  Tests: tests/wire/conn.test.mjs tests/unit/conn.c kept.c upload.c
 
   It owns the sockets of clients, what is queued for them, and half requests. It finds where a
   request begins and ends; what to answer is decided by >>app, see the upcalls.
@@ -11518,7 +11521,8 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
       Connections that wait for that are in net.held [net_after, net_keep].
   C6  app.body_bytes is what connections [conn_held] and requests hold: a
       body that is not read in place counts from its first byte on until
-      its request is freed, and so does the index of its JSON.
+      its request is freed, and so does the index of its JSON; of one that
+      becomes a file, the memory for what is still to be written.
 ==========================================================================*/
 
 #include <arpa/inet.h>
@@ -21077,6 +21081,9 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
        under a name of its own and renamed when it is on the disk.
   UP3  None begins while a thousand jobs wait for the disk: what waits is
        that, and the uploads of connections.
+  UP4  Where half of max_bodies_bytes is taken, what a read brings is written
+       at once, and only one read goes on meanwhile: an upload holds no more
+       than these two.
 ==========================================================================*/
 
 enum { SSE__UPLOAD_PIECE = 65536, SSE__UPLOAD_MOST = 262144, SSE__UPLOAD_EVENT_MS = 100 };
@@ -21091,6 +21098,7 @@ typedef struct sse__upload {
     sse_buf          gathered, written; /* written: the job's */
     bool             all_in, found, over, writing, last; /* found, over: the field begins, ends */
     uint64_t         told_ms;   /* when the topic heard of it */
+    size_t           held;      /* of its memory, counted: upload_count */
     /* the job's, while one runs: UP1 */
     int              fd, mode, error, error_number;
 } sse__upload;
@@ -21162,6 +21170,17 @@ static const char *sse__upload_reason(const sse__upload *u) { /* words that stay
     }
 }
 
+static void sse__upload_count(sse__upload *u) { /* C6 */
+    const size_t held = u->gathered.cap + u->written.cap;
+    u->req->app->body_bytes += held - u->held;
+    u->req->held += held - u->held;
+    u->held = held;
+}
+
+static bool sse__upload_crowded(const sse__upload *u) { /* UP4; the rest is for other bodies */
+    return u->req->app->body_bytes > u->req->app->options.max_bodies_bytes / 2;
+}
+
 static void sse__upload_tell(sse__upload *u, uint64_t now) {
     sse_event event;
     sse_buf   data = {NULL, 0, 0, SSE_OK};
@@ -21202,9 +21221,12 @@ static void sse__upload_answer(sse__upload *u) { /* what done left open */
 static void sse__upload_next(sse_app *app, void *user) {
     sse__upload *u = (sse__upload *)user;
     sse_buf      swap;
+    size_t       least;
     if (u->writing && !u->file.error) u->file.error = u->error;
     u->writing     = false;
     u->written.len = 0;
+    if (sse__upload_crowded(u)) sse_buf_free(&u->written); /* UP4 */
+    sse__upload_count(u);
     sse__upload_tell(u, app->loop.wheel.now);
     if (u->last) {
         const sse__upcall upcall = sse__upcall_begin(u->done ? app : NULL, SSE__IN_KEPT);
@@ -21214,18 +21236,20 @@ static void sse__upload_next(sse_app *app, void *user) {
         sse__upload_answer(u);
         sse_buf_free(&u->gathered);
         sse_buf_free(&u->written);
+        sse__upload_count(u);
         u->req->uploading = false;
         sse_finish(u->req);
         return;
     }
+    sse_body_pause(u->req, false);
+    least   = sse__upload_crowded(u) ? 1 : SSE__UPLOAD_PIECE;
     u->last = u->all_in || u->file.error;
-    if (!u->last && u->gathered.len < SSE__UPLOAD_PIECE) return;
+    if (!u->last && u->gathered.len < least) return;
     swap        = u->written;
     u->written  = u->gathered;
     u->gathered = swap;
     u->error    = u->file.error;
     u->writing  = true;
-    sse_body_pause(u->req, false);
     if (u->fd >= 0 || !u->error) { /* else there is nothing of it on the disk */
         if (!sse__uploads_do(app, sse__upload_work, sse__upload_next, u)) return;
         sse__upload_work(app, u); /* no threads, or none to be had: here */
@@ -21243,9 +21267,11 @@ static int sse__upload_chunk(sse_req *req, sse_str chunk, int status, void *user
         u->file.bytes += chunk.len;
         sse_raw(&u->gathered, chunk.ptr, chunk.len);
         u->file.error = u->file.bytes > u->max_bytes ? SSE_E_FULL : u->gathered.error;
+        sse__upload_count(u);
     }
     if (!u->writing) sse__upload_next(sse_req_app(req), u);
-    else if (u->gathered.len >= SSE__UPLOAD_MOST) sse_body_pause(req, true);
+    else if (u->gathered.len >= SSE__UPLOAD_MOST || sse__upload_crowded(u))
+        sse_body_pause(req, true);
     return u->file.error;
 }
 

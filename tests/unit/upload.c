@@ -7,16 +7,29 @@ static int fails(const char *call);
 #include "../tap.h"
 #include "dial.h"
 
-static int      fail_write, fail_sync; /* errno of the writes of a file, of fsync */
-static int      fail_random;           /* there is no random byte to be had */
-static int      fail_directory;        /* errno of the fsync of a directory */
-static int      directories;           /* that were synced */
-static unsigned interrupts;
-static int      held; /* no write of a file returns */
+static int fail_write, fail_sync; /* errno of the writes of a file, of fsync */
+static int fail_random;           /* there is no random byte to be had */
+static int fail_directory;        /* errno of the fsync of a directory */
+static int directories;           /* that were synced */
+static int interrupts;
+static int held; /* no write of a file returns */
 #ifndef SSE_NO_THREADS
-static int       on_loop; /* calls to the disk that the loop itself made */
-static pthread_t loop_thread;
+static int             on_loop; /* calls to the disk that the loop itself made */
+static pthread_t       loop_thread;
+static pthread_mutex_t counting = PTHREAD_MUTEX_INITIALIZER; /* several are written at a time */
 #endif
+
+static int count(int *n) {
+    int now;
+#ifndef SSE_NO_THREADS
+    pthread_mutex_lock(&counting);
+#endif
+    now = ++*n;
+#ifndef SSE_NO_THREADS
+    pthread_mutex_unlock(&counting);
+#endif
+    return now;
+}
 
 static int fails(const char *call) {
 #ifndef SSE_NO_THREADS
@@ -26,9 +39,9 @@ static int fails(const char *call) {
 #endif
     while (SSE__FLAG(held) && strncmp(call, "write(u->fd", 11) == 0) poll(NULL, 0, 1);
     if (strncmp(call, "write(u->fd", 11) == 0)
-        errno = fail_write ? fail_write : ++interrupts % 2 ? EINTR : 0;
+        errno = fail_write ? fail_write : count(&interrupts) % 2 ? EINTR : 0;
     else if (strncmp(call, "fsync(u->fd", 11) == 0) errno = fail_sync;
-    else if (strncmp(call, "fsync(fd", 8) == 0) directories++, errno = fail_directory;
+    else if (strncmp(call, "fsync(fd", 8) == 0) count(&directories), errno = fail_directory;
     else if (strncmp(call, "getrandom", 9) == 0 || strstr(call, "/dev/urandom"))
         errno = fail_random;
     else errno = 0;
@@ -121,12 +134,15 @@ static void no_route(sse_req *req, void *user) { /* a hook of everything */
         answers_of[0] = sse_body_to_file(req, path, done, NULL);
 }
 
+static size_t max_bodies; /* in memory; 0: as many as usual */
+
 static sse_app *app_with(sse_body_file_options *o) {
     sse_route_options r;
     sse_app_options   options;
     sse_app          *app;
     memset(&options, 0, sizeof options);
     options.on_log = on_log;
+    options.max_bodies_bytes = max_bodies;
     app = dial_app(&options);
     memset(&r, 0, sizeof r);
     r.body_later = true;
@@ -578,6 +594,61 @@ static void held_back(void) {
 }
 
 #ifndef SSE_NO_THREADS
+static size_t in_memory(sse_app *app) { /* of all uploads */
+    size_t     n = 0;
+    sse__link *at;
+    for (at = app->router->kept.next; at != &app->router->kept; at = at->next) {
+        const sse__upload *u = (sse__upload *)SSE__CONTAINER(at, sse_req, kept)->body_user;
+        n += u->gathered.cap + u->written.cap;
+    }
+    return n;
+}
+
+/* UP4, C6: many of them while the disk is slow hold no more than bodies may; a single one goes
+   on. */
+static void together(void) {
+    enum { MANY = 8, MOST = 1 << 20 };
+    sse_body_file_options o;
+    sse_app              *app;
+    client               *c[MANY];
+    size_t                sent[MANY] = {0};
+    int                   i, k, well = 0;
+    memset(&o, 0, sizeof o);
+    max_bodies = MOST;
+    app = app_with(&o);
+    SSE__FLAG_SET(held);
+    for (k = 0; k < MANY; k++)
+        c[k] =
+            begin(app, "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2500000\r\n\r\n");
+    for (i = 0; i < 200; i++) {
+        for (k = 0; k < MANY; k++) {
+            const ssize_t n =
+                send(c[k]->fd, big + sent[k], BIG - sent[k], MSG_NOSIGNAL | MSG_DONTWAIT);
+            if (n > 0) sent[k] += (size_t)n;
+        }
+        turns(app, 1);
+    }
+    ok(in_memory(app) > MOST / 2 && in_memory(app) <= MOST, "many uploads hold %lu bytes",
+        (unsigned long)in_memory(app));
+    is_int((long long)app->body_bytes, (long long)in_memory(app), "... which is known");
+    SSE__FLAG_CLEAR(held);
+    for (k = 0; k < MANY; k++) {
+        more(app, c[k], big + sent[k], BIG - sent[k]);
+        answered(app, c[k]);
+        well += strncmp(c[k]->got, "HTTP/1.1 204", 12) == 0;
+    }
+    is_int(well, MANY, "... and all of them come to their end");
+    is_int((long long)same(), BIG, "... whole");
+    is_int((long long)app->body_bytes, 0, "... and hold nothing then");
+    dial_free(app);
+    max_bodies = 1;
+    app = app_with(&o);
+    ok(strncmp(send_all(app, BIG)->got, "HTTP/1.1 204", 12) == 0 && same() == BIG,
+        "however little bodies may hold, one comes to its end");
+    dial_free(app);
+    max_bodies = 0;
+}
+
 static int shut; /* no work of the program ends */
 
 static void waits(sse_app *app, void *user) {
@@ -843,6 +914,7 @@ int main(void) {
     disk();
     held_back();
 #ifndef SSE_NO_THREADS
+    together();
     apart();
     leaves_early();
 #endif
