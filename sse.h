@@ -2021,7 +2021,9 @@ typedef struct sse_app_options {
     int         max_headers;        /* fields in a request, at most 10000. default: 100 */
     int         max_fields;         /* of a query, of cookies (more: 400), of a form without its
                                        files (413), read by name or as a list. default: 1000 */
-    int         max_connections;    /* default: 0.9 of the descriptors this process may open */
+    int         max_connections;    /* beyond them clients get a 503; before, a few that have shut
+                                       their side and wait for a deferred reply are closed.
+                                       default: 0.9 of the descriptors this process may open */
     int         max_per_peer;       /* connections from one address that is none of
                                        trusted_proxies. default: no limit */
     int         max_views;          /* views of one live route at a time: see sse_live_options.
@@ -8647,6 +8649,7 @@ struct sse__source {
 enum { SSE__HANGUP = 8, SSE__BROKEN = 16, SSE__EDGE = 32 };
 
 #if SSE__EPOLL
+enum { SSE__TELLS_HANGUP = 1 }; /* of what is not read, too */
 typedef struct sse__poller { int fd; struct epoll_event ready[256]; } sse__poller;
 
 static int sse__poller_open(sse__poller *p) {
@@ -8705,6 +8708,7 @@ static void sse__poller_dispatch(sse__poller *p, int n) {
 
 static int sse__poller_fd(const sse__poller *p) { return p->fd; }
 #else
+enum { SSE__TELLS_HANGUP = 0 };
 typedef struct sse__poller {
     struct pollfd *fds;
     sse__source  **sources;
@@ -11731,6 +11735,7 @@ typedef struct sse__net {
     uint32_t       count, surplus; /* all, and those of them that are here only to be refused */
     uint64_t       told, kept;  /* C5 */
     uint32_t       told_in;     /* loop.upcall of the last to report: see net_after */
+    uint32_t       none_gave_way; /* loop.upcall of the last look: see net_give_way */
     sse_buf        in;          /* shared by all: a read goes here first */
     sse_buf        out;         /* of the connection in hand: pipelined replies leave together */
     sse__conn     *current;     /* the connection in hand */
@@ -12634,6 +12639,14 @@ static bool sse__conn_wants_input(const sse__conn *c) {
     }
 }
 
+/* Its peer says nothing more: it has left, or shut its side and reads. Not every system tells that
+   of a connection that is not read. */
+static bool sse__conn_has_shut(const sse__conn *c) {
+    char byte;
+    if (SSE__TELLS_HANGUP || c->hangup) return c->hangup;
+    return SSE__SYS(recv(c->source.fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK)) == 0;
+}
+
 static void sse__conn_read(sse__conn *c) {
     sse__net *net = c->net;
     int       reads;
@@ -12764,6 +12777,9 @@ static void sse__conn_alarm(sse__alarm *alarm) {
        to be refused in words; without room for that it is closed.
   LI2  Without a descriptor left the loop neither spins nor leaves a client
        waiting for good: it pauses, then gives up its spare one to refuse.
+  LI3  A client that has shut its side and waits for a deferred reply has
+       left, or will ask for nothing more: where there is no room it gives way
+       to one that comes. Its request goes on.
 ==========================================================================*/
 
 /* ---- accepting ---------------------------------------------------------------- */
@@ -12822,6 +12838,26 @@ static bool sse__net_peer_full(const sse__net *net, const sse__peer *peer) {
     for (link = net->conns.next; link != &net->conns; link = link->next)
         n += !memcmp(SSE__CONTAINER(link, sse__conn, all)->peer.address, peer->address, 16);
     return n >= most;
+}
+
+/* LI3: closes a few, those that came first. of: of this address; NULL: of any. False: there was
+   none. When a crowd comes, one walk in vain does for all of it. */
+enum { SSE__GIVE_WAY = 4 };
+
+static bool sse__net_give_way(sse__net *net, const sse__peer *of) {
+    sse__link *link, *next;
+    int        n = 0;
+    if (!of && net->none_gave_way == net->loop->upcall) return false;
+    for (link = net->conns.next; link != &net->conns && n < SSE__GIVE_WAY; link = next) {
+        sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
+        next         = link->next;
+        if (c->state != SSE__REPLY || !sse__conn_has_shut(c)) continue;
+        if (of && memcmp(c->peer.address, of->address, sizeof of->address) != 0) continue;
+        sse__conn_close(c);
+        n++;
+    }
+    if (!of && !n) net->none_gave_way = net->loop->upcall;
+    return n > 0;
 }
 
 static int sse__conn_new(const sse__listener *l, int fd, const sse__peer *peer, bool surplus) {
@@ -12916,8 +12952,9 @@ static bool sse__listener_take(const sse__listener *l, int fd, const sse__peer *
     sse__net      *net = l->net;
     const uint32_t max = (uint32_t)net->app->options.max_connections;
     const uint32_t surplus_max = max / 16 > 64 ? max / 16 : 64; /* read only to be refused: LI1 */
-    const bool     surplus = net->count - net->surplus >= max ||
-                             (net->peer_full && net->peer_full(net, peer));
+    bool surplus = net->count - net->surplus >= max && !sse__net_give_way(net, NULL);
+    if (!surplus && net->peer_full && net->peer_full(net, peer))
+        surplus = !sse__net_give_way(net, peer);
     if ((!surplus || net->surplus < surplus_max) && sse__conn_new(l, fd, peer, surplus) == SSE_OK)
         return true;
     sse__net_refuse(net, fd);
@@ -12937,8 +12974,10 @@ static void sse__listener_event(sse__source *source, int events) {
         memset(&from, 0, sizeof from);
         fd = SSE__SYS(accept(source->fd, (struct sockaddr *)&from, &len));
         if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
-        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
+            if (sse__net_give_way(net, NULL)) continue;
             sse__net_exhausted(net, source->fd);
+        }
         if (fd < 0) return;
         if (SSE__SYS(fcntl(fd, F_SETFD, FD_CLOEXEC)) || SSE__SYS(fcntl(fd, F_SETFL, O_NONBLOCK))) {
             close(fd); /* sendfile would wait for its reader, and all others with it */

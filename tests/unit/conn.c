@@ -1078,6 +1078,69 @@ static void surplus(void) {
     }
 }
 
+/* ---- those that shut their side, and wait: LI3 ---- */
+
+static int waits_shut(sse_app *app) { /* it has said all, as do clients that leave */
+    const int fd = joins(app);
+    (void)asks(app, fd, GET("/later"));
+    (void)shutdown(fd, SHUT_WR);
+    (void)sse_test_run(app, 0);
+    return fd;
+}
+
+static void gives_way(int max_connections, int max_per_peer) {
+    sse_app_options o = hasty();
+    sse_app        *app;
+    int             shut, open, fd;
+    o.max_connections = max_connections;
+    o.max_per_peer = max_per_peer;
+    app = still_app(&o);
+    open = joins(app);
+    (void)asks(app, open, GET("/later"));
+    shut = waits_shut(app);
+    (void)hears(shut);
+    ok(!over, "one that shut its side keeps its place while nobody needs it");
+    fd = joins(app);
+    ok(strstr(asks(app, fd, GET("/text")), "\r\n\r\ntext") != NULL, "it gives way to a newcomer");
+    (void)hears(shut);
+    ok(over, "... by its end");
+    close(shut);
+    is_int(sse_finish(waiting[1]), 0, "... its request lives on");
+    shut = joins(app);
+    ok(strstr(asks(app, shut, GET("/text")), " 503 ") != NULL, "none that may still ask does");
+    close(shut);
+    is_int(sse_finish(waiting[0]), 0, "one of these is answered");
+    ok(strstr(hears_after(app, open, 0), " 204 ") != NULL, "... as ever");
+    close(fd);
+    (void)sse_test_run(app, 0);
+    shut = waits_shut(app);
+    is_int(sse_finish(waiting[2]), 0, "so is one that shut its side");
+    ok(strstr(hears_after(app, shut, 0), " 204 ") && over, "... where there is room");
+    close(shut);
+    close(open);
+    sse_app_free(app);
+}
+
+static void give_way(void) {
+    enum { MANY = 8 };
+    sse_app_options o = hasty();
+    sse_app        *app;
+    int             fds[MANY], n, fd;
+    gives_way(2, 0);
+    gives_way(0, 2);
+    o.max_connections = MANY;
+    app = still_app(&o);
+    for (n = 0; n < MANY; n++) fds[n] = waits_shut(app);
+    fd = joins(app);
+    (void)hears(fds[0]);
+    ok(over, "those that came first give way first");
+    (void)hears(fds[MANY - 1]);
+    ok(!over, "... and no more of them than a few");
+    while (n--) close(fds[n]);
+    close(fd);
+    sse_app_free(app);
+}
+
 #ifdef __linux__ /* elsewhere the system does not tell what the peer has taken */
 /* What ends without an end is reset, but not before the peer has all that was sent; for one that
    takes nothing, after 5 s. */
@@ -1459,6 +1522,7 @@ int main(void) {
     large_ones();
     cuts();
     surplus();
+    give_way();
     resets();
     behind();
     calls_fail();
