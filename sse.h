@@ -2023,7 +2023,8 @@ typedef struct sse_app_options {
                                        files (413), read by name or as a list. default: 1000 */
     int         max_connections;    /* beyond them clients get a 503; before, a few that have shut
                                        their side and wait for a deferred reply are closed.
-                                       default: 0.9 of the descriptors this process may open */
+                                       default: 0.9 of the descriptors this process may open; the
+                                       last 32nd of these takes no connection in any case */
     int         max_per_peer;       /* connections from one address that is none of
                                        trusted_proxies. default: no limit */
     int         max_views;          /* views of one live route at a time: see sse_live_options.
@@ -2559,7 +2560,8 @@ SSE_API int sse_body_pause(sse_req *req, bool pause);
    path:    copied; never made from request text as it is.
    done:    runs on the loop when the file is there, or failed, and may write the reply. If it
             writes none: 204; 413 if the file was too large; 400 for a form that is not well-formed
-            or lacks the file; 507 on a full disk; else 500. NULL: nothing runs.
+            or lacks the file; 507 on a full disk; 503 where few descriptors are left; else 500.
+            NULL: nothing runs.
    options: borrowed until return; NULL: all defaults.
    Returns: 0, and done will be called, once, and sse_finish is not yours; else as sse_body_read, or
             sse_body_parts with .field; SSE_E_ARG: no path, or a .mode outside 0..0777; SSE_E_STATE:
@@ -2577,11 +2579,12 @@ typedef struct sse_body_file_options {
     const char *topic;              /* gets events "progress", {"bytes":65536,"total":900000}, at
                                        most ten a second, and one at the end, which has "done":true
                                        as well, or "failed":true and a "reason": "too large",
-                                       "cut off", "no file", "bad form", "disk full", "disk" or
-                                       "no memory". total: of the file; of one in a form,
-                                       meanwhile, with the fields behind it, as no client says more;
-                                       none if it does not say how much it sends. Uploads at a time
-                                       are told apart by topics of their own. default: none */
+                                       "cut off", "no file", "bad form", "disk full", "disk",
+                                       "no room" (few descriptors are left) or "no memory". total:
+                                       of the file; of one in a form, meanwhile, with the fields
+                                       behind it, as no client says more; none if it does not say
+                                       how much it sends. Uploads at a time are told apart by topics
+                                       of their own. default: none */
     void       *user;               /* for done. borrowed until that returns */
 } sse_body_file_options;
 typedef struct sse_body_file {      /* valid until done returns */
@@ -2719,8 +2722,9 @@ SSE_API int sse_finish(sse_req *req);
    conditions by themselves.
    file: a path of this machine, never made from request text as it is. download_name: NULL shows it
    in the browser, a name saves it under that name. Returns: 0; SSE_E_IO: cannot be opened, the
-   reply is then 404 (503 if only a descriptor or memory is missing); SSE_E_STATE. Spec: RFC 9110
-   8.8, 13, 14. */
+   reply is then 404 (503 if only a descriptor or memory is missing: the last 32nd of the
+   descriptors is not for files of 16 KiB and more, which slow clients would hold); SSE_E_STATE.
+   Spec: RFC 9110 8.8, 13, 14. */
 SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_name);
 
 /* path: "/app.js", below the prefix. */
@@ -8245,6 +8249,7 @@ static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
@@ -8292,6 +8297,19 @@ static uint64_t sse__clock_rough_ms(void) {
         return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 #endif
     return sse__clock_ms();
+}
+
+/* What may take no more where few descriptors are left: files for peers that may be slow, and
+   connections, the last 32nd of all; files that come, and connections to be refused in words, half
+   of that. So databases, and the program, find some whatever clients do. */
+enum { SSE__FEW_LEFT = 32, SSE__HARDLY_ANY_LEFT = 64 };
+
+/* Whether fd is among the last of a part. The system gives the lowest number that is free: all
+   below a new one are taken. */
+static bool sse__fd_is_of_last(int fd, unsigned part) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > INT32_MAX) return false;
+    return (rlim_t)fd >= limit.rlim_cur - limit.rlim_cur / part;
 }
 
 static int sse__set_flags(int fd) { /* close-on-exec and non-blocking */
@@ -11532,7 +11550,6 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -12780,6 +12797,8 @@ static void sse__conn_alarm(sse__alarm *alarm) {
   LI3  A client that has shut its side and waits for a deferred reply has
        left, or will ask for nothing more: where there is no room it gives way
        to one that comes. Its request goes on.
+  LI4  Connections leave some descriptors for files that come, databases and
+       the program [fd_is_of_last].
 ==========================================================================*/
 
 /* ---- accepting ---------------------------------------------------------------- */
@@ -12952,11 +12971,13 @@ static bool sse__listener_take(const sse__listener *l, int fd, const sse__peer *
     sse__net      *net = l->net;
     const uint32_t max = (uint32_t)net->app->options.max_connections;
     const uint32_t surplus_max = max / 16 > 64 ? max / 16 : 64; /* read only to be refused: LI1 */
-    bool surplus = net->count - net->surplus >= max && !sse__net_give_way(net, NULL);
+    const bool     full = net->count - net->surplus >= max ||
+                      sse__fd_is_of_last(fd, SSE__FEW_LEFT); /* LI4 */
+    bool           surplus = full && !sse__net_give_way(net, NULL), may = true;
     if (!surplus && net->peer_full && net->peer_full(net, peer))
         surplus = !sse__net_give_way(net, peer);
-    if ((!surplus || net->surplus < surplus_max) && sse__conn_new(l, fd, peer, surplus) == SSE_OK)
-        return true;
+    if (surplus) may = net->surplus < surplus_max && !sse__fd_is_of_last(fd, SSE__HARDLY_ANY_LEFT);
+    if (may && sse__conn_new(l, fd, peer, surplus) == SSE_OK) return true;
     sse__net_refuse(net, fd);
     return false;
 }
@@ -15227,13 +15248,15 @@ static void sse__reply_answer(sse_req *req) {
        and what that finds lies inside the directory served.
 ==========================================================================*/
 
-/* A plain file's descriptor, or -1. */
+/* A plain file's descriptor, or -1; also where few are left, and its peer may hold it for long. */
 static int sse__file_open(const char *path, struct stat *st) {
     /* a FIFO must not hold us up */
     const int fd = SSE__SYS(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     int       why;
     if (fd < 0) return -1;
     why = fstat(fd, st) ? errno : S_ISREG(st->st_mode) ? 0 : S_ISDIR(st->st_mode) ? EISDIR : EINVAL;
+    if (!why && st->st_size >= SSE__COPY_BELOW && sse__fd_is_of_last(fd, SSE__FEW_LEFT))
+        why = EMFILE;
     if (!why) return fd;
     close(fd);
     errno = why;
@@ -21102,7 +21125,7 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
 
 /*==========================================================================
   >>upload   bodies into files, off the loop
-  Uses: >>publish >>request >>reply >>offload >>format >>buf >>base
+  Uses: >>publish >>file >>request >>reply >>offload >>format >>buf >>base
   Tests: tests/unit/upload.c
 
   What comes in is gathered; a job of app.uploads writes it while the next is
@@ -21147,11 +21170,21 @@ static void sse__upload_failed(sse__upload *u, int error) {
     u->error_number = errno;
 }
 
-static void sse__upload_put(sse__upload *u) { /* on the job's thread */
+static void sse__upload_open(sse__upload *u) {
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-    size_t    at    = 0;
-    if (u->fd < 0) u->fd = SSE__SYS(open(u->partial, flags, u->mode));
+    u->fd = SSE__SYS(open(u->partial, flags, u->mode));
+    if (u->fd >= 0 && sse__fd_is_of_last(u->fd, SSE__HARDLY_ANY_LEFT)) {
+        close(u->fd);
+        unlink(u->partial);
+        u->fd = -1;
+        errno = EMFILE;
+    }
     if (u->fd < 0) sse__upload_failed(u, SSE_E_IO);
+}
+
+static void sse__upload_put(sse__upload *u) { /* on the job's thread */
+    size_t at = 0;
+    if (u->fd < 0) sse__upload_open(u);
     while (!u->error && at < u->written.len) {
         const ssize_t n = SSE__SYS(write(u->fd, u->written.ptr + at, u->written.len - at));
         if (n < 0 && errno != EINTR) sse__upload_failed(u, SSE_E_IO);
@@ -21204,7 +21237,9 @@ static const char *sse__upload_reason(const sse__upload *u) { /* words that stay
     case SSE_E_CLOSED: return "cut off";
     case SSE_E_ABSENT: return "no file";
     case SSE_E_SYNTAX: return "bad form";
-    case SSE_E_IO: return u->error_number == ENOSPC ? "disk full" : "disk";
+    case SSE_E_IO:
+        if (sse__file_was_short(u->error_number)) return "no room";
+        return u->error_number == ENOSPC ? "disk full" : "disk";
     default: return "no memory";
     }
 }
@@ -21253,6 +21288,8 @@ static void sse__upload_answer(sse__upload *u) { /* what done left open */
         sse_fail(req, 400, "the form has no file named %s", u->field);
     else if (u->file.error == SSE_E_IO && u->error_number == ENOSPC)
         sse_fail(req, 507, "the disk is full");
+    else if (u->file.error == SSE_E_IO && sse__file_was_short(u->error_number))
+        sse_fail(req, 503, "there is no room now, come back later");
     else sse_fail(req, 500, "the file could not be kept");
 }
 

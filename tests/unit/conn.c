@@ -1327,6 +1327,74 @@ static void large_file(void) { /* others have their turn between pieces of 256 K
 }
 
 #ifndef SSE_NO_COMPRESSION
+/* ---- few descriptors are left: LI4 ---- */
+
+static int taken_fds[256], ntaken;
+
+static void take_up_to(int next) { /* so that the next descriptor is that */
+    int fd;
+    while ((fd = open("/dev/null", O_RDONLY)) >= 0 && fd < next) taken_fds[ntaken++] = fd;
+    close(fd);
+}
+
+static void give_back(int n) {
+    while (n-- && ntaken) close(taken_fds[--ntaken]);
+}
+
+static void few_left(void) {
+    char            name[2][32] = {"/tmp/sse-few-XXXXXX", "/tmp/sse-few-XXXXXX"};
+    sse_app_options o = hasty();
+    struct rlimit   before, few;
+    sse_app        *app;
+    int             here, fd, shut, i;
+    getrlimit(RLIMIT_NOFILE, &before);
+    few = before;
+    few.rlim_cur = 256;
+    for (i = 0; i < 2; i++) {
+        fd = mkstemp(name[i]);
+        is_int(ftruncate(fd, i ? 20000 : 10), 0, "a file");
+        close(fd);
+    }
+    app = still_app(&o);
+    sse_get(app, "/short", send_file, name[0]);
+    sse_get(app, "/long", send_file, name[1]);
+    here = joins(app);
+    ok(strstr(asks(app, here, GET("/long")), " 200 ") != NULL, "it is there");
+    is_int(setrlimit(RLIMIT_NOFILE, &few), 0, "no more than 256 descriptors");
+    take_up_to(248);
+    ok(strstr(asks(app, here, GET("/long")), " 503 ") != NULL,
+        "with 8 of 256 left none is for a file that takes long");
+    ok(strstr(asks(app, here, GET("/short")), " 200 ") != NULL, "... but for a short one");
+    fd = joins(app);
+    ok(strstr(asks(app, fd, GET("/text")), " 503 ") != NULL, "... none for who comes, in words");
+    close(fd);
+    (void)sse_test_run(app, 0);
+    take_up_to(252);
+    fd = joins(app);
+    (void)hears(fd);
+    ok(over && !*heard, "... with 4 at once");
+    close(fd);
+    give_back(14);
+    shut = waits_shut(app);
+    take_up_to(248);
+    fd = joins(app);
+    ok(strstr(asks(app, fd, GET("/text")), " 200 ") != NULL, "one that has left gives way");
+    close(fd);
+    close(shut);
+    (void)sse_test_run(app, 0);
+    give_back(10);
+    ok(strstr(asks(app, here, GET("/long")), " 200 ") != NULL, "when there are more it is there");
+    fd = joins(app);
+    ok(strstr(asks(app, fd, GET("/text")), " 200 ") != NULL, "... so are those that come");
+    close(fd);
+    close(here);
+    give_back(256);
+    setrlimit(RLIMIT_NOFILE, &before);
+    unlink(name[0]);
+    unlink(name[1]);
+    sse_app_free(app);
+}
+
 static size_t long_text; /* bytes of it */
 
 static void text_of(sse_req *req, void *user) {
@@ -1527,6 +1595,7 @@ int main(void) {
     behind();
     calls_fail();
     large_file();
+    few_left();
     pieces();
     held();
     in_part();

@@ -723,6 +723,50 @@ static void leaves_early(void) {
 }
 #endif
 
+/* The last descriptors are for databases, and the program's own. */
+static void few_left(void) {
+    sse_body_file_options o;
+    struct rlimit         before, few;
+    sse_app              *app;
+    client               *c, *late, *watcher;
+    char                  head[100], keep[200];
+    int                   fds[256], n = 0;
+    memset(&o, 0, sizeof o);
+    getrlimit(RLIMIT_NOFILE, &before);
+    few = before;
+    few.rlim_cur = 256;
+    o.topic = "up";
+    app = app_with(&o);
+    opening = follow;
+    watcher = dial(app, "/s", NULL);
+    snprintf(head, sizeof head,
+        "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n");
+    c = begin(app, head);
+    late = begin(app, head);
+    turns(app, 20);
+    setrlimit(RLIMIT_NOFILE, &few);
+    while ((fds[n] = open("/dev/null", O_RDONLY)) < 252) n++;
+    close(fds[n]);
+    more(app, c, big, 10);
+    answered(app, c);
+    ok(strncmp(c->got, "HTTP/1.1 503", 12) == 0 && last_error == SSE_E_IO,
+        "few descriptors are left: 503 (%.12s)", c->got);
+    ok(strstr(c->got, "\r\n\r\nthere is no room now, come back later\n") != NULL, "... in words");
+    snprintf(keep, sizeof keep, "sse_body_to_file: %s: %s (/file)", path, strerror(EMFILE));
+    is_str(words, keep, "... and in the log");
+    turns(app, 5);
+    ok(strstr(watcher->got, ",\"failed\":true,\"reason\":\"no room\"}\n") != NULL,
+        "... and in the topic");
+    close(fds[--n]);
+    more(app, late, big, 10);
+    answered(app, late);
+    ok(strncmp(late->got, "HTTP/1.1 204", 12) == 0, "with one more it is well");
+    while (n) close(fds[--n]);
+    setrlimit(RLIMIT_NOFILE, &before);
+    is_int(files(), 1, "... and nothing is left beside it");
+    dial_free(app);
+}
+
 static void tells(sse_app *app, sse__upload *u, uint64_t now, client *watcher, int want) {
     int i;
     sse__upload_tell(u, now);
@@ -913,6 +957,7 @@ int main(void) {
     leaves();
     disk();
     held_back();
+    few_left();
 #ifndef SSE_NO_THREADS
     together();
     apart();
