@@ -2021,7 +2021,10 @@ typedef struct sse_app_options {
     int         max_headers;        /* fields in a request, at most 10000. default: 100 */
     int         max_fields;         /* of a query, of cookies (more: 400), of a form without its
                                        files (413), read by name or as a list. default: 1000 */
-    int         max_connections;    /* default: 0.9 of the descriptors this process may open */
+    int         max_connections;    /* beyond them clients get a 503; before, a few that have shut
+                                       their side and wait for a deferred reply are closed.
+                                       default: 0.9 of the descriptors this process may open; the
+                                       last 32nd of these takes no connection in any case */
     int         max_per_peer;       /* connections from one address that is none of
                                        trusted_proxies. default: no limit */
     int         max_views;          /* views of one live route at a time: see sse_live_options.
@@ -2067,7 +2070,9 @@ typedef struct sse_app_options {
                                        them. A body that would exceed it is answered 503 with
                                        Retry-After, unless it is the only one. The texts of a form
                                        that is read take about as much again; these, and bodies that
-                                       are read in place (.body_later), do not count.
+                                       are read in place (.body_later), do not count, but for what
+                                       sse_body_to_file holds until it is on the disk: where half
+                                       of the limit is taken it holds its peers back.
                                        default: 67108864; SSE_UNLIMITED */
     int         slow_ms;            /* a callback of the program (handler, hook, guard, render,
                                        step, timer, watch, call, ...) that holds the loop for so
@@ -2547,18 +2552,22 @@ SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user);
    In callbacks: yes. */
 SSE_API int sse_body_pause(sse_req *req, bool pause);
 
-/* Writes the body, or a file of a form, to a file, on other threads, so that the loop waits for no
-   disk: in routes with .body_later. Defers the request and finishes it. The file appears at path
-   once it is whole and on the disk, and replaces a file that is there; until then it is
+/* Writes the body, or a file of a form, to a file, in routes with .body_later: on threads of its
+   own, so that the loop waits for no disk, nor the file for the work of sse_offload. (Where no
+   thread can be started the loop writes it.) Defers the request and finishes it. The file appears
+   at path once it is whole and on the disk, and replaces a file that is there; until then it is
    path.part-RANDOM, 22 bytes longer, which is removed after a failure (kill -9 leaves it).
    path:    copied; never made from request text as it is.
    done:    runs on the loop when the file is there, or failed, and may write the reply. If it
             writes none: 204; 413 if the file was too large; 400 for a form that is not well-formed
-            or lacks the file; 507 on a full disk; else 500. NULL: nothing runs.
+            or lacks the file; 507 on a full disk; 503 where few descriptors are left; else 500.
+            NULL: nothing runs.
    options: borrowed until return; NULL: all defaults.
    Returns: 0, and done will be called, once, and sse_finish is not yours; else as sse_body_read, or
             sse_body_parts with .field; SSE_E_ARG: no path, or a .mode outside 0..0777; SSE_E_STATE:
-            also if the request is deferred already. Threads: loop. In callbacks: in the handler. */
+            also if the request is deferred already; SSE_E_FULL: the disk is a thousand pieces of
+            files behind, which fails the request with 503. Threads: loop. In callbacks: in the
+            handler. */
 typedef struct sse_body_file_options {
     const char *field;              /* the file input of a form, by its name; other fields are
                                        passed over, as is a second file of that name: put their
@@ -2570,11 +2579,12 @@ typedef struct sse_body_file_options {
     const char *topic;              /* gets events "progress", {"bytes":65536,"total":900000}, at
                                        most ten a second, and one at the end, which has "done":true
                                        as well, or "failed":true and a "reason": "too large",
-                                       "cut off", "no file", "bad form", "disk full", "disk" or
-                                       "no memory". total: of the file; of one in a form,
-                                       meanwhile, with the fields behind it, as no client says more;
-                                       none if it does not say how much it sends. Uploads at a time
-                                       are told apart by topics of their own. default: none */
+                                       "cut off", "no file", "bad form", "disk full", "disk",
+                                       "no room" (few descriptors are left) or "no memory". total:
+                                       of the file; of one in a form, meanwhile, with the fields
+                                       behind it, as no client says more; none if it does not say
+                                       how much it sends. Uploads at a time are told apart by topics
+                                       of their own. default: none */
     void       *user;               /* for done. borrowed until that returns */
 } sse_body_file_options;
 typedef struct sse_body_file {      /* valid until done returns */
@@ -2712,8 +2722,9 @@ SSE_API int sse_finish(sse_req *req);
    conditions by themselves.
    file: a path of this machine, never made from request text as it is. download_name: NULL shows it
    in the browser, a name saves it under that name. Returns: 0; SSE_E_IO: cannot be opened, the
-   reply is then 404 (503 if only a descriptor or memory is missing); SSE_E_STATE. Spec: RFC 9110
-   8.8, 13, 14. */
+   reply is then 404 (503 if only a descriptor or memory is missing: the last 32nd of the
+   descriptors is not for files of 16 KiB and more, which slow clients would hold); SSE_E_STATE.
+   Spec: RFC 9110 8.8, 13, 14. */
 SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_name);
 
 /* path: "/app.js", below the prefix. */
@@ -8238,6 +8249,7 @@ static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
@@ -8285,6 +8297,19 @@ static uint64_t sse__clock_rough_ms(void) {
         return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 #endif
     return sse__clock_ms();
+}
+
+/* What may take no more where few descriptors are left: files for peers that may be slow, and
+   connections, the last 32nd of all; files that come, and connections to be refused in words, half
+   of that. So databases, and the program, find some whatever clients do. */
+enum { SSE__FEW_LEFT = 32, SSE__HARDLY_ANY_LEFT = 64 };
+
+/* Whether fd is among the last of a part. The system gives the lowest number that is free: all
+   below a new one are taken. */
+static bool sse__fd_is_of_last(int fd, unsigned part) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > INT32_MAX) return false;
+    return (rlim_t)fd >= limit.rlim_cur - limit.rlim_cur / part;
 }
 
 static int sse__set_flags(int fd) { /* close-on-exec and non-blocking */
@@ -8642,6 +8667,7 @@ struct sse__source {
 enum { SSE__HANGUP = 8, SSE__BROKEN = 16, SSE__EDGE = 32 };
 
 #if SSE__EPOLL
+enum { SSE__TELLS_HANGUP = 1 }; /* of what is not read, too */
 typedef struct sse__poller { int fd; struct epoll_event ready[256]; } sse__poller;
 
 static int sse__poller_open(sse__poller *p) {
@@ -8700,6 +8726,7 @@ static void sse__poller_dispatch(sse__poller *p, int n) {
 
 static int sse__poller_fd(const sse__poller *p) { return p->fd; }
 #else
+enum { SSE__TELLS_HANGUP = 0 };
 typedef struct sse__poller {
     struct pollfd *fds;
     sse__source  **sources;
@@ -8980,8 +9007,9 @@ struct sse_app {
     int                  config_error; /* the first mistake of setting up: CO2 */
     int                  refusal;      /* that one, or the latest since it runs; why: in words */
     char                 why[400];
-    struct sse__pool    *pool, *disk, *packer; /* the last two of one thread each: for databases, */
-    struct sse__net     *net;                  /* for files to compress */
+    struct sse__pool    *pool, *uploads;       /* of the program; for files that come */
+    struct sse__pool    *disk, *packer;        /* of one thread each: for databases; for files to */
+    struct sse__net     *net;                  /* compress */
     struct sse__encoder *encoder; /* NULL: nothing is compressed */
     struct sse__file_cache *files; /* compressed ones, kept */
     struct sse__streams *streams;
@@ -9601,17 +9629,19 @@ static void sse__app_drain(sse_app *app) {
 
 /*==========================================================================
   >>offload   work on other threads, its end on the loop
-  Uses: >>core >>loop >>base            Tests: tests/unit/offload.c
+  Uses: >>core >>loop >>base            Tests: tests/unit/offload.c upload.c
   J1  A job that was accepted is done exactly once: it is a call of the loop
       from the start, so that nothing can be missing when its work is over.
   J2  app.disk has one thread: its jobs are done in the order in which they
-      were handed over, and wait for no work of the program's.
+      were handed over. What the library itself does waits for no work of the
+      program's: app.pool has none of its jobs.
   J3  Threads and their jobs are a process's own: behind a fork a child has
       pools of its own, or none.
 ==========================================================================*/
 
 /* For work that waits (a disk, a name server, a password's hash), so a few threads whatever the
-   processors. A longer queue would only hide that the work cannot be done in time. */
+   processors. A longer queue would only hide that the work cannot be done in time. app.uploads
+   refuses no job: an upload has one at most, and none begins while so many wait (UP1, UP3). */
 enum { SSE__POOL_THREADS = 4, SSE__POOL_WAITING = 1000 };
 
 #if defined(SSE_NO_THREADS)
@@ -9623,6 +9653,7 @@ static int sse__pool_do(sse_app *app, struct sse__pool **at, sse_app_fn work, ss
 
 static void sse__disk_wait(sse_app *app) { (void)app; }
 static bool sse__pools_work(sse_app *app) { return (void)app, false; }
+static bool sse__uploads_full(sse_app *app) { return (void)app, false; }
 #else
 typedef struct sse__job {
     sse__call  call; /* J1 */
@@ -9633,7 +9664,7 @@ typedef struct sse__job {
 } sse__job;
 
 typedef struct sse__pool {
-    int             limit; /* of threads */
+    int             limit, most; /* of threads; of jobs that wait */
     pthread_mutex_t mutex; /* guards the rest */
     pthread_cond_t  changed;
     sse__call      *jobs, **jobs_end;
@@ -9724,6 +9755,7 @@ static void sse__pool_close(sse__pool **at) {
 
 static void sse__pools_close(sse_app *app) {
     sse__pool_close(&app->pool);
+    sse__pool_close(&app->uploads);
     sse__pool_close(&app->disk);
     sse__pool_close(&app->packer);
 }
@@ -9740,7 +9772,8 @@ static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_f
         pool = SSE__NEW(sse__pool);
         if (!pool) return SSE_E_NOMEM;
         app->stages[SSE__END_POOLS] = sse__pools_close;
-        pool->limit    = at == &app->pool ? SSE__POOL_THREADS : 1; /* J2 */
+        pool->limit    = at == &app->pool || at == &app->uploads ? SSE__POOL_THREADS : 1; /* J2 */
+        pool->most     = at == &app->uploads ? INT32_MAX : SSE__POOL_WAITING;
         pool->jobs_end = &pool->jobs;
         pool->process  = getpid();
         pthread_mutex_init(&pool->mutex, NULL);
@@ -9759,7 +9792,7 @@ static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_f
     /* A thread starts when none is idle for the job, and stays. That it cannot is an error only if
        there is no other, which would come to the job in the end. */
     start = pool->idle <= pool->waiting && pool->count < pool->limit;
-    if (pool->waiting >= SSE__POOL_WAITING) error = SSE_E_FULL;
+    if (pool->waiting >= pool->most) error = SSE_E_FULL;
     else if (start && !sse__pool_start(pool) && !pool->count) error = SSE_E_IO;
     else {
         *pool->jobs_end = &job->call;
@@ -9794,8 +9827,19 @@ static bool sse__pool_works(sse__pool **at) {
 
 /* Whether jobs are under way: their done functions are no calls of the loop yet. */
 static bool sse__pools_work(sse_app *app) {
-    return sse__pool_works(&app->pool) || sse__pool_works(&app->disk) ||
-           sse__pool_works(&app->packer);
+    return sse__pool_works(&app->pool) || sse__pool_works(&app->uploads) ||
+           sse__pool_works(&app->disk) || sse__pool_works(&app->packer);
+}
+
+/* Whether the disk is so far behind that no upload is to begin. */
+static bool sse__uploads_full(sse_app *app) {
+    sse__pool *pool = sse__pool_at(&app->uploads);
+    bool       full;
+    if (!pool) return false;
+    pthread_mutex_lock(&pool->mutex);
+    full = pool->waiting >= SSE__POOL_WAITING;
+    pthread_mutex_unlock(&pool->mutex);
+    return full;
 }
 #endif
 
@@ -9803,6 +9847,10 @@ SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *us
     if (!app || !work) return sse__call_failed(app, SSE_E_ARG);
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     return sse__call_failed(app, sse__pool_do(app, &app->pool, work, done, user));
+}
+
+static int sse__uploads_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
+    return sse__pool_do(app, &app->uploads, work, done, user);
 }
 
 static int sse__disk_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) { /* J2 */
@@ -11443,7 +11491,8 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
 
 /*==========================================================================
   >>conn   connections: read, queue, write, time out
-  Uses: >>core >>frame >>http >>format  Tests: tests/wire/conn.test.mjs tests/unit/conn.c kept.c
+  Uses: >>core >>frame >>http >>format
+  Tests: tests/wire/conn.test.mjs tests/unit/conn.c kept.c upload.c
 
   It owns the sockets of clients, what is queued for them, and half requests. It finds where a
   request begins and ends; what to answer is decided by >>app, see the upcalls.
@@ -11494,7 +11543,8 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
       Connections that wait for that are in net.held [net_after, net_keep].
   C6  app.body_bytes is what connections [conn_held] and requests hold: a
       body that is not read in place counts from its first byte on until
-      its request is freed, and so does the index of its JSON.
+      its request is freed, and so does the index of its JSON; of one that
+      becomes a file, the memory for what is still to be written.
   C7  What an event costs does not depend on how many wait. An entry that is
       taken out of the middle of a queue leaves a hole: nothing moves. The
       first place and the last are no holes. The index of a queue, if it has
@@ -11505,7 +11555,6 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -11721,6 +11770,7 @@ typedef struct sse__net {
     uint32_t       count, surplus; /* all, and those of them that are here only to be refused */
     uint64_t       told, kept;  /* C5 */
     uint32_t       told_in;     /* loop.upcall of the last to report: see net_after */
+    uint32_t       none_gave_way; /* loop.upcall of the last look: see net_give_way */
     sse_buf        in;          /* shared by all: a read goes here first */
     sse_buf        out;         /* of the connection in hand: pipelined replies leave together */
     sse__conn     *current;     /* the connection in hand */
@@ -12736,6 +12786,14 @@ static bool sse__conn_wants_input(const sse__conn *c) {
     }
 }
 
+/* Its peer says nothing more: it has left, or shut its side and reads. Not every system tells that
+   of a connection that is not read. */
+static bool sse__conn_has_shut(const sse__conn *c) {
+    char byte;
+    if (SSE__TELLS_HANGUP || c->hangup) return c->hangup;
+    return SSE__SYS(recv(c->source.fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK)) == 0;
+}
+
 static void sse__conn_read(sse__conn *c) {
     sse__net *net = c->net;
     int       reads;
@@ -12866,6 +12924,11 @@ static void sse__conn_alarm(sse__alarm *alarm) {
        to be refused in words; without room for that it is closed.
   LI2  Without a descriptor left the loop neither spins nor leaves a client
        waiting for good: it pauses, then gives up its spare one to refuse.
+  LI3  A client that has shut its side and waits for a deferred reply has
+       left, or will ask for nothing more: where there is no room it gives way
+       to one that comes. Its request goes on.
+  LI4  Connections leave some descriptors for files that come, databases and
+       the program [fd_is_of_last].
 ==========================================================================*/
 
 /* ---- accepting ---------------------------------------------------------------- */
@@ -12924,6 +12987,26 @@ static bool sse__net_peer_full(const sse__net *net, const sse__peer *peer) {
     for (link = net->conns.next; link != &net->conns; link = link->next)
         n += !memcmp(SSE__CONTAINER(link, sse__conn, all)->peer.address, peer->address, 16);
     return n >= most;
+}
+
+/* LI3: closes a few, those that came first. of: of this address; NULL: of any. False: there was
+   none. When a crowd comes, one walk in vain does for all of it. */
+enum { SSE__GIVE_WAY = 4 };
+
+static bool sse__net_give_way(sse__net *net, const sse__peer *of) {
+    sse__link *link, *next;
+    int        n = 0;
+    if (!of && net->none_gave_way == net->loop->upcall) return false;
+    for (link = net->conns.next; link != &net->conns && n < SSE__GIVE_WAY; link = next) {
+        sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
+        next         = link->next;
+        if (c->state != SSE__REPLY || !sse__conn_has_shut(c)) continue;
+        if (of && memcmp(c->peer.address, of->address, sizeof of->address) != 0) continue;
+        sse__conn_close(c);
+        n++;
+    }
+    if (!of && !n) net->none_gave_way = net->loop->upcall;
+    return n > 0;
 }
 
 static int sse__conn_new(const sse__listener *l, int fd, const sse__peer *peer, bool surplus) {
@@ -13018,10 +13101,13 @@ static bool sse__listener_take(const sse__listener *l, int fd, const sse__peer *
     sse__net      *net = l->net;
     const uint32_t max = (uint32_t)net->app->options.max_connections;
     const uint32_t surplus_max = max / 16 > 64 ? max / 16 : 64; /* read only to be refused: LI1 */
-    const bool     surplus = net->count - net->surplus >= max ||
-                             (net->peer_full && net->peer_full(net, peer));
-    if ((!surplus || net->surplus < surplus_max) && sse__conn_new(l, fd, peer, surplus) == SSE_OK)
-        return true;
+    const bool     full = net->count - net->surplus >= max ||
+                      sse__fd_is_of_last(fd, SSE__FEW_LEFT); /* LI4 */
+    bool           surplus = full && !sse__net_give_way(net, NULL), may = true;
+    if (!surplus && net->peer_full && net->peer_full(net, peer))
+        surplus = !sse__net_give_way(net, peer);
+    if (surplus) may = net->surplus < surplus_max && !sse__fd_is_of_last(fd, SSE__HARDLY_ANY_LEFT);
+    if (may && sse__conn_new(l, fd, peer, surplus) == SSE_OK) return true;
     sse__net_refuse(net, fd);
     return false;
 }
@@ -13039,8 +13125,10 @@ static void sse__listener_event(sse__source *source, int events) {
         memset(&from, 0, sizeof from);
         fd = SSE__SYS(accept(source->fd, (struct sockaddr *)&from, &len));
         if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
-        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
+            if (sse__net_give_way(net, NULL)) continue;
             sse__net_exhausted(net, source->fd);
+        }
         if (fd < 0) return;
         if (SSE__SYS(fcntl(fd, F_SETFD, FD_CLOEXEC)) || SSE__SYS(fcntl(fd, F_SETFL, O_NONBLOCK))) {
             close(fd); /* sendfile would wait for its reader, and all others with it */
@@ -15290,13 +15378,15 @@ static void sse__reply_answer(sse_req *req) {
        and what that finds lies inside the directory served.
 ==========================================================================*/
 
-/* A plain file's descriptor, or -1. */
+/* A plain file's descriptor, or -1; also where few are left, and its peer may hold it for long. */
 static int sse__file_open(const char *path, struct stat *st) {
     /* a FIFO must not hold us up */
     const int fd = SSE__SYS(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     int       why;
     if (fd < 0) return -1;
     why = fstat(fd, st) ? errno : S_ISREG(st->st_mode) ? 0 : S_ISDIR(st->st_mode) ? EISDIR : EINVAL;
+    if (!why && st->st_size >= SSE__COPY_BELOW && sse__fd_is_of_last(fd, SSE__FEW_LEFT))
+        why = EMFILE;
     if (!why) return fd;
     close(fd);
     errno = why;
@@ -21168,10 +21258,10 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
 
 /*==========================================================================
   >>upload   bodies into files, off the loop
-  Uses: >>publish >>request >>reply >>offload >>format >>buf >>base
+  Uses: >>publish >>file >>request >>reply >>offload >>format >>buf >>base
   Tests: tests/unit/upload.c
 
-  What comes in is gathered; a job of sse_offload writes it while the next is
+  What comes in is gathered; a job of app.uploads writes it while the next is
   gathered, and the body is held back while that is too much.
 
       gathering <--[upload_next]--> writing      as often as it takes
@@ -21184,6 +21274,11 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
        loop looks at what it left when it is over.
   UP2  The file is at its path whole, or not at all: it is written beside it
        under a name of its own and renamed when it is on the disk.
+  UP3  None begins while a thousand jobs wait for the disk: what waits is
+       that, and the uploads of connections.
+  UP4  Where half of max_bodies_bytes is taken, what a read brings is written
+       at once, and only one read goes on meanwhile: an upload holds no more
+       than these two.
 ==========================================================================*/
 
 enum { SSE__UPLOAD_PIECE = 65536, SSE__UPLOAD_MOST = 262144, SSE__UPLOAD_EVENT_MS = 100 };
@@ -21198,6 +21293,7 @@ typedef struct sse__upload {
     sse_buf          gathered, written; /* written: the job's */
     bool             all_in, found, over, writing, last; /* found, over: the field begins, ends */
     uint64_t         told_ms;   /* when the topic heard of it */
+    size_t           held;      /* of its memory, counted: upload_count */
     /* the job's, while one runs: UP1 */
     int              fd, mode, error, error_number;
 } sse__upload;
@@ -21207,11 +21303,21 @@ static void sse__upload_failed(sse__upload *u, int error) {
     u->error_number = errno;
 }
 
-static void sse__upload_put(sse__upload *u) { /* on the job's thread */
+static void sse__upload_open(sse__upload *u) {
     const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-    size_t    at    = 0;
-    if (u->fd < 0) u->fd = SSE__SYS(open(u->partial, flags, u->mode));
+    u->fd = SSE__SYS(open(u->partial, flags, u->mode));
+    if (u->fd >= 0 && sse__fd_is_of_last(u->fd, SSE__HARDLY_ANY_LEFT)) {
+        close(u->fd);
+        unlink(u->partial);
+        u->fd = -1;
+        errno = EMFILE;
+    }
     if (u->fd < 0) sse__upload_failed(u, SSE_E_IO);
+}
+
+static void sse__upload_put(sse__upload *u) { /* on the job's thread */
+    size_t at = 0;
+    if (u->fd < 0) sse__upload_open(u);
     while (!u->error && at < u->written.len) {
         const ssize_t n = SSE__SYS(write(u->fd, u->written.ptr + at, u->written.len - at));
         if (n < 0 && errno != EINTR) sse__upload_failed(u, SSE_E_IO);
@@ -21264,9 +21370,22 @@ static const char *sse__upload_reason(const sse__upload *u) { /* words that stay
     case SSE_E_CLOSED: return "cut off";
     case SSE_E_ABSENT: return "no file";
     case SSE_E_SYNTAX: return "bad form";
-    case SSE_E_IO: return u->error_number == ENOSPC ? "disk full" : "disk";
+    case SSE_E_IO:
+        if (sse__file_was_short(u->error_number)) return "no room";
+        return u->error_number == ENOSPC ? "disk full" : "disk";
     default: return "no memory";
     }
+}
+
+static void sse__upload_count(sse__upload *u) { /* C6 */
+    const size_t held = u->gathered.cap + u->written.cap;
+    u->req->app->body_bytes += held - u->held;
+    u->req->held += held - u->held;
+    u->held = held;
+}
+
+static bool sse__upload_crowded(const sse__upload *u) { /* UP4; the rest is for other bodies */
+    return u->req->app->body_bytes > u->req->app->options.max_bodies_bytes / 2;
 }
 
 static void sse__upload_tell(sse__upload *u, uint64_t now) {
@@ -21302,6 +21421,8 @@ static void sse__upload_answer(sse__upload *u) { /* what done left open */
         sse_fail(req, 400, "the form has no file named %s", u->field);
     else if (u->file.error == SSE_E_IO && u->error_number == ENOSPC)
         sse_fail(req, 507, "the disk is full");
+    else if (u->file.error == SSE_E_IO && sse__file_was_short(u->error_number))
+        sse_fail(req, 503, "there is no room now, come back later");
     else sse_fail(req, 500, "the file could not be kept");
 }
 
@@ -21309,9 +21430,12 @@ static void sse__upload_answer(sse__upload *u) { /* what done left open */
 static void sse__upload_next(sse_app *app, void *user) {
     sse__upload *u = (sse__upload *)user;
     sse_buf      swap;
+    size_t       least;
     if (u->writing && !u->file.error) u->file.error = u->error;
     u->writing     = false;
     u->written.len = 0;
+    if (sse__upload_crowded(u)) sse_buf_free(&u->written); /* UP4 */
+    sse__upload_count(u);
     sse__upload_tell(u, app->loop.wheel.now);
     if (u->last) {
         const sse__upcall upcall = sse__upcall_begin(u->done ? app : NULL, SSE__IN_KEPT);
@@ -21321,20 +21445,24 @@ static void sse__upload_next(sse_app *app, void *user) {
         sse__upload_answer(u);
         sse_buf_free(&u->gathered);
         sse_buf_free(&u->written);
+        sse__upload_count(u);
         u->req->uploading = false;
         sse_finish(u->req);
         return;
     }
+    sse_body_pause(u->req, false);
+    least   = sse__upload_crowded(u) ? 1 : SSE__UPLOAD_PIECE;
     u->last = u->all_in || u->file.error;
-    if (!u->last && u->gathered.len < SSE__UPLOAD_PIECE) return;
+    if (!u->last && u->gathered.len < least) return;
     swap        = u->written;
     u->written  = u->gathered;
     u->gathered = swap;
     u->error    = u->file.error;
     u->writing  = true;
-    sse_body_pause(u->req, false);
-    if (!sse__pool_do(app, &app->pool, sse__upload_work, sse__upload_next, u)) return;
-    sse__upload_work(app, u); /* no threads, or none to be had: here */
+    if (u->fd >= 0 || !u->error) { /* else there is nothing of it on the disk */
+        if (!sse__uploads_do(app, sse__upload_work, sse__upload_next, u)) return;
+        sse__upload_work(app, u); /* no threads, or none to be had: here */
+    }
     sse__upload_next(app, u);
 }
 
@@ -21348,9 +21476,11 @@ static int sse__upload_chunk(sse_req *req, sse_str chunk, int status, void *user
         u->file.bytes += chunk.len;
         sse_raw(&u->gathered, chunk.ptr, chunk.len);
         u->file.error = u->file.bytes > u->max_bytes ? SSE_E_FULL : u->gathered.error;
+        sse__upload_count(u);
     }
     if (!u->writing) sse__upload_next(sse_req_app(req), u);
-    else if (u->gathered.len >= SSE__UPLOAD_MOST) sse_body_pause(req, true);
+    else if (u->gathered.len >= SSE__UPLOAD_MOST || sse__upload_crowded(u))
+        sse_body_pause(req, true);
     return u->file.error;
 }
 
@@ -21393,6 +21523,10 @@ SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn do
     if (req->body_asked) return sse__req_refused(req, SSE_E_STATE, call, "its body has a reader");
     if (!req->route || !req->route->body_later)
         return sse__req_refused(req, SSE_E_STATE, call, "its route has no .body_later");
+    if (sse__uploads_full(req->app)) { /* UP3 */
+        sse_fail(req, 503, "there is too much to write, come back later");
+        return SSE_E_FULL;
+    }
     u = (sse__upload *)sse__arena_get(&req->arena, sizeof *u);
     if (!u) return sse__req_error(req, SSE_E_NOMEM);
     if (!sse__random(random, sizeof random)) return sse__req_error(req, SSE_E_IO);

@@ -1414,6 +1414,69 @@ static void surplus(void) {
     }
 }
 
+/* ---- those that shut their side, and wait: LI3 ---- */
+
+static int waits_shut(sse_app *app) { /* it has said all, as do clients that leave */
+    const int fd = joins(app);
+    (void)asks(app, fd, GET("/later"));
+    (void)shutdown(fd, SHUT_WR);
+    (void)sse_test_run(app, 0);
+    return fd;
+}
+
+static void gives_way(int max_connections, int max_per_peer) {
+    sse_app_options o = hasty();
+    sse_app        *app;
+    int             shut, open, fd;
+    o.max_connections = max_connections;
+    o.max_per_peer = max_per_peer;
+    app = still_app(&o);
+    open = joins(app);
+    (void)asks(app, open, GET("/later"));
+    shut = waits_shut(app);
+    (void)hears(shut);
+    ok(!over, "one that shut its side keeps its place while nobody needs it");
+    fd = joins(app);
+    ok(strstr(asks(app, fd, GET("/text")), "\r\n\r\ntext") != NULL, "it gives way to a newcomer");
+    (void)hears(shut);
+    ok(over, "... by its end");
+    close(shut);
+    is_int(sse_finish(waiting[1]), 0, "... its request lives on");
+    shut = joins(app);
+    ok(strstr(asks(app, shut, GET("/text")), " 503 ") != NULL, "none that may still ask does");
+    close(shut);
+    is_int(sse_finish(waiting[0]), 0, "one of these is answered");
+    ok(strstr(hears_after(app, open, 0), " 204 ") != NULL, "... as ever");
+    close(fd);
+    (void)sse_test_run(app, 0);
+    shut = waits_shut(app);
+    is_int(sse_finish(waiting[2]), 0, "so is one that shut its side");
+    ok(strstr(hears_after(app, shut, 0), " 204 ") && over, "... where there is room");
+    close(shut);
+    close(open);
+    sse_app_free(app);
+}
+
+static void give_way(void) {
+    enum { MANY = 8 };
+    sse_app_options o = hasty();
+    sse_app        *app;
+    int             fds[MANY], n, fd;
+    gives_way(2, 0);
+    gives_way(0, 2);
+    o.max_connections = MANY;
+    app = still_app(&o);
+    for (n = 0; n < MANY; n++) fds[n] = waits_shut(app);
+    fd = joins(app);
+    (void)hears(fds[0]);
+    ok(over, "those that came first give way first");
+    (void)hears(fds[MANY - 1]);
+    ok(!over, "... and no more of them than a few");
+    while (n--) close(fds[n]);
+    close(fd);
+    sse_app_free(app);
+}
+
 #ifdef __linux__ /* elsewhere the system does not tell what the peer has taken */
 /* What ends without an end is reset, but not before the peer has all that was sent; for one that
    takes nothing, after 5 s. */
@@ -1600,6 +1663,74 @@ static void large_file(void) { /* others have their turn between pieces of 256 K
 }
 
 #ifndef SSE_NO_COMPRESSION
+/* ---- few descriptors are left: LI4 ---- */
+
+static int taken_fds[256], ntaken;
+
+static void take_up_to(int next) { /* so that the next descriptor is that */
+    int fd;
+    while ((fd = open("/dev/null", O_RDONLY)) >= 0 && fd < next) taken_fds[ntaken++] = fd;
+    close(fd);
+}
+
+static void give_back(int n) {
+    while (n-- && ntaken) close(taken_fds[--ntaken]);
+}
+
+static void few_left(void) {
+    char            name[2][32] = {"/tmp/sse-few-XXXXXX", "/tmp/sse-few-XXXXXX"};
+    sse_app_options o = hasty();
+    struct rlimit   before, few;
+    sse_app        *app;
+    int             here, fd, shut, i;
+    getrlimit(RLIMIT_NOFILE, &before);
+    few = before;
+    few.rlim_cur = 256;
+    for (i = 0; i < 2; i++) {
+        fd = mkstemp(name[i]);
+        is_int(ftruncate(fd, i ? 20000 : 10), 0, "a file");
+        close(fd);
+    }
+    app = still_app(&o);
+    sse_get(app, "/short", send_file, name[0]);
+    sse_get(app, "/long", send_file, name[1]);
+    here = joins(app);
+    ok(strstr(asks(app, here, GET("/long")), " 200 ") != NULL, "it is there");
+    is_int(setrlimit(RLIMIT_NOFILE, &few), 0, "no more than 256 descriptors");
+    take_up_to(248);
+    ok(strstr(asks(app, here, GET("/long")), " 503 ") != NULL,
+        "with 8 of 256 left none is for a file that takes long");
+    ok(strstr(asks(app, here, GET("/short")), " 200 ") != NULL, "... but for a short one");
+    fd = joins(app);
+    ok(strstr(asks(app, fd, GET("/text")), " 503 ") != NULL, "... none for who comes, in words");
+    close(fd);
+    (void)sse_test_run(app, 0);
+    take_up_to(252);
+    fd = joins(app);
+    (void)hears(fd);
+    ok(over && !*heard, "... with 4 at once");
+    close(fd);
+    give_back(14);
+    shut = waits_shut(app);
+    take_up_to(248);
+    fd = joins(app);
+    ok(strstr(asks(app, fd, GET("/text")), " 200 ") != NULL, "one that has left gives way");
+    close(fd);
+    close(shut);
+    (void)sse_test_run(app, 0);
+    give_back(10);
+    ok(strstr(asks(app, here, GET("/long")), " 200 ") != NULL, "when there are more it is there");
+    fd = joins(app);
+    ok(strstr(asks(app, fd, GET("/text")), " 200 ") != NULL, "... so are those that come");
+    close(fd);
+    close(here);
+    give_back(256);
+    setrlimit(RLIMIT_NOFILE, &before);
+    unlink(name[0]);
+    unlink(name[1]);
+    sse_app_free(app);
+}
+
 static size_t long_text; /* bytes of it */
 
 static void text_of(sse_req *req, void *user) {
@@ -1801,10 +1932,12 @@ int main(void) {
     large_ones();
     cuts();
     surplus();
+    give_way();
     resets();
     behind();
     calls_fail();
     large_file();
+    few_left();
     pieces();
     held();
     in_part();

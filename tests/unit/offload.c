@@ -362,7 +362,7 @@ static int has_begun(void) {
 /* What is under way on any pool is known, and can be waited for on the disk's. */
 static void under_way(void) {
     static int (*const pools[])(sse_app *, sse_app_fn, sse_app_fn, void *) = {sse_offload,
-        sse__disk_do, sse__packer_do};
+        sse__disk_do, sse__packer_do, sse__uploads_do};
     const long had = living;
     size_t     i, k;
     int        worked, lasted;

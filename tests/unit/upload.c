@@ -7,19 +7,41 @@ static int fails(const char *call);
 #include "../tap.h"
 #include "dial.h"
 
-static int      fail_write, fail_sync; /* errno of the writes of a file, of fsync */
-static int      fail_random;           /* there is no random byte to be had */
-static int      fail_directory;        /* errno of the fsync of a directory */
-static int      directories;           /* that were synced */
-static unsigned interrupts;
-static int      held; /* no write of a file returns */
+static int fail_write, fail_sync; /* errno of the writes of a file, of fsync */
+static int fail_random;           /* there is no random byte to be had */
+static int fail_directory;        /* errno of the fsync of a directory */
+static int directories;           /* that were synced */
+static int interrupts;
+static int held; /* no write of a file returns */
+#ifndef SSE_NO_THREADS
+static int             on_loop; /* calls to the disk that the loop itself made */
+static pthread_t       loop_thread;
+static pthread_mutex_t counting = PTHREAD_MUTEX_INITIALIZER; /* several are written at a time */
+#endif
+
+static int count(int *n) {
+    int now;
+#ifndef SSE_NO_THREADS
+    pthread_mutex_lock(&counting);
+#endif
+    now = ++*n;
+#ifndef SSE_NO_THREADS
+    pthread_mutex_unlock(&counting);
+#endif
+    return now;
+}
 
 static int fails(const char *call) {
+#ifndef SSE_NO_THREADS
+    if ((strstr(call, "u->fd") || strstr(call, "u->path")) &&
+        pthread_equal(pthread_self(), loop_thread))
+        on_loop++;
+#endif
     while (SSE__FLAG(held) && strncmp(call, "write(u->fd", 11) == 0) poll(NULL, 0, 1);
     if (strncmp(call, "write(u->fd", 11) == 0)
-        errno = fail_write ? fail_write : ++interrupts % 2 ? EINTR : 0;
+        errno = fail_write ? fail_write : count(&interrupts) % 2 ? EINTR : 0;
     else if (strncmp(call, "fsync(u->fd", 11) == 0) errno = fail_sync;
-    else if (strncmp(call, "fsync(fd", 8) == 0) directories++, errno = fail_directory;
+    else if (strncmp(call, "fsync(fd", 8) == 0) count(&directories), errno = fail_directory;
     else if (strncmp(call, "getrandom", 9) == 0 || strstr(call, "/dev/urandom"))
         errno = fail_random;
     else errno = 0;
@@ -112,12 +134,15 @@ static void no_route(sse_req *req, void *user) { /* a hook of everything */
         answers_of[0] = sse_body_to_file(req, path, done, NULL);
 }
 
+static size_t max_bodies; /* in memory; 0: as many as usual */
+
 static sse_app *app_with(sse_body_file_options *o) {
     sse_route_options r;
     sse_app_options   options;
     sse_app          *app;
     memset(&options, 0, sizeof options);
     options.on_log = on_log;
+    options.max_bodies_bytes = max_bodies;
     app = dial_app(&options);
     memset(&r, 0, sizeof r);
     r.body_later = true;
@@ -568,6 +593,180 @@ static void held_back(void) {
 #endif
 }
 
+#ifndef SSE_NO_THREADS
+static size_t in_memory(sse_app *app) { /* of all uploads */
+    size_t     n = 0;
+    sse__link *at;
+    for (at = app->router->kept.next; at != &app->router->kept; at = at->next) {
+        const sse__upload *u = (sse__upload *)SSE__CONTAINER(at, sse_req, kept)->body_user;
+        n += u->gathered.cap + u->written.cap;
+    }
+    return n;
+}
+
+/* UP4, C6: many of them while the disk is slow hold no more than bodies may; a single one goes
+   on. */
+static void together(void) {
+    enum { MANY = 8, MOST = 1 << 20 };
+    sse_body_file_options o;
+    sse_app              *app;
+    client               *c[MANY];
+    size_t                sent[MANY] = {0};
+    int                   i, k, well = 0;
+    memset(&o, 0, sizeof o);
+    max_bodies = MOST;
+    app = app_with(&o);
+    SSE__FLAG_SET(held);
+    for (k = 0; k < MANY; k++)
+        c[k] =
+            begin(app, "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2500000\r\n\r\n");
+    for (i = 0; i < 200; i++) {
+        for (k = 0; k < MANY; k++) {
+            const ssize_t n =
+                send(c[k]->fd, big + sent[k], BIG - sent[k], MSG_NOSIGNAL | MSG_DONTWAIT);
+            if (n > 0) sent[k] += (size_t)n;
+        }
+        turns(app, 1);
+    }
+    ok(in_memory(app) > MOST / 2 && in_memory(app) <= MOST, "many uploads hold %lu bytes",
+        (unsigned long)in_memory(app));
+    is_int((long long)app->body_bytes, (long long)in_memory(app), "... which is known");
+    SSE__FLAG_CLEAR(held);
+    for (k = 0; k < MANY; k++) {
+        more(app, c[k], big + sent[k], BIG - sent[k]);
+        answered(app, c[k]);
+        well += strncmp(c[k]->got, "HTTP/1.1 204", 12) == 0;
+    }
+    is_int(well, MANY, "... and all of them come to their end");
+    is_int((long long)same(), BIG, "... whole");
+    is_int((long long)app->body_bytes, 0, "... and hold nothing then");
+    dial_free(app);
+    max_bodies = 1;
+    app = app_with(&o);
+    ok(strncmp(send_all(app, BIG)->got, "HTTP/1.1 204", 12) == 0 && same() == BIG,
+        "however little bodies may hold, one comes to its end");
+    dial_free(app);
+    max_bodies = 0;
+}
+
+static int shut; /* no work of the program ends */
+
+static void waits(sse_app *app, void *user) {
+    (void)app, (void)user;
+    while (SSE__FLAG(shut)) poll(NULL, 0, 1);
+}
+
+/* J2, UP3: they wait for no work of the program's, however much of it there is, and none begins
+   while the disk is far behind. */
+static void apart(void) {
+    static const char     full[] = "\r\n\r\nthere is too much to write, come back later\n";
+    sse_body_file_options o;
+    sse_app              *app;
+    client               *c;
+    int                   i, jobs = 0;
+    memset(&o, 0, sizeof o);
+    app = app_with(&o);
+    loop_thread = pthread_self();
+    SSE__FLAG_SET(shut);
+    for (i = 0; i < 4; i++) sse_offload(app, waits, NULL, NULL);
+    ok(strncmp(send_all(app, 3000)->got, "HTTP/1.1 204", 12) == 0,
+        "a body while all threads of the program work");
+    while (sse_offload(app, waits, NULL, NULL) != SSE_E_FULL) jobs++;
+    ok(jobs >= SSE__POOL_WAITING - 4, "... and a thousand of its jobs wait");
+    ok(strncmp(send_all(app, BIG)->got, "HTTP/1.1 204", 12) == 0, "... one more, of many pieces");
+    is_int((long long)same(), BIG, "... is all there");
+    SSE__FLAG_CLEAR(shut);
+    is_int(on_loop, 0, "... and the loop waited for no disk");
+    dial_free(app);
+
+    app = app_with(&o);
+    SSE__FLAG_SET(held);
+    c = begin(app, "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2500000\r\n\r\n");
+    more(app, c, big, 100000);
+    turns(app, 5);
+    SSE__FLAG_SET(shut);
+    for (i = 0; i < SSE__POOL_THREADS + SSE__POOL_WAITING; i++) /* as so many uploads have */
+        sse__uploads_do(app, waits, NULL, NULL);
+    turns(app, 2);
+    ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 503", 12) == 0 && !dones,
+        "a body when the disk is a thousand behind: 503");
+    ok(strstr(clients[nclients - 1].got, full) != NULL, "... in words");
+    SSE__FLAG_CLEAR(held);
+    SSE__FLAG_CLEAR(shut);
+    more(app, c, big + 100000, BIG - 100000);
+    answered(app, c);
+    ok(strncmp(c->got, "HTTP/1.1 204", 12) == 0 && same() == BIG, "... one that had begun goes on");
+    is_int(on_loop, 0, "... and the loop waited for no disk");
+    ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 204", 12) == 0, "... and then others, too");
+    dial_free(app);
+}
+
+/* One whose client leaves before a byte is on the disk needs nothing of the disk. */
+static void leaves_early(void) {
+    sse_body_file_options o;
+    sse_app              *app;
+    client               *c;
+    int                   i;
+    memset(&o, 0, sizeof o);
+    app = app_with(&o);
+    SSE__FLAG_SET(shut);
+    for (i = 0; i < SSE__POOL_THREADS; i++) sse__uploads_do(app, waits, NULL, NULL);
+    c = begin(app, "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2500000\r\n\r\n");
+    more(app, c, big, 1000);
+    turns(app, 5);
+    hang_up(c);
+    for (i = 0; i < 3000 && !dones; i++) turns(app, 1);
+    ok(dones == 1 && last_error == SSE_E_CLOSED, "it left while the disk has much to do");
+    ok(SSE__FLAG(shut), "... which it does not wait for");
+    SSE__FLAG_CLEAR(shut);
+    dial_free(app);
+}
+#endif
+
+/* The last descriptors are for databases, and the program's own. */
+static void few_left(void) {
+    sse_body_file_options o;
+    struct rlimit         before, few;
+    sse_app              *app;
+    client               *c, *late, *watcher;
+    char                  head[100], keep[200];
+    int                   fds[256], n = 0;
+    memset(&o, 0, sizeof o);
+    getrlimit(RLIMIT_NOFILE, &before);
+    few = before;
+    few.rlim_cur = 256;
+    o.topic = "up";
+    app = app_with(&o);
+    opening = follow;
+    watcher = dial(app, "/s", NULL);
+    snprintf(head, sizeof head,
+        "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n");
+    c = begin(app, head);
+    late = begin(app, head);
+    turns(app, 20);
+    setrlimit(RLIMIT_NOFILE, &few);
+    while ((fds[n] = open("/dev/null", O_RDONLY)) < 252) n++;
+    close(fds[n]);
+    more(app, c, big, 10);
+    answered(app, c);
+    ok(strncmp(c->got, "HTTP/1.1 503", 12) == 0 && last_error == SSE_E_IO,
+        "few descriptors are left: 503 (%.12s)", c->got);
+    ok(strstr(c->got, "\r\n\r\nthere is no room now, come back later\n") != NULL, "... in words");
+    snprintf(keep, sizeof keep, "sse_body_to_file: %s: %s (/file)", path, strerror(EMFILE));
+    is_str(words, keep, "... and in the log");
+    turns(app, 5);
+    ok(strstr(watcher->got, ",\"failed\":true,\"reason\":\"no room\"}\n") != NULL,
+        "... and in the topic");
+    close(fds[--n]);
+    more(app, late, big, 10);
+    answered(app, late);
+    ok(strncmp(late->got, "HTTP/1.1 204", 12) == 0, "with one more it is well");
+    while (n) close(fds[--n]);
+    setrlimit(RLIMIT_NOFILE, &before);
+    is_int(files(), 1, "... and nothing is left beside it");
+    dial_free(app);
+}
+
 static void tells(sse_app *app, sse__upload *u, uint64_t now, client *watcher, int want) {
     int i;
     sse__upload_tell(u, now);
@@ -758,6 +957,12 @@ int main(void) {
     leaves();
     disk();
     held_back();
+    few_left();
+#ifndef SSE_NO_THREADS
+    together();
+    apart();
+    leaves_early();
+#endif
     nothing_runs();
     told_of();
     progress();
