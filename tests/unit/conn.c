@@ -1662,7 +1662,6 @@ static void large_file(void) { /* others have their turn between pieces of 256 K
     unlink(path);
 }
 
-#ifndef SSE_NO_COMPRESSION
 /* ---- few descriptors are left: LI4 ---- */
 
 static int taken_fds[256], ntaken;
@@ -1731,6 +1730,7 @@ static void few_left(void) {
     sse_app_free(app);
 }
 
+#ifndef SSE_NO_COMPRESSION
 static size_t long_text; /* bytes of it */
 
 static void text_of(sse_req *req, void *user) {
