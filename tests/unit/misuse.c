@@ -70,7 +70,7 @@ static void loop_only(sse_app *app, sse_db *db, int want, const char *who) {
     is_int(nfreed, 1, "... and frees what it took");
     IS(sse_before(app, "/x", on_req, NULL));
     IS(sse_static(app, "/x", "/", NULL));
-    IS(sse_datastar(app, "/x", NULL));
+    IS(sse_datastar(app, "/x", "x.js"));
     IS(sse_live(app, "/x", on_view, NULL));
     IS(sse_live_each(app, "/x", on_each, NULL));
     IS(sse_topic(app, "x", NULL));

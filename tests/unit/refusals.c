@@ -182,7 +182,7 @@ static void test_routes(void) {
     app = fresh();
     refused(app, sse_mount(app, NULL, handler, NULL), SSE_E_ARG, "mount : prefix is NULL");
     app = fresh();
-    refused(app, sse_datastar(app, NULL, NULL), SSE_E_ARG, "route GET : path is NULL");
+    refused(app, sse_datastar(app, NULL, "x.js"), SSE_E_ARG, "route GET : path is NULL");
     app = fresh();
     refused(app, sse_mount(app, "/a/{b}", handler, NULL), SSE_E_ARG,
         "mount * /a/{b}: what is below a prefix is sse_param(req, \"path\"): it has no params of "
