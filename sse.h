@@ -2958,8 +2958,9 @@ typedef enum sse_overflow {
    callback sends; no other client waits. (On the loop instead: a database in memory, sse_db_attach,
    SSE_NO_THREADS.) While the database cannot be written (another process holds its lock for longer
    than busy_ms, the disk is full) events are sent all the same, with their ids, a warning is
-   logged, once, and they are written when that is over, tried once a second: a crash before that
-   loses them. Only the first of them waits for the lock, the retries do not.
+   logged, once, and they are written when that is over, tried once a second, and three times by
+   sse_app_free: a crash before that loses them. Only the first of them waits for the lock, the
+   retries do not.
 
    A machine that loses its power, or whose kernel dies, may lose what was written last: db's
    synchronous is NORMAL, and FULL, sse_db_exec(db, "PRAGMA synchronous = FULL"), keeps it. With
@@ -19688,10 +19689,16 @@ static void sse__topics_free(sse_app *app) { /* no stream is left; on_leave is n
 
 static void sse__topics_save(sse_app *app) { sse__sequence_save(&app->topics->sequence); }
 
-static void sse__topics_save_last(sse_app *app) { /* no flight is under way; no later try will be */
+/* No flight is under way, and there is no thread to take one: it has landed when this returns. As no
+   later time will come, what fails for a moment only is tried again now. */
+static void sse__topics_save_last(sse_app *app) {
     sse__sequence *sequence = &app->topics->sequence;
-    if (!sse__list_empty(&sequence->dirty)) sequence->retries = true;
-    sse__sequence_save(sequence);
+    int            tries;
+    for (tries = 0; tries < 3; tries++) {
+        if (!sse__list_empty(&sequence->dirty)) sequence->retries = true;
+        sse__sequence_save(sequence);
+        if (sse__list_empty(&sequence->dirty)) return;
+    }
 }
 
 /* The first topic brings the section in. False: no memory. */
