@@ -19689,8 +19689,8 @@ static void sse__topics_free(sse_app *app) { /* no stream is left; on_leave is n
 
 static void sse__topics_save(sse_app *app) { sse__sequence_save(&app->topics->sequence); }
 
-/* No flight is under way, and there is no thread to take one: it has landed when this returns. As no
-   later time will come, what fails for a moment only is tried again now. */
+/* No flight is under way, and there is no thread to take one: it has landed when this returns. No
+   later time will come, so what fails for a moment only is tried again now. */
 static void sse__topics_save_last(sse_app *app) {
     sse__sequence *sequence = &app->topics->sequence;
     int            tries;
