@@ -8826,7 +8826,8 @@ typedef struct sse__loop {
     sse__thread_id owner;          /* while it does not: the last that made, ran or stopped it */
     uint64_t       still_ms;       /* what the clock shows while it stands still: W5. 0: it runs */
     int64_t        still_wall_ms;  /* and by how much the time of day is ahead of it then */
-    uint32_t       upcall;         /* counts callbacks of the program: equal means the same one */
+    uint32_t       upcall;         /* counts callbacks of the program, and crowds that come: equal
+                                      means the same one */
 } sse__loop;
 
 static uint64_t sse__loop_clock_ms(const sse__loop *loop) { /* W5 */
@@ -11770,7 +11771,7 @@ typedef struct sse__net {
     uint32_t       count, surplus; /* all, and those of them that are here only to be refused */
     uint64_t       told, kept;  /* C5 */
     uint32_t       told_in;     /* loop.upcall of the last to report: see net_after */
-    uint32_t       none_gave_way; /* loop.upcall of the last look: see net_give_way */
+    uint32_t       none_gave_way; /* loop.upcall of the last walk in vain: see net_give_way */
     sse_buf        in;          /* shared by all: a read goes here first */
     sse_buf        out;         /* of the connection in hand: pipelined replies leave together */
     sse__conn     *current;     /* the connection in hand */
@@ -13000,8 +13001,9 @@ static bool sse__net_give_way(sse__net *net, const sse__peer *of) {
     for (link = net->conns.next; link != &net->conns && n < SSE__GIVE_WAY; link = next) {
         sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
         next         = link->next;
-        if (c->state != SSE__REPLY || !sse__conn_has_shut(c)) continue;
+        if (c->state != SSE__REPLY) continue;
         if (of && memcmp(c->peer.address, of->address, sizeof of->address) != 0) continue;
+        if (!sse__conn_has_shut(c)) continue;
         sse__conn_close(c);
         n++;
     }
@@ -13117,6 +13119,7 @@ static void sse__listener_event(sse__source *source, int events) {
     sse__net      *net = l->net;
     int            i;
     (void)events;
+    net->loop->upcall++; /* one crowd: LI3 */
     for (i = 0; i < 256; i++) { /* a crowd comes in portions: the others have their turn, too */
         struct sockaddr_storage from;
         socklen_t               len = sizeof from;

@@ -1477,6 +1477,29 @@ static void give_way(void) {
     sse_app_free(app);
 }
 
+/* What the last crowd was told is nothing to the next one: who left between them gives way. */
+static void gives_way_again(void) {
+    static const char asked[] = "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    sse_app_options   o = hasty();
+    sse_app          *app;
+    o.max_connections = 1;
+    o.on_log = NULL;
+    app = dial_app(&o);
+    sse_get(app, "/later", later, NULL);
+    nwaiting = 0;
+    (void)send_from_new(app, asked, strlen(asked));
+    turns(app, 5);
+    (void)send_from_new(app, "", 0);
+    turns(app, 5);
+    is_int((int)app->net->surplus, 1, "one for whom nobody gives way");
+    (void)shutdown(clients[0].fd, SHUT_WR);
+    (void)send_from_new(app, "", 0);
+    turns(app, 1);
+    is_int((int)app->net->surplus, 1, "... and then one who came as another left");
+    sse_finish(waiting[0]);
+    dial_free(app);
+}
+
 #ifdef __linux__ /* elsewhere the system does not tell what the peer has taken */
 /* What ends without an end is reset, but not before the peer has all that was sent; for one that
    takes nothing, after 5 s. */
@@ -1933,6 +1956,7 @@ int main(void) {
     cuts();
     surplus();
     give_way();
+    gives_way_again();
     resets();
     behind();
     calls_fail();
