@@ -11991,11 +11991,13 @@ static bool sse__queue_move(sse__queue *q, unsigned bits, bool indexed) {
     return true;
 }
 
-/* Makes room for an entry: of the holes, if they are a quarter, so that each costs four steps. */
+/* Makes room for an entry: of the holes, if they are a quarter, so that each costs four steps, or
+   if there is no memory for more places. */
 static bool sse__queue_grow(sse__queue *q) {
-    const unsigned bits = q->ring_bits;
-    if (bits && q->in.ring.holes >> (bits - 2)) return sse__queue_move(q, bits, q->indexed);
-    return sse__queue_move(q, bits ? bits + 1 : 2, q->indexed);
+    const unsigned bits  = q->ring_bits;
+    const uint32_t holes = bits ? q->in.ring.holes : 0;
+    if (holes << 2 >> bits == 0 && sse__queue_move(q, bits ? bits + 1 : 2, q->indexed)) return true;
+    return holes && sse__queue_move(q, bits, q->indexed);
 }
 
 static void sse__queue_unlink(sse__queue *q, uint32_t i) { /* from the index */

@@ -546,6 +546,34 @@ static void no_index(void) { /* C7, but that it costs more: there is no memory f
     dial_free(app);
 }
 
+/* A queue that is full of entries and a few holes needs no memory for one more. */
+static void no_larger(void) {
+    sse_app   *app = dial_app(NULL);
+    sse__conn *c;
+    int        i;
+    (void)dial(app, "/s", NULL);
+    c = conn_of(app, SSE__STREAM);
+    for (i = 0; i < 9; i++) {
+        sse__block *b = block_of('o', 1, 10);
+        b->owner = &owners[i == 3 || i == 8];
+        if (i == 8) (void)sse__conn_forget(c, b->owner, NULL);
+        fail_at = i == 8;
+        (void)sse__conn_push(c, b, 0, 10);
+        fail_at = 0;
+        sse__block_drop(b);
+    }
+    ok(c->state == SSE__STREAM && c->out.count == 8, "one for another takes no memory");
+    for (i = 0; i < 9; i++) {
+        sse__block *b = block_of('.', 1, 10);
+        if (i == 8) fail_at = 1;
+        (void)sse__conn_push(c, b, 0, 10);
+        fail_at = 0;
+        sse__block_drop(b);
+    }
+    ok(c->state == SSE__CLOSED, "... one more does");
+    dial_free(app);
+}
+
 static uint32_t last_hash(void) { /* that the newest stream has in its queue */
     const sse__queue *q = &sse__stream_get(newest)->conn->out;
     return q->count ? sse__queue_at(q, q->count - 1)->block->key_hash : 0;
@@ -1933,6 +1961,7 @@ int main(void) {
     like_a_list();
     costs();
     no_index();
+    no_larger();
     hashes();
     past_holes();
     checks();
