@@ -21279,8 +21279,8 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
        loop looks at what it left when it is over.
   UP2  The file is at its path whole, or not at all: it is written beside it
        under a name of its own and renamed when it is on the disk.
-  UP3  None begins while a thousand jobs wait for the disk: what waits is
-       that, and the uploads of connections.
+  UP3  None begins while a thousand jobs wait for the disk: no more ever do
+       than those, and one of each upload that has begun.
   UP4  Where half of max_bodies_bytes is taken, what a read brings is written
        at once, and only one read goes on meanwhile: an upload holds no more
        than these two.
