@@ -11944,10 +11944,10 @@ static uint32_t *sse__queue_last(const sse__queue *q, const void *owner, const s
     return sse__queue_index(q) + (hash & ((1u << q->ring_bits) - 1));
 }
 
-/* The last place of the list that an entry is in; NULL: it is in none. */
+/* The last place of the list that an entry is in; NULL: it is in none. There is an index. */
 static uint32_t *sse__queue_list(const sse__queue *q, uint32_t i) {
     const sse__block *b = sse__queue_at(q, i)->block;
-    if (!q->indexed || (!b->key.ptr && !b->owner)) return NULL;
+    if (!b->key.ptr && !b->owner) return NULL;
     return sse__queue_last(q, b->owner, b->key.ptr ? b : NULL);
 }
 
@@ -11955,9 +11955,10 @@ static uint32_t *sse__queue_list(const sse__queue *q, uint32_t i) {
 static void sse__queue_note(sse__queue *q, uint32_t i) {
     sse__ring     *ring  = &q->in.ring;
     const uint32_t place = ring->first + i;
-    uint32_t      *last  = sse__queue_list(q, i);
+    uint32_t      *last;
     if (sse__out_size(sse__queue_at(q, i)) > sse__out_size(sse__queue_at(q, ring->largest)))
         ring->largest = i;
+    last = q->indexed ? sse__queue_list(q, i) : NULL;
     if (!last) return;
     *sse__queue_before(q, place) = *last;
     *last = place;
@@ -12015,20 +12016,21 @@ static void sse__queue_remove(sse__queue *q, uint32_t i) { /* C7 */
     sse__out      *out  = sse__queue_at(q, i);
     const sse__out gone = *out;
     sse__ring     *ring = &q->in.ring;
-    if (i) sse__queue_unlink(q, i);
+    if (i && q->indexed) sse__queue_unlink(q, i);
     memset(out, 0, sizeof *out);
     q->count--;
     q->bytes -= gone.to - gone.from;
-    if (q->ring_bits) {
-        for (ring->holes++; ring->holes && !sse__queue_at(q, 0)->block; ring->holes--) {
+    if (q->ring_bits) ring->holes++;
+    if (i) {
+        for (i = sse__queue_places(q); !sse__queue_at(q, i - 1)->block; i--) ring->holes--;
+        if (ring->steady > i) ring->steady = i;
+        if (ring->largest >= i) ring->largest = 0;
+    } else if (q->ring_bits) {
+        for (; ring->holes && !sse__queue_at(q, 0)->block; ring->holes--) {
             ring->first++;
             if (ring->steady) ring->steady--;
             if (ring->largest) ring->largest--;
         }
-        for (i = sse__queue_places(q); ring->holes && !sse__queue_at(q, i - 1)->block; i--)
-            ring->holes--;
-        if (ring->steady > i) ring->steady = i;
-        if (ring->largest >= i) ring->largest = 0;
     }
     sse__block_drop(gone.block);
 }
@@ -12307,6 +12309,7 @@ static void sse__conn_give_up_body(sse__conn *c) {
 static ssize_t sse__conn_send_some(sse__conn *c, size_t max) {
     const sse__out   *out  = sse__queue_at(&c->out, 0);
     const sse__block *rest = out->block;
+    const uint32_t    places = sse__queue_places(&c->out);
     struct iovec      iov[32], *next = iov;
     struct msghdr     message;
     uint32_t          i;
@@ -12319,7 +12322,7 @@ static ssize_t sse__conn_send_some(sse__conn *c, size_t max) {
                              MSG_DONTWAIT | SSE__NOSIGNAL));
     memset(&message, 0, sizeof message);
     message.msg_iov = iov;
-    for (i = 0; i < sse__queue_places(&c->out) && i < SSE__COUNT(iov); i++) {
+    for (i = 0; i < places && i < SSE__COUNT(iov); i++) {
         out = sse__queue_at(&c->out, i);
         if (!out->block) continue; /* C7 */
         if (out->block->from || out->after > c->net->kept) break; /* C5 */
@@ -25307,7 +25310,7 @@ static void sse__check_queue(const sse__queue *q) {
     for (i = 0; i < n; i++) {
         const sse__out *out    = sse__queue_at(q, i);
         const bool      steady = q->ring_bits && i < q->in.ring.steady;
-        uint32_t       *link   = out->block ? sse__queue_list(q, i) : NULL;
+        uint32_t       *link   = out->block && q->indexed ? sse__queue_list(q, i) : NULL;
         SSE_ASSERT(out->block || (i && i + 1 < n)); /* C7 */
         if (!out->block) continue;
         while (link && *link != q->in.ring.first + i) {
