@@ -8827,7 +8827,8 @@ typedef struct sse__loop {
     sse__thread_id owner;          /* while it does not: the last that made, ran or stopped it */
     uint64_t       still_ms;       /* what the clock shows while it stands still: W5. 0: it runs */
     int64_t        still_wall_ms;  /* and by how much the time of day is ahead of it then */
-    uint32_t       upcall;         /* counts callbacks of the program: equal means the same one */
+    uint32_t       upcall;         /* counts callbacks of the program, and crowds that come: equal
+                                      means the same one */
 } sse__loop;
 
 static uint64_t sse__loop_clock_ms(const sse__loop *loop) { /* W5 */
@@ -11771,7 +11772,7 @@ typedef struct sse__net {
     uint32_t       count, surplus; /* all, and those of them that are here only to be refused */
     uint64_t       told, kept;  /* C5 */
     uint32_t       told_in;     /* loop.upcall of the last to report: see net_after */
-    uint32_t       none_gave_way; /* loop.upcall of the last look: see net_give_way */
+    uint32_t       none_gave_way; /* loop.upcall of the last walk in vain: see net_give_way */
     sse_buf        in;          /* shared by all: a read goes here first */
     sse_buf        out;         /* of the connection in hand: pipelined replies leave together */
     sse__conn     *current;     /* the connection in hand */
@@ -11944,10 +11945,10 @@ static uint32_t *sse__queue_last(const sse__queue *q, const void *owner, const s
     return sse__queue_index(q) + (hash & ((1u << q->ring_bits) - 1));
 }
 
-/* The last place of the list that an entry is in; NULL: it is in none. */
+/* The last place of the list that an entry is in; NULL: it is in none. There is an index. */
 static uint32_t *sse__queue_list(const sse__queue *q, uint32_t i) {
     const sse__block *b = sse__queue_at(q, i)->block;
-    if (!q->indexed || (!b->key.ptr && !b->owner)) return NULL;
+    if (!b->key.ptr && !b->owner) return NULL;
     return sse__queue_last(q, b->owner, b->key.ptr ? b : NULL);
 }
 
@@ -11955,9 +11956,10 @@ static uint32_t *sse__queue_list(const sse__queue *q, uint32_t i) {
 static void sse__queue_note(sse__queue *q, uint32_t i) {
     sse__ring     *ring  = &q->in.ring;
     const uint32_t place = ring->first + i;
-    uint32_t      *last  = sse__queue_list(q, i);
+    uint32_t      *last;
     if (sse__out_size(sse__queue_at(q, i)) > sse__out_size(sse__queue_at(q, ring->largest)))
         ring->largest = i;
+    last = q->indexed ? sse__queue_list(q, i) : NULL;
     if (!last) return;
     *sse__queue_before(q, place) = *last;
     *last = place;
@@ -11991,11 +11993,13 @@ static bool sse__queue_move(sse__queue *q, unsigned bits, bool indexed) {
     return true;
 }
 
-/* Makes room for an entry: of the holes, if they are a quarter, so that each costs four steps. */
+/* Makes room for an entry: of the holes, if they are a quarter, so that each costs four steps, or
+   if there is no memory for more places. */
 static bool sse__queue_grow(sse__queue *q) {
-    const unsigned bits = q->ring_bits;
-    if (bits && q->in.ring.holes >> (bits - 2)) return sse__queue_move(q, bits, q->indexed);
-    return sse__queue_move(q, bits ? bits + 1 : 2, q->indexed);
+    const unsigned bits  = q->ring_bits;
+    const uint32_t holes = bits ? q->in.ring.holes : 0;
+    if (holes << 2 >> bits == 0 && sse__queue_move(q, bits ? bits + 1 : 2, q->indexed)) return true;
+    return holes && sse__queue_move(q, bits, q->indexed);
 }
 
 static void sse__queue_unlink(sse__queue *q, uint32_t i) { /* from the index */
@@ -12013,20 +12017,21 @@ static void sse__queue_remove(sse__queue *q, uint32_t i) { /* C7 */
     sse__out      *out  = sse__queue_at(q, i);
     const sse__out gone = *out;
     sse__ring     *ring = &q->in.ring;
-    if (i) sse__queue_unlink(q, i);
+    if (i && q->indexed) sse__queue_unlink(q, i);
     memset(out, 0, sizeof *out);
     q->count--;
     q->bytes -= gone.to - gone.from;
-    if (q->ring_bits) {
-        for (ring->holes++; ring->holes && !sse__queue_at(q, 0)->block; ring->holes--) {
+    if (q->ring_bits) ring->holes++;
+    if (i) {
+        for (i = sse__queue_places(q); !sse__queue_at(q, i - 1)->block; i--) ring->holes--;
+        if (ring->steady > i) ring->steady = i;
+        if (ring->largest >= i) ring->largest = 0;
+    } else if (q->ring_bits) {
+        for (; ring->holes && !sse__queue_at(q, 0)->block; ring->holes--) {
             ring->first++;
             if (ring->steady) ring->steady--;
             if (ring->largest) ring->largest--;
         }
-        for (i = sse__queue_places(q); ring->holes && !sse__queue_at(q, i - 1)->block; i--)
-            ring->holes--;
-        if (ring->steady > i) ring->steady = i;
-        if (ring->largest >= i) ring->largest = 0;
     }
     sse__block_drop(gone.block);
 }
@@ -12305,6 +12310,7 @@ static void sse__conn_give_up_body(sse__conn *c) {
 static ssize_t sse__conn_send_some(sse__conn *c, size_t max) {
     const sse__out   *out  = sse__queue_at(&c->out, 0);
     const sse__block *rest = out->block;
+    const uint32_t    places = sse__queue_places(&c->out);
     struct iovec      iov[32], *next = iov;
     struct msghdr     message;
     uint32_t          i;
@@ -12317,7 +12323,7 @@ static ssize_t sse__conn_send_some(sse__conn *c, size_t max) {
                              MSG_DONTWAIT | SSE__NOSIGNAL));
     memset(&message, 0, sizeof message);
     message.msg_iov = iov;
-    for (i = 0; i < sse__queue_places(&c->out) && i < SSE__COUNT(iov); i++) {
+    for (i = 0; i < places && i < SSE__COUNT(iov); i++) {
         out = sse__queue_at(&c->out, i);
         if (!out->block) continue; /* C7 */
         if (out->block->from || out->after > c->net->kept) break; /* C5 */
@@ -13001,8 +13007,9 @@ static bool sse__net_give_way(sse__net *net, const sse__peer *of) {
     for (link = net->conns.next; link != &net->conns && n < SSE__GIVE_WAY; link = next) {
         sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
         next         = link->next;
-        if (c->state != SSE__REPLY || !sse__conn_has_shut(c)) continue;
+        if (c->state != SSE__REPLY) continue;
         if (of && memcmp(c->peer.address, of->address, sizeof of->address) != 0) continue;
+        if (!sse__conn_has_shut(c)) continue;
         sse__conn_close(c);
         n++;
     }
@@ -13118,6 +13125,7 @@ static void sse__listener_event(sse__source *source, int events) {
     sse__net      *net = l->net;
     int            i;
     (void)events;
+    net->loop->upcall++; /* one crowd: LI3 */
     for (i = 0; i < 256; i++) { /* a crowd comes in portions: the others have their turn, too */
         struct sockaddr_storage from;
         socklen_t               len = sizeof from;
@@ -21281,8 +21289,8 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
        loop looks at what it left when it is over.
   UP2  The file is at its path whole, or not at all: it is written beside it
        under a name of its own and renamed when it is on the disk.
-  UP3  None begins while a thousand jobs wait for the disk: what waits is
-       that, and the uploads of connections.
+  UP3  None begins while a thousand jobs wait for the disk: no more ever do
+       than those, and one of each upload that has begun.
   UP4  Where half of max_bodies_bytes is taken, what a read brings is written
        at once, and only one read goes on meanwhile: an upload holds no more
        than these two.
@@ -25309,7 +25317,7 @@ static void sse__check_queue(const sse__queue *q) {
     for (i = 0; i < n; i++) {
         const sse__out *out    = sse__queue_at(q, i);
         const bool      steady = q->ring_bits && i < q->in.ring.steady;
-        uint32_t       *link   = out->block ? sse__queue_list(q, i) : NULL;
+        uint32_t       *link   = out->block && q->indexed ? sse__queue_list(q, i) : NULL;
         SSE_ASSERT(out->block || (i && i + 1 < n)); /* C7 */
         if (!out->block) continue;
         while (link && *link != q->in.ring.first + i) {

@@ -546,6 +546,34 @@ static void no_index(void) { /* C7, but that it costs more: there is no memory f
     dial_free(app);
 }
 
+/* A queue that is full of entries and a few holes needs no memory for one more. */
+static void no_larger(void) {
+    sse_app   *app = dial_app(NULL);
+    sse__conn *c;
+    int        i;
+    (void)dial(app, "/s", NULL);
+    c = conn_of(app, SSE__STREAM);
+    for (i = 0; i < 9; i++) {
+        sse__block *b = block_of('o', 1, 10);
+        b->owner = &owners[i == 3 || i == 8];
+        if (i == 8) (void)sse__conn_forget(c, b->owner, NULL);
+        fail_at = i == 8;
+        (void)sse__conn_push(c, b, 0, 10);
+        fail_at = 0;
+        sse__block_drop(b);
+    }
+    ok(c->state == SSE__STREAM && c->out.count == 8, "one for another takes no memory");
+    for (i = 0; i < 9; i++) {
+        sse__block *b = block_of('.', 1, 10);
+        if (i == 8) fail_at = 1;
+        (void)sse__conn_push(c, b, 0, 10);
+        fail_at = 0;
+        sse__block_drop(b);
+    }
+    ok(c->state == SSE__CLOSED, "... one more does");
+    dial_free(app);
+}
+
 static uint32_t last_hash(void) { /* that the newest stream has in its queue */
     const sse__queue *q = &sse__stream_get(newest)->conn->out;
     return q->count ? sse__queue_at(q, q->count - 1)->block->key_hash : 0;
@@ -1477,6 +1505,29 @@ static void give_way(void) {
     sse_app_free(app);
 }
 
+/* What the last crowd was told is nothing to the next one: who left between them gives way. */
+static void gives_way_again(void) {
+    static const char asked[] = "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    sse_app_options   o = hasty();
+    sse_app          *app;
+    o.max_connections = 1;
+    o.on_log = NULL;
+    app = dial_app(&o);
+    sse_get(app, "/later", later, NULL);
+    nwaiting = 0;
+    (void)send_from_new(app, asked, strlen(asked));
+    turns(app, 5);
+    (void)send_from_new(app, "", 0);
+    turns(app, 5);
+    is_int((int)app->net->surplus, 1, "one for whom nobody gives way");
+    (void)shutdown(clients[0].fd, SHUT_WR);
+    (void)send_from_new(app, "", 0);
+    turns(app, 1);
+    is_int((int)app->net->surplus, 1, "... and then one who came as another left");
+    sse_finish(waiting[0]);
+    dial_free(app);
+}
+
 #ifdef __linux__ /* elsewhere the system does not tell what the peer has taken */
 /* What ends without an end is reset, but not before the peer has all that was sent; for one that
    takes nothing, after 5 s. */
@@ -1910,6 +1961,7 @@ int main(void) {
     like_a_list();
     costs();
     no_index();
+    no_larger();
     hashes();
     past_holes();
     checks();
@@ -1933,6 +1985,7 @@ int main(void) {
     cuts();
     surplus();
     give_way();
+    gives_way_again();
     resets();
     behind();
     calls_fail();
