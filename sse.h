@@ -23369,8 +23369,8 @@ static int sse__on_head(sse__conn *c, char *bytes, const sse__head *head) {
     req->path = decoded = (char *)sse__arena_get(&req->arena, path.len + 2);
     if (!decoded) return 503;
     if (sse__path_decode(decoded, path) < 0) {
-        c->net->why = "the path is not well-formed UTF-8, or holds %2F, a backslash, a control "
-                      "character, or . or .. as a part";
+        c->net->why = "the path is not well-formed UTF-8, or holds a % without two digits, %2F, a "
+                      "backslash, a control character, or . or .. as a part";
         return 400;
     }
     sse__req_route(req);
