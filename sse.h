@@ -10341,7 +10341,8 @@ static void sse__db_complete_tables(sse_db *db, sse_rows *r) {
         set->all = sse__db_is_virtual(db, set->list.ptr + at);
 }
 
-/* "msgs", of any schema, or "aux.msgs": a table, not a view; or it cannot be found out. */
+/* "msgs", of any schema, or "aux.msgs": a table, not a view; or it cannot be found out. The list of
+   tables is one that it does not list. */
 static bool sse__db_has_table(sse_db *db, sse_str name) {
     sse_str       rest  = name, schema = sse__cut(&rest, '.', false);
     char         *table = sse__strdup(rest.ptr ? rest : name);
@@ -10351,7 +10352,9 @@ static bool sse__db_has_table(sse_db *db, sse_str name) {
     sqlite3_prepare_v2(db->raw, "PRAGMA database_list", -1, &stmt, NULL);
     while (stmt && !found && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         const sse_str one = sse__text((const char *)sqlite3_column_text(stmt, 1));
-        if (!rest.ptr || sse__eq_nocase(schema, one)) found = sse__db_lists(db, one, table, "1");
+        if (rest.ptr && !sse__eq_nocase(schema, one)) continue;
+        found = sse__is_word(sse__text(table), "sqlite_master") ||
+                sse__db_lists(db, one, table, "1");
     }
     sqlite3_finalize(stmt);
     SSE_FREE(table);
