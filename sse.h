@@ -10894,18 +10894,18 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
     if (!file) why = "the name of the database is NULL";
     else if (db->busy_ms < 0) why = "busy_ms is out of range";
     db->file = sse__strdup(sse__text(file));
-    if (why || !db->file) {
-        db->open_error = sse__db_fail(db, why ? SSE_E_ARG : SSE_E_NOMEM, why, NULL);
-        return db;
-    }
-    db->open_error = sse__db_check(db, sse__db_connect(db, &db->raw), db->file); /* for good */
+    db->open_error = why         ? sse__db_fail(db, SSE_E_ARG, why, NULL) /* for good */
+                     : !db->file ? sse__db_fail(db, SSE_E_NOMEM, NULL, NULL)
+                                 : sse__db_check(db, sse__db_connect(db, &db->raw), db->file);
     (void)sse__db_broke(db, SSE__BROKEN_OPEN, db->open_error);
     return db;
 }
 
 SSE_API sse_db *sse_db_attach(struct sqlite3 *raw) {
     sse_db *db = sse__db_new(raw);
-    if (db && !raw) db->open_error = sse__db_fail(db, SSE_E_ARG, "the connection is NULL", NULL);
+    if (!db || raw) return db;
+    db->open_error = sse__db_fail(db, SSE_E_ARG, "the connection is NULL", NULL);
+    (void)sse__db_broke(db, SSE__BROKEN_OPEN, db->open_error);
     return db;
 }
 

@@ -1080,10 +1080,24 @@ static int listens(void) {
     return rc;
 }
 
+/* What sse_db_open or sse_db_attach was given may be what getenv and sqlite3_open have answered. */
+static void never_opened(void) {
+    static const sse_db_options impatient = {-5, 0, false};
+    int                         i;
+    for (i = 0; i < 3; i++) {
+        sse_db *db = i == 0   ? sse_db_open(NULL, NULL)
+                     : i == 1 ? sse_db_open(file("never.db"), &impatient)
+                              : sse_db_attach(NULL);
+        is_int(listens(), SSE_E_DB, "no file, a busy_ms out of range, no connection");
+        sse_db_close(db);
+        is_int(listens(), 0, "... until it is closed");
+    }
+}
+
 static void failed_migrations(void) { /* whoever does not ask how a migration went must not serve */
     static const char *const        bad[] = {"CREATE TABLE x(a); this is not SQL"},
                              *const good[] = {"CREATE TABLE x(a)"};
-    sse_db_options                  patient = {0, 100, false};
+    sse_db_options                  patient = {100, 0, false};
     sse_db                         *db = sse_db_open(file("failed.db"), &patient),
            *other = sse_db_open(file("failed.db"), NULL);
     is_int(sse_db_exec(other, "BEGIN IMMEDIATE"), 0, "another one holds the lock");
@@ -1259,6 +1273,7 @@ int main(void) {
     rebuilt_table();
     opening();
     broken();
+    never_opened();
     failed_migrations();
     several_broken();
     forked();
