@@ -8992,6 +8992,9 @@ typedef struct sse__observer {
 
 /* By this the sections of an app find each other. Each owns the part that its name says; >>server
    makes and frees them all. */
+/* A kind of lines in the log, and when one of them was the last. kind 0: the place is free. */
+typedef struct sse__told { uint32_t kind; uint64_t ms; } sse__told;
+
 struct sse_app {
     sse__loop            loop;
     sse_app             *next;                /* of all apps, see app_of_loop */
@@ -9037,14 +9040,13 @@ struct sse_app {
     char                *topic_of_log;         /* of log_topic. NULL, all three: off */
     size_t               body_bytes;           /* of all bodies in memory: see max_bodies_bytes */
     uint64_t             host_warned_ms, phase_warned_ms, stream_warned_ms; /* the last warnings */
-    uint64_t             db_logged_at[16];          /* likewise: sse__db_log_due */
+    sse__told            db_failed[16];        /* see sse__db_log_due */
     int                  posted_error;         /* of the statement whose done runs; 0: none, or it
                                                   went well */
     const char          *posted_words;         /* of that error, for a log */
     uint64_t             slow_warned_ms[SSE__CALLBACKS]; /* likewise */
     uint64_t             slow;                 /* callbacks that held the loop for slow_ms */
-    /* Guarded by loop.mutex; kind 0: free. See log_due */
-    struct { uint32_t kind; uint64_t told_ms; } refused[32];
+    sse__told            refused[32];          /* guarded by loop.mutex: see log_due */
     int                  call_error;           /* see sse__call_failed */
 };
 
@@ -9090,21 +9092,22 @@ static int sse__log_level_limited(sse_app *app, uint64_t *told) {
 }
 
 /* Whether a line of that kind is due: likewise one a second. Kinds need not be few: in a second
-   there are lines of as many as there are places for. Threads: any. */
-static bool sse__log_due(sse_app *app, sse_str kind) {
-    const uint64_t now  = sse__clock_ms();
+   there are lines of as many as there are places for. */
+static bool sse__told_due(sse__told *places, size_t n, sse_str kind, uint64_t now) {
     const uint32_t hash = sse__hash(kind) | 1;
-    size_t         i, at = 0;
-    bool           due;
+    sse__told     *at   = places, *p;
+    for (p = places; p < places + n && at->kind != hash; p++)
+        if (p->kind == hash || p->ms < at->ms) at = p; /* its own, or that of longest ago */
+    if (at->kind && now - at->ms < 1000) return false;
+    at->kind = hash;
+    at->ms   = now;
+    return true;
+}
+
+static bool sse__log_due(sse_app *app, sse_str kind) { /* Threads: any */
+    bool due;
     sse__lock(&app->loop.mutex);
-    for (i = 0; i < SSE__COUNT(app->refused) && app->refused[at].kind != hash; i++)
-        if (app->refused[i].kind == hash || app->refused[i].told_ms < app->refused[at].told_ms)
-            at = i; /* its own place, or the one that was told longest ago */
-    due = !app->refused[at].kind || now - app->refused[at].told_ms >= 1000;
-    if (due) {
-        app->refused[at].kind    = hash;
-        app->refused[at].told_ms = now;
-    }
+    due = sse__told_due(app->refused, SSE__COUNT(app->refused), kind, sse__clock_ms());
     sse__unlock(&app->loop.mutex);
     return due;
 }
@@ -9931,14 +9934,11 @@ static const char *sse__db_broken_why(void) { /* NULL: none is broken */
     return NULL;
 }
 
-/* Whether to log the words of a failure: each text once a second, and by the size of the table at
-   most 16 of them, so that a peer that makes calls fail cannot fill the disk. */
+/* Whether to log the words of a failure: each text once a second. They have places of their own, as
+   a peer may choose some of them (the query of a full-text search, say). */
 static bool sse__db_log_due(sse_app *app, const char *words) {
-    uint64_t      *told   = &app->db_logged_at[sse__hash(sse__text(words)) % 16];
-    const uint64_t second = app->loop.wheel.now / 1000 + 1; /* + 1: 0 is never */
-    if (*told == second) return false;
-    *told = second;
-    return true;
+    return sse__told_due(app->db_failed, SSE__COUNT(app->db_failed), sse__text(words),
+                         app->loop.wheel.now);
 }
 
 #ifndef SSE_NO_SQLITE

@@ -378,6 +378,8 @@ static void constraints(void) {
 static void failures_in_a_log(void) {
     sse_app *app = sse_app_new(NULL);
     sqlite3 *raw;
+    char     words[40];
+    int      n;
     sse_db  *db = sse_db_open("/nowhere/at/all.db", NULL);
     is_str(sse__db_faults.words, "unable to open database file [/nowhere/at/all.db]",
         "the file that cannot be opened");
@@ -392,6 +394,14 @@ static void failures_in_a_log(void) {
     sse_db_exec(db, "SELECT missing");
     app->loop.wheel.now += 1000;
     ok(sse__db_log_due(app, sse__db_faults.words), "... and is over a second later");
+    app->loop.wheel.now += 1000;
+    for (n = 0; n < 16; n++) {
+        snprintf(words, sizeof words, "no such table: t%d", n);
+        ok(sse__db_log_due(app, words), "%s hides no other", words);
+    }
+    ok(!sse__db_log_due(app, "another"), "but no more than 16 are logged in a second");
+    app->loop.wheel.now += 1000;
+    ok(sse__db_log_due(app, "another"), "... each");
     sse_db_close(db);
     sqlite3_open(":memory:", &raw);
     db = sse_db_attach(raw);
