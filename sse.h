@@ -9171,9 +9171,8 @@ static uint64_t sse__observed_us(const sse_app *app) {
     return SSE__FLAG(app->observer) ? sse__clock_us() : 0;
 }
 
-static sse_str sse__call_of(const char *text) { /* what a line begins with, up to its colon */
-    return sse__str(text, strcspn(text, ":"));
-}
+/* The first word of a line: the call, or what it is of; names may follow, as peers choose them. */
+static sse_str sse__call_of(const char *text) { return sse__str(text, strcspn(text, ": ")); }
 
 /* Refuses a call of the program, in words that name the argument or option to change: CO2. Once the
    app runs, as sse__refused: a peer may be why. */
@@ -14122,8 +14121,8 @@ SSE_API const char *sse_method(sse_req *req) {
 static void sse__req_log_db(sse_req *req, int error, const char *words) {
     const bool told = req->status >= 400 && (req->status < 500 || error == SSE_E_CONFLICT);
     if (!told && sse__db_log_due(req->app, words))
-        sse__log(req->app, SSE_LOG_WARNING, "%s %s: a database call failed: %s", sse_method(req),
-                 req->path, words);
+        sse__log(req->app, SSE_LOG_WARNING, "%s %.200s: a database call failed: %s",
+                 sse_method(req), req->path, words);
 }
 
 static bool sse__req_is(const sse_req *req, const char *method) {
@@ -15344,7 +15343,7 @@ static void sse__reply_answer(sse_req *req) {
         if (!why || error == SSE_E_NOMEM) why = sse_error_text(error);
         sse__log(req->app, sse__log_level_kind(req->app, SSE_LOG_ERROR, "%s failed: %s",
                                                sse__req_route_path(req), sse_error_text(error)),
-                 "%s failed: %s", req->path, why);
+                 "%.200s failed: %s", req->path, why);
         sse_buf_free(&req->headers);
     }
     retry_ms = sse__reply_retry_ms(req, silent || error == SSE_E_NOMEM);
@@ -17087,7 +17086,7 @@ static void sse__stream_begun(sse__stream *stream) {
         const char *why = sse_error_text(req->call_error);
         sse__log(req->app, sse__log_level_kind(req->app, SSE_LOG_WARNING, "%s follows nothing: %s",
                                                sse__req_route_path(req), why),
-                 "%s: its stream follows nothing, so it ends: %s", req->path, why);
+                 "%.200s: its stream follows nothing, so it ends: %s", req->path, why);
         sse__stream_turn_away(stream);
     }
     stream->by.path = sse__stream_path(stream);
@@ -19657,7 +19656,7 @@ static int sse__rule_add(sse__topics *topics, sse__rule *rule) { /* takes rule *
     topics->named = rule;
     if (sse__topic_find(topics, sse__text(rule->name)))
         return sse__refuse(topics->app, SSE_E_STATE,
-                           "topic %s: in use already: call sse_topic once, "
+                           "topic %.200s: in use already: call sse_topic once, "
                            "before sse_subscribe and sse_publish", rule->name);
     topic = sse__topic_new(topics, sse__text(rule->name), false, rule, &error);
     if (topic) topic->named = true;
@@ -20516,7 +20515,7 @@ static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
 static void sse__topics_tell_star(sse__topics *topics, const char *name) {
     if (topics->told_star) return;
     topics->told_star = true;
-    sse__log(topics->app, SSE_LOG_WARNING, "sse_subscribe: %s: its * is a plain character: "
+    sse__log(topics->app, SSE_LOG_WARNING, "sse_subscribe: %.200s: its * is a plain character: "
              "sse_subscribe_pattern is for all topics that match (said once)", name);
 }
 
@@ -20534,11 +20533,13 @@ static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
         topic = sse__topic_get(s.app->topics, name, pattern, &error);
         if (topic) error = sse__topic_join(topic, stream);
         if (error == SSE_E_FULL)
-            sse__refused(s.app, error, "%s: %s: there are .max_topics topics and patterns already",
-                         call, name);
+            sse__refused(s.app, error,
+                         "%s: %.200s: there are .max_topics topics and patterns already", call,
+                         name);
         if (error == SSE_E_STATE)
-            sse__refused(s.app, error, "%s: %s: its ids are not those of what the stream follows",
-                         call, name);
+            sse__refused(s.app, error,
+                         "%s: %.200s: its ids are not those of what the stream follows", call,
+                         name);
     }
     if (error && (stream = sse__stream_open_one(s)) != NULL) {
         s.app->net->counts.subscriptions_refused++;
@@ -22141,8 +22142,9 @@ static int sse__stream_show(const sse__target *t, sse__stream *stream, const cha
                             t->path);
     if (t->live->render_each) {
         if (!req)
-            return sse__refuse(stream->app, SSE_E_STATE, "%s %s: a view of sse_live_each is shown "
-                                                         "by the handler that opens the stream",
+            return sse__refuse(stream->app, SSE_E_STATE, "%s %.200s: a view of sse_live_each is "
+                                                         "shown by the handler that opens the "
+                                                         "stream",
                                call, t->path);
         if (sse__view_each_of(t, stream)) return SSE_OK;
     }
@@ -22246,7 +22248,7 @@ SSE_API int sse_touch(sse_app *app, const char *path) {
     int   error;
     if (!app) return SSE_E_ARG;
     if (!path || path[0] != '/')
-        error = sse__refused(app, SSE_E_ARG, "sse_touch: %s: a path begins with /",
+        error = sse__refused(app, SSE_E_ARG, "sse_touch: %.200s: a path begins with /",
                              path ? path : "NULL");
     else if (sse__is_owner(app)) error = sse__touch_path(app, path);
     else {
@@ -23290,7 +23292,8 @@ static void sse__req_finish_alarm(sse__alarm *alarm) {
     else
         sse__log(req->app, sse__log_level_kind(req->app, SSE_LOG_WARNING, "deferred: %s %d",
                                                sse__req_route_path(req), req->conn != NULL),
-                 "%s %s was deferred a minute ago and is not answered yet%s: sse_finish does that",
+                 "%s %.200s was deferred a minute ago and is not answered yet%s: "
+                 "sse_finish does that",
                  sse_method(req), req->path, req->conn ? "" : " (its client has left)");
 }
 
