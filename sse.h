@@ -3396,7 +3396,7 @@ typedef struct sse_db_result {
 typedef struct sse_db_post_options {
     sse_app *app;        /* whose thread runs it, and whose loop is told */
     void   (*done)(sse_app *app, const sse_db_result *result, void *user);
-                         /* NULL: only a failure is told, to the log, each text once a second */
+                         /* NULL: the log is told of a failure, once a second of each statement */
     void    *user;       /* for done */
 } sse_db_post_options;
 
@@ -8992,6 +8992,9 @@ typedef struct sse__observer {
 
 /* By this the sections of an app find each other. Each owns the part that its name says; >>server
    makes and frees them all. */
+/* A call with a database that failed. words: for a log; NULL: none did. kind: of its line there. */
+typedef struct sse__db_failure { int error; uint32_t kind; const char *words; } sse__db_failure;
+
 /* A kind of lines in the log, and when one of them was the last. kind 0: the place is free. */
 typedef struct sse__told { uint32_t kind; uint64_t ms; } sse__told;
 
@@ -9041,9 +9044,7 @@ struct sse_app {
     size_t               body_bytes;           /* of all bodies in memory: see max_bodies_bytes */
     uint64_t             host_warned_ms, phase_warned_ms, stream_warned_ms; /* the last warnings */
     sse__told            db_failed[16];        /* see sse__db_log_due */
-    int                  posted_error;         /* of the statement whose done runs; 0: none, or it
-                                                  went well */
-    const char          *posted_words;         /* of that error, for a log */
+    sse__db_failure      posted;               /* of the statement whose done runs */
     uint64_t             slow_warned_ms[SSE__CALLBACKS]; /* likewise */
     uint64_t             slow;                 /* callbacks that held the loop for slow_ms */
     sse__told            refused[32];          /* guarded by loop.mutex: see log_due */
@@ -9093,13 +9094,13 @@ static int sse__log_level_limited(sse_app *app, uint64_t *told) {
 
 /* Whether a line of that kind is due: likewise one a second. Kinds need not be few: in a second
    there are lines of as many as there are places for. */
-static bool sse__told_due(sse__told *places, size_t n, sse_str kind, uint64_t now) {
-    const uint32_t hash = sse__hash(kind) | 1;
-    sse__told     *at   = places, *p;
-    for (p = places; p < places + n && at->kind != hash; p++)
-        if (p->kind == hash || p->ms < at->ms) at = p; /* its own, or that of longest ago */
+static bool sse__told_due(sse__told *places, size_t n, uint32_t kind, uint64_t now) {
+    sse__told *at = places, *p;
+    kind |= 1;
+    for (p = places; p < places + n && at->kind != kind; p++)
+        if (p->kind == kind || p->ms < at->ms) at = p; /* its own, or that of longest ago */
     if (at->kind && now - at->ms < 1000) return false;
-    at->kind = hash;
+    at->kind = kind;
     at->ms   = now;
     return true;
 }
@@ -9107,7 +9108,8 @@ static bool sse__told_due(sse__told *places, size_t n, sse_str kind, uint64_t no
 static bool sse__log_due(sse_app *app, sse_str kind) { /* Threads: any */
     bool due;
     sse__lock(&app->loop.mutex);
-    due = sse__told_due(app->refused, SSE__COUNT(app->refused), kind, sse__clock_ms());
+    due = sse__told_due(app->refused, SSE__COUNT(app->refused), sse__hash(kind),
+                         sse__clock_ms());
     sse__unlock(&app->loop.mutex);
     return due;
 }
@@ -9910,6 +9912,7 @@ typedef struct sse__db_broken {
 static SSE__THREAD struct {
     unsigned long  failed;     /* calls, so far: D3 */
     int            error;      /* of the latest of them */
+    uint32_t       kind;       /* likewise: see sse__db_log_due */
     char           words[300]; /* likewise, for a log */
     sse__db_broken broken[4];  /* more at a time are not remembered */
 } sse__db_faults;
@@ -9933,21 +9936,30 @@ static const char *sse__db_broken_why(void) { /* NULL: none is broken */
     return NULL;
 }
 
-/* Whether to log the words of a failure: each text once a second. They have places of their own, as
-   a peer may choose some of them (the query of a full-text search, say). */
-static bool sse__db_log_due(sse_app *app, const char *words) {
-    return sse__told_due(app->db_failed, SSE__COUNT(app->db_failed), sse__text(words),
-                         app->loop.wheel.now);
+static sse__db_failure sse__db_failed(void) { /* the latest; its words are those of now */
+    sse__db_failure f;
+    f.error = sse__db_faults.error;
+    f.kind  = sse__db_faults.kind;
+    f.words = sse__db_faults.words;
+    return f;
+}
+
+/* Whether to log a failure: each of a statement once a second, whatever SQLite says of it: a peer
+   may choose some of that (the query of a full-text search, say). */
+static bool sse__db_log_due(sse_app *app, uint32_t kind) {
+    return sse__told_due(app->db_failed, SSE__COUNT(app->db_failed), kind, app->loop.wheel.now);
 }
 
 #ifndef SSE_NO_SQLITE
 
 #include <sqlite3.h>
 
-/* D3. file: its name, for a log; NULL: the words have it, or there is none. */
-static void sse__db_count(int error, const char *file, const char *words) {
+/* D3. file: its name, for a log; NULL: the words have it, or there is none. what: the statement; or
+   the words, if there is none. */
+static void sse__db_count(int error, const char *file, const char *words, const char *what) {
     sse__db_faults.failed++;
     sse__db_faults.error = error;
+    sse__db_faults.kind  = sse__hash(sse__text(what)) ^ (uint32_t)error << 1;
     snprintf(sse__db_faults.words, sizeof sse__db_faults.words, "%s%s%s", file ? file : "",
              file ? ": " : "", words);
 }
@@ -10101,7 +10113,8 @@ static int sse__db_fail(sse_db *db, int error, const char *text, const char *sql
     db->message.error = SSE_OK;
     sse_puts(&db->message, text ? text : sse_error_text(error));
     if (sql && sql[0]) sse_printf(&db->message, " [%s]", sql);
-    sse__db_count(error, file, sse_buf_text(&db->message));
+    text = sse_buf_text(&db->message);
+    sse__db_count(error, file, text, sql && sql[0] ? sql : text);
     return error;
 }
 
@@ -10191,7 +10204,7 @@ static bool sse__db_adopt(sse_db *db) { /* D7 */
         if (file && sse__app_post(app, sse__db_say_astray, file, strlen(file) + 1)) SSE_FREE(file);
     } else db->thread = sse__thread_self();
     pthread_mutex_unlock(&sse__apps.mutex);
-    if (app) sse__db_count(SSE_E_THREAD, db->file, sse__db_astray);
+    if (app) sse__db_count(SSE_E_THREAD, db->file, sse__db_astray, sse__db_astray);
     return !app;
 }
 #endif
@@ -10218,8 +10231,9 @@ static int sse__db_fail_early(sse_db *db) {
 /* False if the database did not open; else the latest error is forgotten. */
 static bool sse__db_ready(sse_db *db) {
     if (!db || db->open_error) {
-        sse__db_count(db ? db->open_error : SSE_E_NOMEM, NULL,
-                      db && db->message.len ? sse_buf_text(&db->message) : "the database is NULL");
+        const char *words = db && db->message.len ? sse_buf_text(&db->message)
+                                                  : "the database is NULL";
+        sse__db_count(db ? db->open_error : SSE_E_NOMEM, NULL, words, words);
         return false;
     }
     if (!sse__db_undo_due(db)) {
@@ -10257,7 +10271,7 @@ SSE_API int sse_db_error(sse_db *db, const char **text) {
     const int error = sse__db_is_elsewhere(db) ? sse__db_fail_elsewhere(db) : sse__db_status(db);
     bool      told  = false; /* memory may have lacked */
     if (error == SSE_E_THREAD && sse__db_is_astray(db)) {
-        sse__db_count(SSE_E_THREAD, db->file, sse__db_astray);
+        sse__db_count(SSE_E_THREAD, db->file, sse__db_astray, sse__db_astray);
         if (text) *text = sse__db_faults.words;
         return error;
     }
@@ -11227,7 +11241,7 @@ typedef struct sse__dbpost {
     sse_db_post_options to;
     sse__sql            sql;
     sse_db_result       result;
-    const char         *words; /* of its error, with the file, for a log; NULL: there is none */
+    sse__db_failure     failure;
     sse__arena          texts; /* holds what these three point to */
 } sse__dbpost;
 
@@ -11270,12 +11284,13 @@ static void sse__dbpost_result(sse__dbpost *p, sse_db *on, int changes) {
     p->result.changes = changes;
     p->result.last_id = changes < 0 ? 0 : sqlite3_last_insert_rowid(on->raw);
     p->result.error   = "";
-    p->words          = NULL;
+    p->failure.words  = NULL;
     if (changes >= 0) return;
     p->result.error = text.len ? sse__arena_text(&p->texts, text) : NULL; /* all need memory */
-    p->words        = sse__arena_text(&p->texts, sse__text(sse__db_faults.words));
+    p->failure       = sse__db_failed();
+    p->failure.words = sse__arena_text(&p->texts, sse__text(p->failure.words));
     if (!p->result.error) p->result.error = sse_error_text(changes);
-    if (!p->words) p->words = p->result.error;
+    if (!p->failure.words) p->failure.words = p->result.error;
 }
 
 static sse_rows *sse__dbpost_start(const sse__dbpost *p, sse_db *on) { /* NULL after an error */
@@ -11353,13 +11368,10 @@ static void sse__dbposts_work(sse_app *app, void *user) {
 
 /* May run others, of a database that it closes. */
 static void sse__dbpost_done(sse_app *app, const sse__dbpost *p) {
-    const int         error = app->posted_error;
-    const char *const words = app->posted_words;
-    app->posted_error = p->words ? p->result.changes : SSE_OK;
-    app->posted_words = p->words;
+    const sse__db_failure around = app->posted;
+    app->posted = p->failure;
     p->to.done(app, &p->result, p->to.user);
-    app->posted_error = error;
-    app->posted_words = words;
+    app->posted = around;
 }
 
 /* Answers each once. The program may do anything meanwhile, also close db: then the rest is
@@ -11372,8 +11384,8 @@ static void sse__dbposts_answer(sse__dbposts *posts) {
         const sse__upcall upcall = sse__upcall_begin(posts->app, SSE__IN_POSTED);
         posts->first = p->next; /* PO1 */
         if (p->to.done) sse__dbpost_done(posts->app, p);
-        else if (p->words && sse__db_log_due(posts->app, p->words))
-            sse__log(posts->app, SSE_LOG_WARNING, "sse_db_post: %s", p->words);
+        else if (p->failure.words && sse__db_log_due(posts->app, p->failure.kind))
+            sse__log(posts->app, SSE_LOG_WARNING, "sse_db_post: %s", p->failure.words);
         sse__upcall_end(&upcall, "done of sse_db_post of %s", p->sql.format);
         sse__dbpost_free(p);
     }
@@ -14118,11 +14130,11 @@ SSE_API const char *sse_method(sse_req *req) {
 /* A database failed under it. The log is told, unless the reply says that the client is the cause:
    one that says nothing of it may be one that nobody meant, and one that says that the server has
    failed is seen by the client alone. */
-static void sse__req_log_db(sse_req *req, int error, const char *words) {
-    const bool told = req->status >= 400 && (req->status < 500 || error == SSE_E_CONFLICT);
-    if (!told && sse__db_log_due(req->app, words))
+static void sse__req_log_db(sse_req *req, sse__db_failure f) {
+    const bool told = req->status >= 400 && (req->status < 500 || f.error == SSE_E_CONFLICT);
+    if (!told && sse__db_log_due(req->app, f.kind))
         sse__log(req->app, SSE_LOG_WARNING, "%s %.200s: a database call failed: %s",
-                 sse_method(req), req->path, words);
+                 sse_method(req), req->path, f.words);
 }
 
 static bool sse__req_is(const sse_req *req, const char *method) {
@@ -15042,8 +15054,7 @@ SSE_API int sse_finish(sse_req *req) {
     if (req->uploading)
         return sse__refused(req->app, SSE_E_STATE, "sse_finish: sse_body_to_file does that when "
                             "the file is there (%s)", req->path);
-    if (req->app->posted_error)
-        sse__req_log_db(req, req->app->posted_error, req->app->posted_words);
+    if (req->app->posted.words) sse__req_log_db(req, req->app->posted);
     sse__req_set_phase(req, SSE__REQ_FINISHED);
     req->restore         = sse__req_restore;
     req->final_len       = req->out.len;
@@ -23318,7 +23329,7 @@ static void sse__req_after(sse_req *req) { /* its handler, or its body's reader,
 /* A call with a database has failed while its handler, or its body's reader, ran. */
 static void sse__req_db_failed(sse_req *req) {
     (void)sse__req_error(req, SSE_E_DB);
-    sse__req_log_db(req, sse__db_faults.error, sse__db_faults.words);
+    sse__req_log_db(req, sse__db_failed());
 }
 
 /* ---- upcalls of >>conn ------------------------------------------------------------- */

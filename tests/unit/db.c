@@ -387,21 +387,30 @@ static void failures_in_a_log(void) {
     db = sse_db_open(":memory:", NULL);
     sse_db_exec(db, "SELECT missing");
     is_str(sse__db_faults.words, "no such column: missing [SELECT missing]", "none, in memory");
-    ok(sse__db_log_due(app, sse__db_faults.words) && !sse__db_log_due(app, sse__db_faults.words),
+    ok(sse__db_log_due(app, sse__db_faults.kind) && !sse__db_log_due(app, sse__db_faults.kind),
         "it is logged once a second");
     sse_db_exec(db, "SELECT another");
-    ok(sse__db_log_due(app, sse__db_faults.words), "... which holds back no other words");
+    ok(sse__db_log_due(app, sse__db_faults.kind), "... which holds back no other words");
     sse_db_exec(db, "SELECT missing");
     app->loop.wheel.now += 1000;
-    ok(sse__db_log_due(app, sse__db_faults.words), "... and is over a second later");
+    ok(sse__db_log_due(app, sse__db_faults.kind), "... and is over a second later");
     app->loop.wheel.now += 1000;
     for (n = 0; n < 16; n++) {
-        snprintf(words, sizeof words, "no such table: t%d", n);
-        ok(sse__db_log_due(app, words), "%s hides no other", words);
+        snprintf(words, sizeof words, "SELECT missing%d", n);
+        sse_db_exec(db, words);
+        ok(sse__db_log_due(app, sse__db_faults.kind), "%s hides no other", words);
     }
-    ok(!sse__db_log_due(app, "another"), "but no more than 16 are logged in a second");
+    sse_db_exec(db, "SELECT another");
+    ok(!sse__db_log_due(app, sse__db_faults.kind), "but no more than 16 are logged in a second");
     app->loop.wheel.now += 1000;
-    ok(sse__db_log_due(app, "another"), "... each");
+    ok(sse__db_log_due(app, sse__db_faults.kind), "... each");
+    sse_db_exec(db, "SELECT json(%s)", "{a");
+    ok(sse__db_log_due(app, sse__db_faults.kind), "a statement whose error a peer may choose");
+    sse_db_exec(db, "SELECT json_extract('{}', %s)", "a");
+    ok(sse__db_log_due(app, sse__db_faults.kind), "... and another one");
+    is_int(sse_db_exec(db, "SELECT json_extract('{}', %s)", "b"), SSE_E_DB, "... which fails anew");
+    ok(strstr(sse__db_faults.words, "'b'") && !sse__db_log_due(app, sse__db_faults.kind),
+        "is logged once a second in any words: %s", sse__db_faults.words);
     sse_db_close(db);
     sqlite3_open(":memory:", &raw);
     db = sse_db_attach(raw);
