@@ -3397,7 +3397,7 @@ typedef struct sse_db_result {
 typedef struct sse_db_post_options {
     sse_app *app;        /* whose thread runs it, and whose loop is told */
     void   (*done)(sse_app *app, const sse_db_result *result, void *user);
-                         /* NULL: only a failure is told, to the log, each text once a second */
+                         /* NULL: the log is told of a failure, once a second of each statement */
     void    *user;       /* for done */
 } sse_db_post_options;
 
@@ -8994,6 +8994,12 @@ typedef struct sse__observer {
 
 /* By this the sections of an app find each other. Each owns the part that its name says; >>server
    makes and frees them all. */
+/* A call with a database that failed. words: for a log; NULL: none did. kind: of its line there. */
+typedef struct sse__db_failure { int error; uint32_t kind; const char *words; } sse__db_failure;
+
+/* A kind of lines in the log, and when one of them was the last. kind 0: the place is free. */
+typedef struct sse__told { uint32_t kind; uint64_t ms; } sse__told;
+
 struct sse_app {
     sse__loop            loop;
     sse_app             *next;                /* of all apps, see app_of_loop */
@@ -9039,14 +9045,11 @@ struct sse_app {
     char                *topic_of_log;         /* of log_topic. NULL, all three: off */
     size_t               body_bytes;           /* of all bodies in memory: see max_bodies_bytes */
     uint64_t             host_warned_ms, phase_warned_ms, stream_warned_ms; /* the last warnings */
-    uint64_t             db_logged_at[16];          /* likewise: sse__db_log_due */
-    int                  posted_error;         /* of the statement whose done runs; 0: none, or it
-                                                  went well */
-    const char          *posted_words;         /* of that error, for a log */
+    sse__told            db_failed[16];        /* see sse__db_log_due */
+    sse__db_failure      posted;               /* of the statement whose done runs */
     uint64_t             slow_warned_ms[SSE__CALLBACKS]; /* likewise */
     uint64_t             slow;                 /* callbacks that held the loop for slow_ms */
-    /* Guarded by loop.mutex; kind 0: free. See log_due */
-    struct { uint32_t kind; uint64_t told_ms; } refused[32];
+    sse__told            refused[32];          /* guarded by loop.mutex: see log_due */
     int                  call_error;           /* see sse__call_failed */
 };
 
@@ -9092,21 +9095,23 @@ static int sse__log_level_limited(sse_app *app, uint64_t *told) {
 }
 
 /* Whether a line of that kind is due: likewise one a second. Kinds need not be few: in a second
-   there are lines of as many as there are places for. Threads: any. */
-static bool sse__log_due(sse_app *app, sse_str kind) {
-    const uint64_t now  = sse__clock_ms();
-    const uint32_t hash = sse__hash(kind) | 1;
-    size_t         i, at = 0;
-    bool           due;
+   there are lines of as many as there are places for. */
+static bool sse__told_due(sse__told *places, size_t n, uint32_t kind, uint64_t now) {
+    sse__told *at = places, *p;
+    kind |= 1;
+    for (p = places; p < places + n && at->kind != kind; p++)
+        if (p->kind == kind || p->ms < at->ms) at = p; /* its own, or that of longest ago */
+    if (at->kind && now - at->ms < 1000) return false;
+    at->kind = kind;
+    at->ms   = now;
+    return true;
+}
+
+static bool sse__log_due(sse_app *app, sse_str kind) { /* Threads: any */
+    bool due;
     sse__lock(&app->loop.mutex);
-    for (i = 0; i < SSE__COUNT(app->refused) && app->refused[at].kind != hash; i++)
-        if (app->refused[i].kind == hash || app->refused[i].told_ms < app->refused[at].told_ms)
-            at = i; /* its own place, or the one that was told longest ago */
-    due = !app->refused[at].kind || now - app->refused[at].told_ms >= 1000;
-    if (due) {
-        app->refused[at].kind    = hash;
-        app->refused[at].told_ms = now;
-    }
+    due = sse__told_due(app->refused, SSE__COUNT(app->refused), sse__hash(kind),
+                         sse__clock_ms());
     sse__unlock(&app->loop.mutex);
     return due;
 }
@@ -9170,9 +9175,8 @@ static uint64_t sse__observed_us(const sse_app *app) {
     return SSE__FLAG(app->observer) ? sse__clock_us() : 0;
 }
 
-static sse_str sse__call_of(const char *text) { /* what a line begins with, up to its colon */
-    return sse__str(text, strcspn(text, ":"));
-}
+/* The first word of a line: the call, or what it is of; names may follow, as peers choose them. */
+static sse_str sse__call_of(const char *text) { return sse__str(text, strcspn(text, ": ")); }
 
 /* Refuses a call of the program, in words that name the argument or option to change: CO2. Once the
    app runs, as sse__refused: a peer may be why. */
@@ -9910,6 +9914,7 @@ typedef struct sse__db_broken {
 static SSE__THREAD struct {
     unsigned long  failed;     /* calls, so far: D3 */
     int            error;      /* of the latest of them */
+    uint32_t       kind;       /* likewise: see sse__db_log_due */
     char           words[300]; /* likewise, for a log */
     sse__db_broken broken[4];  /* more at a time are not remembered */
 } sse__db_faults;
@@ -9933,24 +9938,30 @@ static const char *sse__db_broken_why(void) { /* NULL: none is broken */
     return NULL;
 }
 
-/* Whether to log the words of a failure: each text once a second, and by the size of the table at
-   most 16 of them, so that a peer that makes calls fail cannot fill the disk. */
-static bool sse__db_log_due(sse_app *app, const char *words) {
-    uint64_t      *told   = &app->db_logged_at[sse__hash(sse__text(words)) % 16];
-    const uint64_t second = app->loop.wheel.now / 1000 + 1; /* + 1: 0 is never */
-    if (*told == second) return false;
-    *told = second;
-    return true;
+static sse__db_failure sse__db_failed(void) { /* the latest; its words are those of now */
+    sse__db_failure f;
+    f.error = sse__db_faults.error;
+    f.kind  = sse__db_faults.kind;
+    f.words = sse__db_faults.words;
+    return f;
+}
+
+/* Whether to log a failure: each of a statement once a second, whatever SQLite says of it: a peer
+   may choose some of that (the query of a full-text search, say). */
+static bool sse__db_log_due(sse_app *app, uint32_t kind) {
+    return sse__told_due(app->db_failed, SSE__COUNT(app->db_failed), kind, app->loop.wheel.now);
 }
 
 #ifndef SSE_NO_SQLITE
 
 #include <sqlite3.h>
 
-/* D3. file: its name, for a log; NULL: the words have it, or there is none. */
-static void sse__db_count(int error, const char *file, const char *words) {
+/* D3. file: its name, for a log; NULL: the words have it, or there is none. what: the statement; or
+   the words, if there is none. */
+static void sse__db_count(int error, const char *file, const char *words, const char *what) {
     sse__db_faults.failed++;
     sse__db_faults.error = error;
+    sse__db_faults.kind  = sse__hash(sse__text(what)) ^ (uint32_t)error << 1;
     snprintf(sse__db_faults.words, sizeof sse__db_faults.words, "%s%s%s", file ? file : "",
              file ? ": " : "", words);
 }
@@ -10104,7 +10115,8 @@ static int sse__db_fail(sse_db *db, int error, const char *text, const char *sql
     db->message.error = SSE_OK;
     sse_puts(&db->message, text ? text : sse_error_text(error));
     if (sql && sql[0]) sse_printf(&db->message, " [%s]", sql);
-    sse__db_count(error, file, sse_buf_text(&db->message));
+    text = sse_buf_text(&db->message);
+    sse__db_count(error, file, text, sql && sql[0] ? sql : text);
     return error;
 }
 
@@ -10194,7 +10206,7 @@ static bool sse__db_adopt(sse_db *db) { /* D7 */
         if (file && sse__app_post(app, sse__db_say_astray, file, strlen(file) + 1)) SSE_FREE(file);
     } else db->thread = sse__thread_self();
     pthread_mutex_unlock(&sse__apps.mutex);
-    if (app) sse__db_count(SSE_E_THREAD, db->file, sse__db_astray);
+    if (app) sse__db_count(SSE_E_THREAD, db->file, sse__db_astray, sse__db_astray);
     return !app;
 }
 #endif
@@ -10221,8 +10233,9 @@ static int sse__db_fail_early(sse_db *db) {
 /* False if the database did not open; else the latest error is forgotten. */
 static bool sse__db_ready(sse_db *db) {
     if (!db || db->open_error) {
-        sse__db_count(db ? db->open_error : SSE_E_NOMEM, NULL,
-                      db && db->message.len ? sse_buf_text(&db->message) : "the database is NULL");
+        const char *words = db && db->message.len ? sse_buf_text(&db->message)
+                                                  : "the database is NULL";
+        sse__db_count(db ? db->open_error : SSE_E_NOMEM, NULL, words, words);
         return false;
     }
     if (!sse__db_undo_due(db)) {
@@ -10260,7 +10273,7 @@ SSE_API int sse_db_error(sse_db *db, const char **text) {
     const int error = sse__db_is_elsewhere(db) ? sse__db_fail_elsewhere(db) : sse__db_status(db);
     bool      told  = false; /* memory may have lacked */
     if (error == SSE_E_THREAD && sse__db_is_astray(db)) {
-        sse__db_count(SSE_E_THREAD, db->file, sse__db_astray);
+        sse__db_count(SSE_E_THREAD, db->file, sse__db_astray, sse__db_astray);
         if (text) *text = sse__db_faults.words;
         return error;
     }
@@ -10343,7 +10356,8 @@ static void sse__db_complete_tables(sse_db *db, sse_rows *r) {
         set->all = sse__db_is_virtual(db, set->list.ptr + at);
 }
 
-/* "msgs", of any schema, or "aux.msgs": a table, not a view; or it cannot be found out. */
+/* "msgs", of any schema, or "aux.msgs": a table, not a view; or it cannot be found out. The list of
+   tables is one that it does not list. */
 static bool sse__db_has_table(sse_db *db, sse_str name) {
     sse_str       rest  = name, schema = sse__cut(&rest, '.', false);
     char         *table = sse__strdup(rest.ptr ? rest : name);
@@ -10353,7 +10367,9 @@ static bool sse__db_has_table(sse_db *db, sse_str name) {
     sqlite3_prepare_v2(db->raw, "PRAGMA database_list", -1, &stmt, NULL);
     while (stmt && !found && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         const sse_str one = sse__text((const char *)sqlite3_column_text(stmt, 1));
-        if (!rest.ptr || sse__eq_nocase(schema, one)) found = sse__db_lists(db, one, table, "1");
+        if (rest.ptr && !sse__eq_nocase(schema, one)) continue;
+        found = sse__is_word(sse__text(table), "sqlite_master") ||
+                sse__db_lists(db, one, table, "1");
     }
     sqlite3_finalize(stmt);
     SSE_FREE(table);
@@ -10893,18 +10909,18 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
     if (!file) why = "the name of the database is NULL";
     else if (db->busy_ms < 0) why = "busy_ms is out of range";
     db->file = sse__strdup(sse__text(file));
-    if (why || !db->file) {
-        db->open_error = sse__db_fail(db, why ? SSE_E_ARG : SSE_E_NOMEM, why, NULL);
-        return db;
-    }
-    db->open_error = sse__db_check(db, sse__db_connect(db, &db->raw), db->file); /* for good */
+    db->open_error = why         ? sse__db_fail(db, SSE_E_ARG, why, NULL) /* for good */
+                     : !db->file ? sse__db_fail(db, SSE_E_NOMEM, NULL, NULL)
+                                 : sse__db_check(db, sse__db_connect(db, &db->raw), db->file);
     (void)sse__db_broke(db, SSE__BROKEN_OPEN, db->open_error);
     return db;
 }
 
 SSE_API sse_db *sse_db_attach(struct sqlite3 *raw) {
     sse_db *db = sse__db_new(raw);
-    if (db && !raw) db->open_error = sse__db_fail(db, SSE_E_ARG, "the connection is NULL", NULL);
+    if (!db || raw) return db;
+    db->open_error = sse__db_fail(db, SSE_E_ARG, "the connection is NULL", NULL);
+    (void)sse__db_broke(db, SSE__BROKEN_OPEN, db->open_error);
     return db;
 }
 
@@ -11227,7 +11243,7 @@ typedef struct sse__dbpost {
     sse_db_post_options to;
     sse__sql            sql;
     sse_db_result       result;
-    const char         *words; /* of its error, with the file, for a log; NULL: there is none */
+    sse__db_failure     failure;
     sse__arena          texts; /* holds what these three point to */
 } sse__dbpost;
 
@@ -11270,12 +11286,13 @@ static void sse__dbpost_result(sse__dbpost *p, sse_db *on, int changes) {
     p->result.changes = changes;
     p->result.last_id = changes < 0 ? 0 : sqlite3_last_insert_rowid(on->raw);
     p->result.error   = "";
-    p->words          = NULL;
+    p->failure.words  = NULL;
     if (changes >= 0) return;
     p->result.error = text.len ? sse__arena_text(&p->texts, text) : NULL; /* all need memory */
-    p->words        = sse__arena_text(&p->texts, sse__text(sse__db_faults.words));
+    p->failure       = sse__db_failed();
+    p->failure.words = sse__arena_text(&p->texts, sse__text(p->failure.words));
     if (!p->result.error) p->result.error = sse_error_text(changes);
-    if (!p->words) p->words = p->result.error;
+    if (!p->failure.words) p->failure.words = p->result.error;
 }
 
 static sse_rows *sse__dbpost_start(const sse__dbpost *p, sse_db *on) { /* NULL after an error */
@@ -11353,13 +11370,10 @@ static void sse__dbposts_work(sse_app *app, void *user) {
 
 /* May run others, of a database that it closes. */
 static void sse__dbpost_done(sse_app *app, const sse__dbpost *p) {
-    const int         error = app->posted_error;
-    const char *const words = app->posted_words;
-    app->posted_error = p->words ? p->result.changes : SSE_OK;
-    app->posted_words = p->words;
+    const sse__db_failure around = app->posted;
+    app->posted = p->failure;
     p->to.done(app, &p->result, p->to.user);
-    app->posted_error = error;
-    app->posted_words = words;
+    app->posted = around;
 }
 
 /* Answers each once. The program may do anything meanwhile, also close db: then the rest is
@@ -11372,8 +11386,8 @@ static void sse__dbposts_answer(sse__dbposts *posts) {
         const sse__upcall upcall = sse__upcall_begin(posts->app, SSE__IN_POSTED);
         posts->first = p->next; /* PO1 */
         if (p->to.done) sse__dbpost_done(posts->app, p);
-        else if (p->words && sse__db_log_due(posts->app, p->words))
-            sse__log(posts->app, SSE_LOG_WARNING, "sse_db_post: %s", p->words);
+        else if (p->failure.words && sse__db_log_due(posts->app, p->failure.kind))
+            sse__log(posts->app, SSE_LOG_WARNING, "sse_db_post: %s", p->failure.words);
         sse__upcall_end(&upcall, "done of sse_db_post of %s", p->sql.format);
         sse__dbpost_free(p);
     }
@@ -14125,11 +14139,11 @@ SSE_API const char *sse_method(sse_req *req) {
 /* A database failed under it. The log is told, unless the reply says that the client is the cause:
    one that says nothing of it may be one that nobody meant, and one that says that the server has
    failed is seen by the client alone. */
-static void sse__req_log_db(sse_req *req, int error, const char *words) {
-    const bool told = req->status >= 400 && (req->status < 500 || error == SSE_E_CONFLICT);
-    if (!told && sse__db_log_due(req->app, words))
-        sse__log(req->app, SSE_LOG_WARNING, "%s %s: a database call failed: %s", sse_method(req),
-                 req->path, words);
+static void sse__req_log_db(sse_req *req, sse__db_failure f) {
+    const bool told = req->status >= 400 && (req->status < 500 || f.error == SSE_E_CONFLICT);
+    if (!told && sse__db_log_due(req->app, f.kind))
+        sse__log(req->app, SSE_LOG_WARNING, "%s %.200s: a database call failed: %s",
+                 sse_method(req), req->path, f.words);
 }
 
 static bool sse__req_is(const sse_req *req, const char *method) {
@@ -15049,8 +15063,7 @@ SSE_API int sse_finish(sse_req *req) {
     if (req->uploading)
         return sse__refused(req->app, SSE_E_STATE, "sse_finish: sse_body_to_file does that when "
                             "the file is there (%s)", req->path);
-    if (req->app->posted_error)
-        sse__req_log_db(req, req->app->posted_error, req->app->posted_words);
+    if (req->app->posted.words) sse__req_log_db(req, req->app->posted);
     sse__req_set_phase(req, SSE__REQ_FINISHED);
     req->restore         = sse__req_restore;
     req->final_len       = req->out.len;
@@ -15350,7 +15363,7 @@ static void sse__reply_answer(sse_req *req) {
         if (!why || error == SSE_E_NOMEM) why = sse_error_text(error);
         sse__log(req->app, sse__log_level_kind(req->app, SSE_LOG_ERROR, "%s failed: %s",
                                                sse__req_route_path(req), sse_error_text(error)),
-                 "%s failed: %s", req->path, why);
+                 "%.200s failed: %s", req->path, why);
         sse_buf_free(&req->headers);
     }
     retry_ms = sse__reply_retry_ms(req, silent || error == SSE_E_NOMEM);
@@ -17093,7 +17106,7 @@ static void sse__stream_begun(sse__stream *stream) {
         const char *why = sse_error_text(req->call_error);
         sse__log(req->app, sse__log_level_kind(req->app, SSE_LOG_WARNING, "%s follows nothing: %s",
                                                sse__req_route_path(req), why),
-                 "%s: its stream follows nothing, so it ends: %s", req->path, why);
+                 "%.200s: its stream follows nothing, so it ends: %s", req->path, why);
         sse__stream_turn_away(stream);
     }
     stream->by.path = sse__stream_path(stream);
@@ -19663,7 +19676,7 @@ static int sse__rule_add(sse__topics *topics, sse__rule *rule) { /* takes rule *
     topics->named = rule;
     if (sse__topic_find(topics, sse__text(rule->name)))
         return sse__refuse(topics->app, SSE_E_STATE,
-                           "topic %s: in use already: call sse_topic once, "
+                           "topic %.200s: in use already: call sse_topic once, "
                            "before sse_subscribe and sse_publish", rule->name);
     topic = sse__topic_new(topics, sse__text(rule->name), false, rule, &error);
     if (topic) topic->named = true;
@@ -20528,7 +20541,7 @@ static int sse__topic_join(sse__topic *topic, sse__stream *stream) {
 static void sse__topics_tell_star(sse__topics *topics, const char *name) {
     if (topics->told_star) return;
     topics->told_star = true;
-    sse__log(topics->app, SSE_LOG_WARNING, "sse_subscribe: %s: its * is a plain character: "
+    sse__log(topics->app, SSE_LOG_WARNING, "sse_subscribe: %.200s: its * is a plain character: "
              "sse_subscribe_pattern is for all topics that match (said once)", name);
 }
 
@@ -20546,11 +20559,13 @@ static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
         topic = sse__topic_get(s.app->topics, name, pattern, &error);
         if (topic) error = sse__topic_join(topic, stream);
         if (error == SSE_E_FULL)
-            sse__refused(s.app, error, "%s: %s: there are .max_topics topics and patterns already",
-                         call, name);
+            sse__refused(s.app, error,
+                         "%s: %.200s: there are .max_topics topics and patterns already", call,
+                         name);
         if (error == SSE_E_STATE)
-            sse__refused(s.app, error, "%s: %s: its ids are not those of what the stream follows",
-                         call, name);
+            sse__refused(s.app, error,
+                         "%s: %.200s: its ids are not those of what the stream follows", call,
+                         name);
     }
     if (error && (stream = sse__stream_open_one(s)) != NULL) {
         s.app->net->counts.subscriptions_refused++;
@@ -22153,8 +22168,9 @@ static int sse__stream_show(const sse__target *t, sse__stream *stream, const cha
                             t->path);
     if (t->live->render_each) {
         if (!req)
-            return sse__refuse(stream->app, SSE_E_STATE, "%s %s: a view of sse_live_each is shown "
-                                                         "by the handler that opens the stream",
+            return sse__refuse(stream->app, SSE_E_STATE, "%s %.200s: a view of sse_live_each is "
+                                                         "shown by the handler that opens the "
+                                                         "stream",
                                call, t->path);
         if (sse__view_each_of(t, stream)) return SSE_OK;
     }
@@ -22258,7 +22274,7 @@ SSE_API int sse_touch(sse_app *app, const char *path) {
     int   error;
     if (!app) return SSE_E_ARG;
     if (!path || path[0] != '/')
-        error = sse__refused(app, SSE_E_ARG, "sse_touch: %s: a path begins with /",
+        error = sse__refused(app, SSE_E_ARG, "sse_touch: %.200s: a path begins with /",
                              path ? path : "NULL");
     else if (sse__is_owner(app)) error = sse__touch_path(app, path);
     else {
@@ -23302,7 +23318,8 @@ static void sse__req_finish_alarm(sse__alarm *alarm) {
     else
         sse__log(req->app, sse__log_level_kind(req->app, SSE_LOG_WARNING, "deferred: %s %d",
                                                sse__req_route_path(req), req->conn != NULL),
-                 "%s %s was deferred a minute ago and is not answered yet%s: sse_finish does that",
+                 "%s %.200s was deferred a minute ago and is not answered yet%s: "
+                 "sse_finish does that",
                  sse_method(req), req->path, req->conn ? "" : " (its client has left)");
 }
 
@@ -23327,7 +23344,7 @@ static void sse__req_after(sse_req *req) { /* its handler, or its body's reader,
 /* A call with a database has failed while its handler, or its body's reader, ran. */
 static void sse__req_db_failed(sse_req *req) {
     (void)sse__req_error(req, SSE_E_DB);
-    sse__req_log_db(req, sse__db_faults.error, sse__db_faults.words);
+    sse__req_log_db(req, sse__db_failed());
 }
 
 /* ---- upcalls of >>conn ------------------------------------------------------------- */
@@ -23384,8 +23401,8 @@ static int sse__on_head(sse__conn *c, char *bytes, const sse__head *head) {
     req->path = decoded = (char *)sse__arena_get(&req->arena, path.len + 2);
     if (!decoded) return 503;
     if (sse__path_decode(decoded, path) < 0) {
-        c->net->why = "the path is not well-formed UTF-8, or holds %2F, a backslash, a control "
-                      "character, or . or .. as a part";
+        c->net->why = "the path is not well-formed UTF-8, or holds a % without two digits, %2F, a "
+                      "backslash, a control character, or . or .. as a part";
         return 400;
     }
     sse__req_route(req);

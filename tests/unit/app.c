@@ -396,8 +396,9 @@ static void length(sse_req *req, void *user) {
 }
 
 static void heads(void) { /* what is refused before a byte of a body is taken */
-    static const char path[] = "the path is not well-formed UTF-8, or holds %2F, a backslash, a "
-                               "control character, or . or .. as a part\n",
+    static const char path[] = "the path is not well-formed UTF-8, or holds a % without two "
+                               "digits, %2F, a backslash, a control character, or . or .. as a "
+                               "part\n",
                       query[] = "the query holds a NUL (%00)\n";
     static const struct {
         const char *request, *headers;

@@ -378,6 +378,8 @@ static void constraints(void) {
 static void failures_in_a_log(void) {
     sse_app *app = sse_app_new(NULL);
     sqlite3 *raw;
+    char     words[40];
+    int      n;
     sse_db  *db = sse_db_open("/nowhere/at/all.db", NULL);
     is_str(sse__db_faults.words, "unable to open database file [/nowhere/at/all.db]",
         "the file that cannot be opened");
@@ -385,13 +387,30 @@ static void failures_in_a_log(void) {
     db = sse_db_open(":memory:", NULL);
     sse_db_exec(db, "SELECT missing");
     is_str(sse__db_faults.words, "no such column: missing [SELECT missing]", "none, in memory");
-    ok(sse__db_log_due(app, sse__db_faults.words) && !sse__db_log_due(app, sse__db_faults.words),
+    ok(sse__db_log_due(app, sse__db_faults.kind) && !sse__db_log_due(app, sse__db_faults.kind),
         "it is logged once a second");
     sse_db_exec(db, "SELECT another");
-    ok(sse__db_log_due(app, sse__db_faults.words), "... which holds back no other words");
+    ok(sse__db_log_due(app, sse__db_faults.kind), "... which holds back no other words");
     sse_db_exec(db, "SELECT missing");
     app->loop.wheel.now += 1000;
-    ok(sse__db_log_due(app, sse__db_faults.words), "... and is over a second later");
+    ok(sse__db_log_due(app, sse__db_faults.kind), "... and is over a second later");
+    app->loop.wheel.now += 1000;
+    for (n = 0; n < 16; n++) {
+        snprintf(words, sizeof words, "SELECT missing%d", n);
+        sse_db_exec(db, words);
+        ok(sse__db_log_due(app, sse__db_faults.kind), "%s hides no other", words);
+    }
+    sse_db_exec(db, "SELECT another");
+    ok(!sse__db_log_due(app, sse__db_faults.kind), "but no more than 16 are logged in a second");
+    app->loop.wheel.now += 1000;
+    ok(sse__db_log_due(app, sse__db_faults.kind), "... each");
+    sse_db_exec(db, "SELECT json(%s)", "{a");
+    ok(sse__db_log_due(app, sse__db_faults.kind), "a statement whose error a peer may choose");
+    sse_db_exec(db, "SELECT json_extract('{}', %s)", "a");
+    ok(sse__db_log_due(app, sse__db_faults.kind), "... and another one");
+    is_int(sse_db_exec(db, "SELECT json_extract('{}', %s)", "b"), SSE_E_DB, "... which fails anew");
+    ok(strstr(sse__db_faults.words, "'b'") && !sse__db_log_due(app, sse__db_faults.kind),
+        "is logged once a second in any words: %s", sse__db_faults.words);
     sse_db_close(db);
     sqlite3_open(":memory:", &raw);
     db = sse_db_attach(raw);
@@ -1080,10 +1099,24 @@ static int listens(void) {
     return rc;
 }
 
+/* What sse_db_open or sse_db_attach was given may be what getenv and sqlite3_open have answered. */
+static void never_opened(void) {
+    static const sse_db_options impatient = {-5, 0, false};
+    int                         i;
+    for (i = 0; i < 3; i++) {
+        sse_db *db = i == 0   ? sse_db_open(NULL, NULL)
+                     : i == 1 ? sse_db_open(file("never.db"), &impatient)
+                              : sse_db_attach(NULL);
+        is_int(listens(), SSE_E_DB, "no file, a busy_ms out of range, no connection");
+        sse_db_close(db);
+        is_int(listens(), 0, "... until it is closed");
+    }
+}
+
 static void failed_migrations(void) { /* whoever does not ask how a migration went must not serve */
     static const char *const        bad[] = {"CREATE TABLE x(a); this is not SQL"},
                              *const good[] = {"CREATE TABLE x(a)"};
-    sse_db_options                  patient = {0, 100, false};
+    sse_db_options                  patient = {100, 0, false};
     sse_db                         *db = sse_db_open(file("failed.db"), &patient),
            *other = sse_db_open(file("failed.db"), NULL);
     is_int(sse_db_exec(other, "BEGIN IMMEDIATE"), 0, "another one holds the lock");
@@ -1259,6 +1292,7 @@ int main(void) {
     rebuilt_table();
     opening();
     broken();
+    never_opened();
     failed_migrations();
     several_broken();
     forked();

@@ -434,7 +434,8 @@ static void schemas_of_others(void) {
         {"CREATE TABLE x.t (a)", "t", true}, {"CREATE TABLE x.t (a)", "aux.t", true},
         {"CREATE TABLE x.t (a)", "main.t", false}, {"DROP TABLE u", "u", false},
         {"ALTER TABLE u RENAME TO t", "t", true}, {"ALTER TABLE u RENAME TO t", "t u", false},
-        {"SELECT 1", "temp.own own", true}};
+        {"SELECT 1", "temp.own own", true}, {"SELECT 1", "sqlite_master", true},
+        {"SELECT 1", "AUX.SQLITE_MASTER", true}, {"SELECT 1", "none.sqlite_master", false}};
     char   path[] = "/tmp/sse-listen-XXXXXX", name[100], aside[100];
     size_t i;
     if (!mkdtemp(path)) return;

@@ -45,7 +45,7 @@ static void test_patterns(void) {
 
 /* A star in the name of a topic is no pattern. That it was meant as one is likely. */
 static int  stars;
-static char star_line[200];
+static char star_line[600];
 
 static void hear_star(int level, const char *line, void *user) {
     (void)user;
@@ -66,10 +66,15 @@ static void open_starred(sse_req *req, void *user) {
     is_int(sse_subscribe(s, "room.2*"), 0, "another one");
 }
 
+static void open_long(sse_req *req, void *name) {
+    (void)sse_subscribe(sse_stream_open(req, NULL), (const char *)name);
+}
+
 static void test_star(void) {
     sse_app_options o;
     sse_app        *app;
     sse_test_reply  reply;
+    static char     starred[SSE__TOPIC_NAME_MAX + 1];
     memset(&o, 0, sizeof o);
     memset(&reply, 0, sizeof reply);
     o.on_log = hear_star;
@@ -82,6 +87,14 @@ static void test_star(void) {
     sse_test_run(app, 0);
     ok(strstr(reply.body, "data: for it") && !strstr(reply.body, "not for it"),
         "and it is a topic like others");
+    sse_test_close(&reply);
+    sse_app_free(app);
+    memset(starred, '*', sizeof starred - 1);
+    app = sse_app_new(&o);
+    sse_get(app, "/s", open_long, starred);
+    sse_test_request(app, "GET /s", NULL, NULL, &reply);
+    ok(strstr(star_line, "its * is a plain character: ") != NULL, "a long name hides no words: %s",
+        star_line);
     sse_test_close(&reply);
     sse_app_free(app);
 }

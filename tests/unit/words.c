@@ -645,6 +645,73 @@ static void test_floods(void) {
     frozen_ms = 0;
 }
 
+/* What a peer chooses takes no place of others, and pushes no words out of a line. */
+
+static void names_topics(sse_req *req, void *user) { /* each is in use: refused */
+    char name[40];
+    int  i;
+    (void)user;
+    for (i = 0; i < 40; i++) {
+        sse_topic_options o;
+        memset(&o, 0, sizeof o);
+        o.history = 1;
+        snprintf(name, sizeof name, "%d.%s", i, sse_query(req, "name"));
+        say(sse_req_app(req), name, "x");
+        (void)sse_subscribe(newest, name);
+        (void)sse_topic(sse_req_app(req), name, &o);
+    }
+    (void)sse_set_header(req, "X-A", "\n");
+}
+
+static void fails_named(sse_req *req, void *user) {
+    (void)user;
+    if (sse_query(req, "db")) (void)sse_db_exec(NULL, "SELECT 1");
+    else (void)sse_redirect(req, "/a b");
+}
+
+static void subscribes(sse_req *req, void *user) {
+    (void)user;
+    (void)sse_subscribe(sse_stream_open(req, NULL), sse_param(req, "name"));
+}
+
+static void test_names_of_peers(void) {
+    static const struct {
+        const char *request, *words;
+    } rows[] = {{"/fails/%s", " failed: sse_redirect: url holds"},
+        {"/fails/%s?db=1", ": a database call failed: the database is NULL"},
+        {"/none/%s", ": its stream follows nothing, so it ends: SSE_E_FULL"},
+        {"/none/%s", ": there are .max_topics topics and patterns already"}};
+    char            name[601], path[700];
+    sse_app_options o;
+    sse_app        *app;
+    size_t          i;
+    memset(name, 'n', sizeof name);
+    name[sizeof name - 1] = '\0';
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        if (!SSE__HAS_DB && strstr(rows[i].request, "db")) continue;
+        memset(&o, 0, sizeof o);
+        o.on_log = on_log;
+        o.max_topics = 1;
+        warned[0] = '\0';
+        app = dial_app(&o);
+        dial(app, "/s", NULL);
+        (void)sse_subscribe(newest, "taken");
+        sse_get(app, "/fails/{name}", fails_named, NULL);
+        sse_get(app, "/none/{name}", subscribes, NULL);
+        snprintf(path, sizeof path, rows[i].request, name);
+        dial(app, path, NULL);
+        is_said(rows[i].words);
+        dial_free(app);
+    }
+    app = fresh(SSE_OFF);
+    sse_get(app, "/topics", names_topics, NULL);
+    dial(app, "/s", NULL);
+    dial(app, "/topics?name=a", NULL);
+    is_int(said("in use already"), 1, "names of topics are one kind");
+    is_int(began("sse_set_header: X-A: the value holds a line break"), 1, "... which hides none");
+    dial_free(app);
+}
+
 static void no_log(sse_stream s, const char *name, const char *after, void *user) {
     (void)s, (void)name, (void)after, (void)user;
 }
@@ -1151,6 +1218,7 @@ int main(void) {
     test_refused_again();
     test_limited();
     test_floods();
+    test_names_of_peers();
     test_events();
     test_steps();
     test_no_route();
