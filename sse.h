@@ -9956,14 +9956,18 @@ static bool sse__db_log_due(sse_app *app, uint32_t kind) {
 
 #include <sqlite3.h>
 
-/* D3. file: its name, for a log; NULL: the words have it, or there is none. what: the statement; or
-   the words, if there is none. */
-static void sse__db_count(int error, const char *file, const char *words, const char *what) {
-    sse__db_faults.failed++;
+/* file: its name, for a log; NULL: the words have it, or there is none. what: the statement; or the
+   words, if there is none. */
+static void sse__db_note(int error, const char *file, const char *words, const char *what) {
     sse__db_faults.error = error;
     sse__db_faults.kind  = sse__hash(sse__text(what)) ^ (uint32_t)error << 1;
     snprintf(sse__db_faults.words, sizeof sse__db_faults.words, "%s%s%s", file ? file : "",
              file ? ": " : "", words);
+}
+
+static void sse__db_count(int error, const char *file, const char *words) { /* D3 */
+    sse__db_faults.failed++;
+    sse__db_note(error, file, words, words);
 }
 
 enum { SSE__DB_STATEMENTS = 64 }; /* kept prepared; more only while more are open at once */
@@ -10116,7 +10120,9 @@ static int sse__db_fail(sse_db *db, int error, const char *text, const char *sql
     sse_puts(&db->message, text ? text : sse_error_text(error));
     if (sql && sql[0]) sse_printf(&db->message, " [%s]", sql);
     text = sse_buf_text(&db->message);
-    sse__db_count(error, file, text, sql && sql[0] ? sql : text);
+    sse__db_note(error, file, text, sql && sql[0] ? sql : text);
+    /* of another thread: no handler is blamed, not even where all threads have one count */
+    if (!db->is_writer) sse__db_faults.failed++;
     return error;
 }
 
@@ -10206,7 +10212,7 @@ static bool sse__db_adopt(sse_db *db) { /* D7 */
         if (file && sse__app_post(app, sse__db_say_astray, file, strlen(file) + 1)) SSE_FREE(file);
     } else db->thread = sse__thread_self();
     pthread_mutex_unlock(&sse__apps.mutex);
-    if (app) sse__db_count(SSE_E_THREAD, db->file, sse__db_astray, sse__db_astray);
+    if (app) sse__db_count(SSE_E_THREAD, db->file, sse__db_astray);
     return !app;
 }
 #endif
@@ -10235,7 +10241,7 @@ static bool sse__db_ready(sse_db *db) {
     if (!db || db->open_error) {
         const char *words = db && db->message.len ? sse_buf_text(&db->message)
                                                   : "the database is NULL";
-        sse__db_count(db ? db->open_error : SSE_E_NOMEM, NULL, words, words);
+        sse__db_count(db ? db->open_error : SSE_E_NOMEM, NULL, words);
         return false;
     }
     if (!sse__db_undo_due(db)) {
@@ -10273,7 +10279,7 @@ SSE_API int sse_db_error(sse_db *db, const char **text) {
     const int error = sse__db_is_elsewhere(db) ? sse__db_fail_elsewhere(db) : sse__db_status(db);
     bool      told  = false; /* memory may have lacked */
     if (error == SSE_E_THREAD && sse__db_is_astray(db)) {
-        sse__db_count(SSE_E_THREAD, db->file, sse__db_astray, sse__db_astray);
+        sse__db_count(SSE_E_THREAD, db->file, sse__db_astray);
         if (text) *text = sse__db_faults.words;
         return error;
     }
