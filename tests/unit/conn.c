@@ -1507,7 +1507,7 @@ static void give_way(void) {
 
 /* What the last crowd was told is nothing to the next one: who left between them gives way. */
 static void gives_way_again(void) {
-    static const char later[] = "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    static const char wanted[] = "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n";
     sse_app_options   o = hasty();
     sse_app          *app;
     o.max_connections = 1;
@@ -1515,7 +1515,7 @@ static void gives_way_again(void) {
     app = dial_app(&o);
     sse_get(app, "/later", later, NULL);
     nwaiting = 0;
-    (void)send_from_new(app, later, strlen(later));
+    (void)send_from_new(app, wanted, strlen(wanted));
     turns(app, 5);
     (void)send_from_new(app, "", 0);
     turns(app, 5);
