@@ -8992,14 +8992,14 @@ typedef struct sse__observer {
     void (*told_view)(sse_app *app, uint64_t committed); /* what the commit changed is queued */
 } sse__observer;
 
-/* By this the sections of an app find each other. Each owns the part that its name says; >>server
-   makes and frees them all. */
 /* A call with a database that failed. words: for a log; NULL: none did. kind: of its line there. */
 typedef struct sse__db_failure { int error; uint32_t kind; const char *words; } sse__db_failure;
 
 /* A kind of lines in the log, and when one of them was the last. kind 0: the place is free. */
 typedef struct sse__told { uint32_t kind; uint64_t ms; } sse__told;
 
+/* By this the sections of an app find each other. Each owns the part that its name says; >>server
+   makes and frees them all. */
 struct sse_app {
     sse__loop            loop;
     sse_app             *next;                /* of all apps, see app_of_loop */
