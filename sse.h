@@ -21897,6 +21897,7 @@ static sse_view *sse__view_new(sse__live *live) { /* NULL: no memory */
 /* Where a path leads. live NULL: to no live view. */
 typedef struct sse__target {
     const char       *path;      /* decoded */
+    char             *decoded;   /* that, if target_find made it; else NULL */
     sse_str           query;
     sse__route_match  found;
     const sse__route *route;
@@ -22078,15 +22079,14 @@ static void sse__live_handler(sse_req *req, void *user) {
     if (error && req->stream) sse__stream_turn_away(req->stream);
 }
 
-/* Takes "/path?query" apart. t->path: free it. */
+/* Takes "/path?query" apart. t->decoded: free it. */
 static void sse__target_find(sse__target *t, sse_app *app, const char *target) {
     sse_str path, rest = sse__text(target);
-    char   *decoded;
     memset(t, 0, sizeof *t);
     path     = sse__cut(&rest, '?', false);
     t->query = rest;
-    t->path  = decoded = (char *)SSE_MALLOC(path.len + 2);
-    if (!decoded || sse__path_decode(decoded, path) <= 0 || !app->views->routes ||
+    t->path  = t->decoded = (char *)SSE_MALLOC(path.len + 2);
+    if (!t->path || sse__path_decode(t->decoded, path) <= 0 || !app->views->routes ||
         !sse__route_find(app->views->routes, sse__text(t->path), &t->found))
         return;
     t->route = sse__route_of(t->found.at->routes, SSE__LIT("GET"));
@@ -22204,7 +22204,7 @@ SSE_API int sse_stream_view(sse_stream s, const char *live_path) {
     error = sse__stream_show(&t, stream, call);
     if (error == SSE_E_FULL || error == SSE_E_NOMEM)
         s.app->net->counts.subscriptions_refused++; /* by a guard is no trouble */
-    SSE_FREE((char *)t.path);
+    SSE_FREE(t.decoded);
     return error;
 }
 
@@ -22221,7 +22221,7 @@ SSE_API int sse_stream_unview(sse_stream s, const char *live_path) {
         view = t.live->render ? sse__view_get(&t, false, &error) : sse__view_each_of(&t, stream);
     if (view) sub = sse__channel_find(&view->channel, stream);
     if (view || !error) error = SSE_E_ARG;
-    SSE_FREE((char *)t.path);
+    SSE_FREE(t.decoded);
     if (!sub) return error;
     if (view == s.app->views->rendering) return SSE_E_STATE;
     while (sse__conn_forget(stream->conn, &view->channel, NULL))
@@ -22264,7 +22264,7 @@ static int sse__touch_path(sse_app *app, const char *path) {
     for (link = group ? group->members.next : NULL; group && link != &group->members;
          link = link->next)
         sse__view_mark(SSE__CONTAINER(link, sse_view, in.link));
-    SSE_FREE((char *)t.path);
+    SSE_FREE(t.decoded);
     return error;
 }
 
