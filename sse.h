@@ -4123,11 +4123,11 @@ static void sse__map_remove(sse__map *m, sse__node *node) {
     m->count--;
 }
 
-/* Any one of the nodes, for taking a map apart; NULL: it is empty. */
-static sse__node *sse__map_any(const sse__map *m) {
-    uint32_t i;
-    for (i = 0; i < m->cap && m->count; i++)
-        if (m->buckets[i]) return m->buckets[i];
+/* Any one of the nodes, for taking a map apart; NULL: it is empty. *bucket: 0 at first; it says
+   where to go on, so that all of them take one walk. */
+static sse__node *sse__map_any(const sse__map *m, uint32_t *bucket) {
+    for (; *bucket < m->cap && m->count; ++*bucket)
+        if (m->buckets[*bucket]) return m->buckets[*bucket];
     return NULL;
 }
 
@@ -6930,7 +6930,8 @@ static void sse__routes_free(sse__route *list) {
 static void sse__route_node_clear(sse__route_node *s) { /* everything below and in it */
     sse__node       *node;
     sse__route_node *child;
-    while ((node = sse__map_any(&s->literals)) != NULL || s->patterns) {
+    uint32_t         bucket = 0;
+    while ((node = sse__map_any(&s->literals, &bucket)) != NULL || s->patterns) {
         child = node ? SSE__CONTAINER(node, sse__route_node, node) : s->patterns;
         if (node) sse__map_remove(&s->literals, node);
         else s->patterns = child->next;
@@ -19700,7 +19701,8 @@ static void sse__rules_free(sse__rule *rules) {
 static void sse__topics_free(sse_app *app) { /* no stream is left; on_leave is not called */
     sse__topics *topics = app->topics;
     sse__node   *node;
-    while ((node = sse__map_any(&topics->exact)) != NULL)
+    uint32_t     bucket = 0;
+    while ((node = sse__map_any(&topics->exact, &bucket)) != NULL)
         sse__topic_free(SSE__CONTAINER(node, sse__topic, node));
     sse__map_free(&topics->exact);
     sse__map_free(&topics->patterns);

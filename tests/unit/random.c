@@ -91,6 +91,7 @@ static uint64_t hash_of_an_app(void) {
     sse__presence    *presence;
     sse__node        *child;
     uint64_t          hash;
+    uint32_t          bucket = 0;
     bool              same;
     memset(&options, 0, sizeof options);
     memset(&o, 0, sizeof o);
@@ -98,7 +99,7 @@ static uint64_t hash_of_an_app(void) {
     app = sse_app_new(&o);
     sse_get(app, "/a/b", page, NULL);
     presence = sse__presence_new(app, "a topic", &options, NULL, gone);
-    child = sse__map_any(&app->router->root.literals);
+    child = sse__map_any(&app->router->root.literals, &bucket);
     hash = sse__sip_hash(app->topics->exact.key, name);
     same = hash == sse__sip_hash(app->topics->patterns.key, name) &&
            hash == sse__sip_hash(app->streams->labels.key, name) &&

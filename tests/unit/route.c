@@ -195,16 +195,18 @@ static void test_keys(void) {
     sse__route_node        own;
     const sse__route_node *at;
     sse__route            *route = SSE__NEW(sse__route);
+    uint32_t               bucket = 0;
     memset(&own, 0, sizeof own);
     sse__map_seed(&own.literals, key);
     route->path = sse__strdup(SSE__LIT("/a/{b}/c"));
     route->method = sse__strdup(SSE__LIT("GET"));
     is_int(sse__route_add(&own, route, false, &taken), SSE_OK, "a name, a pattern and a name");
-    at = SSE__CONTAINER(sse__map_any(&own.literals), sse__route_node, node);
+    at = SSE__CONTAINER(sse__map_any(&own.literals, &bucket), sse__route_node, node);
     ok(at->literals.key[0] == 3 && at->literals.key[1] == 4, "the key is passed on to a name");
     at = at->patterns;
     ok(at->literals.key[0] == 3 && at->literals.key[1] == 4, "... to a pattern");
-    at = SSE__CONTAINER(sse__map_any(&at->literals), sse__route_node, node);
+    bucket = 0;
+    at = SSE__CONTAINER(sse__map_any(&at->literals, &bucket), sse__route_node, node);
     ok(at->literals.key[0] == 3 && at->literals.key[1] == 4, "... and to what is below it");
     sse__route_node_clear(&own);
 }

@@ -121,6 +121,7 @@ static void test_maps(void) { /* L1: what is found is the item that was added */
     static item items[2000];
     sse__map    m;
     sse__node  *node;
+    uint32_t    bucket = 0;
     int         i, good = 0;
     memset(&m, 0, sizeof m);
     ok(!sse__map_find(&m, SSE__LIT("x")), "an empty map finds nothing");
@@ -140,10 +141,12 @@ static void test_maps(void) { /* L1: what is found is the item that was added */
         good += (sse__map_find(&m, sse__text(items[i].name)) != NULL) == i % 2;
     is_int(good, 2000, "of those removed none is, of the others all are");
     is_int(m.count, 1000, "and they are counted");
-    for (i = 0; (node = sse__map_any(&m)) != NULL; i++) sse__map_remove(&m, node);
+    for (i = 0; (node = sse__map_any(&m, &bucket)) != NULL; i++) sse__map_remove(&m, node);
     is_int(i, 1000, "taking any one until none is left takes all");
+    ok(bucket > m.cap / 2, "in one walk, however many there are");
     sse__map_free(&m);
-    ok(!sse__map_find(&m, SSE__LIT("name 1")) && !sse__map_any(&m) && !m.count && !m.cap,
+    bucket = 0;
+    ok(!sse__map_find(&m, SSE__LIT("name 1")) && !sse__map_any(&m, &bucket) && !m.count && !m.cap,
         "a map that was freed is an empty one");
     ok(sse__map_add(&m, &items[0].node, SSE__LIT("x")) && sse__map_find(&m, SSE__LIT("x")),
         "and can be filled again");
@@ -154,10 +157,11 @@ static void test_maps(void) { /* L1: what is found is the item that was added */
 static void test_maps_without_memory(void) {
     static item items[20];
     sse__map    m;
+    uint32_t    bucket = 0;
     int         i, good = 0;
     memset(&m, 0, sizeof m);
     alloc_fails = true;
-    ok(!sse__map_add(&m, &items[0].node, SSE__LIT("x")) && !m.count && !sse__map_any(&m),
+    ok(!sse__map_add(&m, &items[0].node, SSE__LIT("x")) && !m.count && !sse__map_any(&m, &bucket),
         "without memory the first name is refused");
     for (i = 0; i < 20; i++) {
         alloc_fails = i > 0 && i < 15;
