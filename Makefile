@@ -37,6 +37,9 @@ binaries = $(examples) $(check) $(units:%=build/tcc/unit/%) $(units:%=build/gcc/
 faults   = build/faults/calls build/faults/disk
 long     = build/asan/combine $(faults)
 wired    = $(filter-out slow_fsync scarce_memory disk,$(call names,tests/wire/*.c)) outside
+# The servers of a kind share one sse.o, all but those that set or see what is within.
+kinds    = asan poll tsan clang
+alone    = build/asan/frames build/asan/memory
 # Those that take longest first; many of them wait most of the time.
 suites   = $(wildcard tests/browser/*.test.mjs tests/model/*.t tests/header/*.t tests/arch/*.t \
            tests/frame/*.t tests/datastar/*.test.mjs tests/wire/*.t tests/wire/*.test.mjs)
@@ -59,7 +62,7 @@ check: ## run the unit tests under ASan and UBSan (seconds)
 
 test: ## run everything
 	@sh tests/setup.sh test
-	@$(MAKE1) -j2 OPT=-O0 built
+	@$(MAKE1) -j2 CC=clang OPT=-O0 built
 	@prove -j6 --timer $(long) $(suites) $(filter-out $(long) $(examples),$(binaries)) \
 	    2>build/test.log | tee build/test.out
 	@tail -n 1 build/test.out | grep -q '^Result: PASS' || { \
@@ -74,7 +77,7 @@ portable: ## run the tests on other machines, C libraries and compilers, and wit
 	@perl tests/portable/run.pl $(ROWS)
 
 # What it runs: by a make of its own, which sees what the set-up has installed.
-built: $(faults) $(binaries) $(servers)
+built: $(long) $(binaries) $(servers)
 
 layers: ## prove that each section uses only what stands above it
 	@sh tests/setup.sh layers
@@ -230,10 +233,6 @@ build/outside: tests/outside/server.c sse.h
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -O1 -I. $(WARN) $< -o $@ $(LIBS)
 
-build/asan/outside: tests/outside/server.c sse.h
-	@mkdir -p $(@D)
-	clang -std=c11 -I. $(ASAN) $(WARN) $< -o $@ $(LIBS)
-
 build/datastar-format: tests/datastar/format.c sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 $(ASAN) $(WARN) $< -o $@ $(LIBS)
@@ -251,11 +250,7 @@ build/tcc/unit/%: tests/unit/%.c $(headers) sse.h
 	@mkdir -p $(@D)
 	tcc -w $(CHECKS) $< -o $@ $(LIBS)
 
-build/poll/%: tests/wire/%.c tests/wire/ready.h sse.h
-	@mkdir -p $(@D)
-	clang -std=c11 -I. -DSSE_USE_POLL $(ASAN) $(WARN) $< -o $@ $(LIBS)
-
-# Optimised, and silent: what gcc warns of is seen where the examples and build/topics are built.
+# Optimised, and silent: what gcc warns of is seen where build/topics is built.
 build/gcc/unit/%: tests/unit/%.c $(headers) sse.h
 	@mkdir -p $(@D)
 	gcc -std=gnu17 -O1 -w $(CHECKS) $< -o $@ $(LIBS)
@@ -269,9 +264,39 @@ build/asan/faults: tests/wire/faults.c tests/wire/ready.h sse.h
 	@mkdir -p $(@D)
 	gcc -std=c11 -I. $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
-build/asan/%: tests/wire/%.c tests/wire/ready.h sse.h
+$(alone): build/asan/%: tests/wire/%.c tests/wire/ready.h sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 -I. $(ASAN) $(WARN) $< -o $@ $(LIBS)
+
+asan_is  = -std=c11 $(ASAN) -O1
+poll_is  = -std=c11 $(ASAN) -DSSE_USE_POLL
+tsan_is  = -std=c11 $(TSAN)
+clang_is = -std=c99 -O2 $(CHECKS)
+
+$(kinds:%=build/%/sse.o): build/%/sse.o: sse.h
+	@mkdir -p $(@D)
+	clang $($*_is) -USSE_STATIC $(WARN) -x c -DSSE_IMPLEMENTATION -c $< -o $@
+
+define link
+@mkdir -p $(@D)
+clang $($(notdir $(@D))_is) -USSE_STATIC -Itests/linked -I. $(WARN) $< $(filter %.o,$^) -o $@ \
+    $(LIBS)
+endef
+
+build/asan/outside: tests/outside/server.c tests/linked/sse.h build/asan/sse.o
+	$(link)
+
+build/asan/%: tests/wire/%.c tests/wire/ready.h tests/linked/sse.h build/asan/sse.o
+	$(link)
+
+build/poll/%: tests/wire/%.c tests/wire/ready.h tests/linked/sse.h build/poll/sse.o
+	$(link)
+
+build/tsan/%: tests/wire/%.c tests/wire/ready.h tests/linked/sse.h build/tsan/sse.o
+	$(link)
+
+build/clang/%: tests/wire/%.c tests/wire/ready.h tests/linked/sse.h build/clang/sse.o
+	$(link)
 
 build/asan/alive build/asan/chat build/asan/life: tests/wire/crowd.h
 build/asan/chat: tests/wire/worn.h examples/chat.c
@@ -282,21 +307,13 @@ build/asan/combine: $(wildcard tests/combine/*) tests/tap.h sse.h
 	clang -std=c11 $(ASAN) $(WARN) $< -o $@ $(LIBS)
 
 # Much is computed there: optimised.
-build/asan/compress build/asan/combine build/asan/life: ASAN += -O1
+build/asan/combine: ASAN += -O1
 build/asan/unit/file: ASAN += -O1
-
-build/tsan/%: tests/wire/%.c tests/wire/ready.h sse.h
-	@mkdir -p $(@D)
-	clang -std=c11 -I. $(TSAN) $(WARN) $< -o $@ $(LIBS)
 
 # Every connection is written to by the threads of .senders: for senders.t.
 build/senders/%: tests/wire/%.c tests/wire/ready.h sse.h
 	@mkdir -p $(@D)
 	clang -std=c11 -I. -DSSE__SENDERS_MIN=1 $(TSAN) $(WARN) $< -o $@ $(LIBS)
-
-build/clang/%: tests/wire/%.c tests/wire/ready.h sse.h
-	@mkdir -p $(@D)
-	clang -std=c99 -O2 $(CHECKS) -I. $(WARN) $< -o $@ $(LIBS)
 
 build/%.so: tests/wire/%.c
 	@mkdir -p $(@D)
@@ -304,7 +321,7 @@ build/%.so: tests/wire/%.c
 
 build/topics: tests/wire/topics.c tests/wire/ready.h sse.h
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -I. -O2 $(WARN) $< -o $@ $(LIBS)
+	gcc -std=c11 -I. -O2 $(WARN) $< -o $@ $(LIBS)
 
 # Calls that fail: the linker puts those of wrap.h in their place.
 wraps = $(shell sed -n 's/.*__wrap_\([a-z_0-9][a-z_0-9]*\).*/\1/p' tests/faults/wrap.h | sort -u)

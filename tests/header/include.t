@@ -28,6 +28,11 @@ for my $cc (qw(gcc clang)) {
     }
 }
 my @c99 = ('gcc', '-std=c99', @strict);
+for my $example (glob 'examples/*.c') { # make test builds them with clang
+    next if $example =~ /cluster/ && !-e '/usr/include/hiredis/async.h';
+    compiles("gcc: $example", 'gcc', '-std=c99', '-fsyntax-only', $all ? () : '-Itests/linked',
+        @strict, $example);
+}
 compiles('with NDEBUG', @c99, $all ? ('-O3', '-c') : '-fsyntax-only', '-DNDEBUG', $impl,
     '-o', "$dir/ndebug.o");
 
