@@ -63,7 +63,7 @@ check: ## run the unit tests under ASan and UBSan (seconds)
 test: ## run everything
 	@sh tests/setup.sh test
 	@$(MAKE1) -j2 CC=clang OPT=-O0 built
-	@prove -j6 --timer $(long) $(suites) $(filter-out $(long) $(examples),$(binaries)) \
+	@prove -j8 --timer $(long) $(suites) $(filter-out $(long) $(examples),$(binaries)) \
 	    2>build/test.log | tee build/test.out
 	@tail -n 1 build/test.out | grep -q '^Result: PASS' || { \
 	    echo "== what the tests said, its end (build/test.log has all):"; \
@@ -253,7 +253,7 @@ build/tcc/unit/%: tests/unit/%.c $(headers) sse.h
 # Optimised, and silent: what gcc warns of is seen where build/topics is built.
 build/gcc/unit/%: tests/unit/%.c $(headers) sse.h
 	@mkdir -p $(@D)
-	gcc -std=gnu17 -O1 -w $(CHECKS) $< -o $@ $(LIBS)
+	gcc -std=gnu17 -Og -w $(CHECKS) $< -o $@ $(LIBS)
 
 build/tsan/unit/%: tests/unit/%.c $(headers) sse.h
 	@mkdir -p $(@D)
@@ -308,7 +308,7 @@ build/asan/combine: $(wildcard tests/combine/*) tests/tap.h sse.h
 
 # Much is computed there: optimised.
 build/asan/combine: ASAN += -O1
-build/asan/unit/file: ASAN += -O1
+build/asan/unit/password: ASAN += -O1
 
 # Every connection is written to by the threads of .senders: for senders.t.
 build/senders/%: tests/wire/%.c tests/wire/ready.h sse.h
