@@ -63,8 +63,9 @@ check: ## run the unit tests under ASan and UBSan (seconds)
 test: ## run everything
 	@sh tests/setup.sh test
 	@$(MAKE1) -j2 CC=clang OPT=-O0 built
-	@prove -j8 --timer $(long) $(suites) $(filter-out $(long) $(examples),$(binaries)) \
-	    2>build/test.log | tee build/test.out
+	@: >build/test.log
+	@prove -j8 --timer --exec 'sh tests/apart.sh' $(long) $(suites) \
+	    $(filter-out $(long) $(examples),$(binaries)) 2>>build/test.log | tee build/test.out
 	@tail -n 1 build/test.out | grep -q '^Result: PASS' || { \
 	    echo "== what the tests said, its end (build/test.log has all):"; \
 	    tail -n 100 build/test.log; echo "== what was not as it should be:"; \

@@ -53,11 +53,12 @@ class Proxy {
     return this
   }
 
-  async stop(signal) {
-    this.child.kill(signal)
+  async stop() {
+    this.child.kill()
     const late = setTimeout(() => {
-      console.error(`# a proxy did not end by ${signal}: ${this.said}`)
+      console.error(`# a proxy did not end: ${this.said}`)
       this.child.kill('SIGKILL')
+      this.child.stderr.destroy() // which a worker may have, and live on
     }, 60000)
     await this.ended
     clearTimeout(late)
@@ -106,7 +107,7 @@ http {
 }`)
   await proxy.start(programs.nginx,
     ['-p', proxy.dir, '-c', proxy.file('nginx.conf'), '-e', 'stderr'], port)
-  return { stop: () => proxy.stop('SIGQUIT') }
+  return { stop: () => proxy.stop() }
 }
 
 // sites: a Caddyfile, in which CERTIFICATE stands for the one of localhost.
@@ -120,5 +121,5 @@ ${sites.replaceAll('CERTIFICATE', `${proxy.file('cert.pem')} ${proxy.file('key.p
   const env = { HOME: proxy.dir, XDG_DATA_HOME: proxy.dir, XDG_CONFIG_HOME: proxy.dir }
   await proxy.start(programs.caddy,
     ['run', '--config', proxy.file('Caddyfile'), '--adapter', 'caddyfile'], port, env)
-  return { stop: () => proxy.stop('SIGTERM') }
+  return { stop: () => proxy.stop() }
 }
