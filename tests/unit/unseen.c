@@ -580,6 +580,34 @@ static void too_late(sse_req *req, void *user) {
     *(bool *)user = got.app == closed.app && got.slot == closed.slot && got.gen == closed.gen;
 }
 
+#if defined(SSE_NO_BROTLI) || defined(SSE_NO_COMPRESSION)
+static void windows(void) {} /* they are libbrotli's */
+#else
+static void windows(void) { /* the smallest that holds all; 16 bytes of each are brotli's own */
+    ok(sse__brotli_window(1) == 16 && sse__brotli_window(65520) == 16, "of 64 KB");
+    ok(sse__brotli_window(65521) == 17 && sse__brotli_window(131056) == 17, "of 128 KB");
+    ok(sse__brotli_window(4194288) == 22 && sse__brotli_window(99999999) == 22, "of 4 MB at most");
+}
+#endif
+
+#ifdef SSE_NO_SQLITE
+static void no_list(void) {} /* there are no tables */
+#else
+static int denies(void *user, int action, const char *a, const char *b, const char *c,
+    const char *d) {
+    (void)user, (void)a, (void)b, (void)c, (void)d;
+    return action == SQLITE_PRAGMA ? SQLITE_DENY : SQLITE_OK;
+}
+
+static void no_list(void) { /* what cannot be found out is not said to be wrong */
+    sse_db *db = sse_db_open(":memory:", NULL);
+    ok(!sse__db_has_table(db, SSE__LIT("t")), "a table that is none");
+    sqlite3_set_authorizer((sqlite3 *)sse_db_raw(db), denies, NULL);
+    ok(sse__db_has_table(db, SSE__LIT("t")), "where the schemas cannot be listed it may be one");
+    sse_db_close(db);
+}
+#endif
+
 static void ends(void) { /* a stream that is none is {0}; to stop is said as often as one likes */
     sse_app_options options = quiet();
     sse_app        *app = sse_app_new(&options);
@@ -598,6 +626,8 @@ static void ends(void) { /* a stream that is none is {0}; to stop is said as oft
 
 int main(void) {
     ends();
+    windows();
+    no_list();
     leaving();
     history_in_use();
     slow_ones();
