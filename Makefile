@@ -2,7 +2,7 @@
 # goes to build/.
 
 PORT ?= 8000
-WARN  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Werror -Wno-format-security
+WARN  = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wundef -Wno-format-security $(STRICT)
 LIBS  = -lsqlite3 -lbrotlienc -lpthread -lm
 OPT   = -O1
 CHECKS = -DSSE_DEBUG_CHECKS -DSSE_STATIC
@@ -62,7 +62,7 @@ check: ## run the unit tests under ASan and UBSan (seconds)
 
 test: ## run everything
 	@sh tests/setup.sh test
-	@$(MAKE1) -j2 CC=clang OPT=-O0 built
+	@$(MAKE1) -j2 CC=clang OPT=-O0 STRICT=-Werror built
 	@: >build/test.log
 	@prove -j8 --timer --exec 'sh tests/apart.sh' $(long) $(suites) \
 	    $(filter-out $(long) $(examples),$(binaries)) 2>>build/test.log | tee build/test.out

@@ -18662,7 +18662,7 @@ static int sse__outbox_before(const sse__outbox *o, int n, uint64_t *id) {
 
 /* The row behind which the n newest begin, of those that were sent. */
 static uint64_t sse__outbox_greet(const sse__outbox *o, int n) {
-    uint64_t id;
+    uint64_t id = 0;
     return n > 0 && sse__outbox_before(o, n, &id) == SSE_OK && id < o->last ? id : o->last;
 }
 
@@ -18821,7 +18821,7 @@ static bool sse__outbox_send_row(uint64_t id, sse__message *m, void *user) {
    the sequence of an AUTOINCREMENT table that the SQL names, which stays when rows are deleted. */
 static bool sse__outbox_was_reset(sse__outbox *o) {
     const uint64_t before = o->remains;
-    uint64_t       newest;
+    uint64_t       newest = 0;
     long long      sequence;
     o->remains = UINT64_MAX;
     if (sse__outbox_has(o, o->last) || sse__outbox_before(o, 0, &newest) || newest >= o->last)

@@ -19,7 +19,7 @@ enum { SAMPLES = 120, LINES = 8, LENGTH = 160 };
 static const char *given[128];                                   // by the letters of the options
 static double      temp[SAMPLES], load, memory;                  // temp: at sample % SAMPLES
 static long        sample, lines;
-static char        line[LINES][LENGTH], firmware[120] = "None was sent yet.";
+static char        line[LINES][LENGTH], told[120] = "None was sent yet.";
 static int         serial = -1, input = -1, on, percent;
 
 static double number(const char *file, const char *name) {       // what stands behind name there
@@ -88,7 +88,7 @@ static void board(sse_view *view, sse_buf *html, void *user) {   // ONCE for all
         sse_html(html, "<li id=\"l%ld\">%s</li>", i, line[i % LINES]);
     sse_html(html, "</ol></section>\n<section><h2>Firmware</h2><progress max=\"100\" value=\"%d\" "
              "aria-label=\"Sent\"></progress><p id=\"firmware\">%s</p></section></main>\n",
-             percent, firmware);
+             percent, told);
 }
 
 static void progress(sse_app *app, const char *topic, const sse_event *event, void *user) {
@@ -100,8 +100,8 @@ static void progress(sse_app *app, const char *topic, const sse_event *event, vo
 }
 
 static void stored(sse_req *req, const sse_body_file *file, void *user) {
-    if (file->error) snprintf(firmware, sizeof firmware, "Not stored: error %d.", file->error);
-    else snprintf(firmware, sizeof firmware, "%s has %llu bytes.", file->path, file->bytes);
+    if (file->error) snprintf(told, sizeof told, "Not stored: %s", sse_error_text(file->error));
+    else snprintf(told, sizeof told, "%s has %llu bytes.", file->path, file->bytes);
     if (!file->error && !sse_header(req, "Datastar-Request")) sse_redirect(req, "/");
     sse_touch((sse_app *)user, "/board");
 }

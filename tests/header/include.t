@@ -28,6 +28,9 @@ for my $cc (qw(gcc clang)) {
     }
 }
 my @c99 = ('gcc', '-std=c99', @strict);
+# make builds the examples as these: with all parts, and without libraries.
+compiles("gcc -O1: examples/$_.c", @c99, '-O1', '-c', "examples/$_.c", '-o', "$dir/$_.o")
+    for qw(hello board);
 for my $example (glob 'examples/*.c') { # make test builds them with clang
     next if $example =~ /cluster/ && !-e '/usr/include/hiredis/async.h';
     compiles("gcc: $example", 'gcc', '-std=c99', '-fsyntax-only', $all ? () : '-Itests/linked',

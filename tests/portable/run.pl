@@ -271,8 +271,11 @@ sub warnings_of {
     };
     for my $cc ('gcc -std=c99', 'clang -std=c11') {
         for my $level (qw(-O0 -O1 -O2 -O3 -Os)) { $add->($cc, "$level$_") for '', ' -DSSE_STATIC' }
-        $add->($cc, "-O2 -D$_") for @off, 'NDEBUG', 'SSE_USE_POLL', 'SSE_DEBUG_CHECKS';
-        $add->($cc, join ' ', '-O2', map { "-D$_" } @off);
+        $add->($cc, "-O2 -D$_") for qw(NDEBUG SSE_USE_POLL SSE_DEBUG_CHECKS);
+        for my $level (qw(-O1 -O2 -O3 -Os)) { # what is left out changes what is inlined
+            $add->($cc, join ' ', $level, map { "-D$_" } @$_) for map([$_], @off), \@off,
+                [qw(SSE_NO_SQLITE SSE_NO_BROTLI)], [qw(SSE_NO_SQLITE SSE_NO_BROTLI SSE_NO_THREADS)];
+        }
     }
     for my $cc ('g++', 'clang++ -Wno-deprecated') {
         $add->("$cc -x c++ -std=$_", '-O1') for qw(c++11 c++20);
