@@ -1,6 +1,7 @@
 #!/bin/sh
 # Proves what the README says of a fresh machine: in an empty Debian with nothing but cc and make,
-# `make test` installs the rest and passes. Takes root, debootstrap, a network and some minutes.
+# `make test` installs the rest and passes, and `make` builds the examples without a warning. Takes
+# root, debootstrap, a network and some minutes.
 # usage: sh tests/fresh.sh [SUITE [DIRECTORY]]
 # By default bookworm, in a new directory under /var/tmp; removed afterwards, as is DIRECTORY, which
 # must not be there yet.
