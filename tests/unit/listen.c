@@ -573,8 +573,31 @@ static void commits_are_refused(void) {
     sse_db_close(db);
     memset(commits, 0, sizeof commits);
 }
+/* What our own connection commits is known at once: nobody looks for more. */
+static void own_pace(void) {
+    sse_live_options live;
+    int              i;
+    memset(&live, 0, sizeof live);
+    app = dial_app(NULL);
+    db = sse_db_open(":memory:", NULL); /* of which inotify says nothing */
+    sse_db_migrate(db, "CREATE TABLE t (a); CREATE TABLE u (a)");
+    live.db = db;
+    live.tables = "t";
+    sse_live(app, "/view", render, &live);
+    dial(app, "/view", NULL);
+    for (i = 0; i < 30000 && app->changes->delay_ms < app->changes->slow_ms; i++) turns(app, 1);
+    rendered[0] = '\0';
+    sse_db_exec(db, "INSERT INTO t VALUES(1)");
+    sse_poll(app, 0);
+    ok(rendered[0] != 0, "a commit shows in its turn");
+    is_int(app->changes->delay_ms, app->changes->slow_ms, "... and the pace stays slow");
+    dial_free(app);
+    sse_db_close(db);
+}
+
 #else
 static void rows(void) {}
+static void own_pace(void) {}
 static void commits_are_heard(void) {
     app = sse_app_new(NULL);
     is_int(sse_on_commit(app, sse_db_open("x", NULL), NULL, NULL, NULL), SSE_E_ARG, "no function");
@@ -636,6 +659,7 @@ int main(void) {
     refused();
     threads();
     rows();
+    own_pace();
     commits_are_heard();
     two_databases();
     schemas_of_others();

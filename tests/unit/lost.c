@@ -363,6 +363,55 @@ static void evicted_meanwhile(void) {
     dial_free(app);
 }
 
+static bool published;
+
+static void publishes(int level, const char *line, void *user) {
+    sse_event event;
+    (void)user;
+    memset(&event, 0, sizeof event);
+    event.data = line;
+    if (level == SSE_LOG_WARNING && strstr(line, "bad.db: no such table"))
+        published = sse_publish(*(sse_app **)user, "log.1", &event) == SSE_OK;
+}
+
+/* What makes room is saved first; of another database that cannot be the log says so, and is
+   published, for which the same topic must not make room. */
+static void evicted_once(void) {
+    static sse_app *app;
+    sse_app_options options;
+    sse_db         *good, *bad;
+    char            dir[] = "/tmp/sse-lost-XXXXXX", name[2][60];
+    if (!mkdtemp(dir)) return;
+    snprintf(name[0], sizeof name[0], "%s/good.db", dir);
+    snprintf(name[1], sizeof name[1], "%s/bad.db", dir);
+    good = sse_db_open(name[0], NULL);
+    bad = sse_db_open(name[1], NULL);
+    memset(&options, 0, sizeof options);
+    options.max_topics = 2;
+    options.on_log = publishes;
+    options.user = &app;
+    app = dial_app(&options);
+    topic(app, "good.*", 10, 0, good); /* saved before what is in the other one */
+    topic(app, "bad.*", 10, 0, bad);
+    topic(app, "log.*", 10, 0, NULL);
+    say(app, "good.1", "one");
+    say(app, "bad.1", "one");
+    turns(app, 20);
+    sse_db_exec(bad, "DROP TABLE sse_events");
+    say_as(app, "good.1", "two", NULL);
+    say_as(app, "bad.1", "two", NULL);
+    say_as(app, "good.2", "one", NULL);
+    ok(published && !sse__topic_find(app->topics, SSE__LIT("log.1")), "the log is not kept");
+    ok(!sse__topic_find(app->topics, SSE__LIT("good.1")), "the one that was saved made room");
+    ok(sse__topic_find(app->topics, SSE__LIT("good.2")) != NULL, "for the one that needed it");
+    dial_free(app);
+    sse_db_close(good);
+    sse_db_close(bad);
+    unlink(name[0]);
+    unlink(name[1]);
+    rmdir(dir);
+}
+
 /* Topics of one rule make room for those of another one. */
 static void evicted_by_others(void) { /* K2 */
     sse_app *app = with_topics(2, "room.1", NULL);
@@ -962,6 +1011,7 @@ int main(void) {
     evicted();
     larger_than_a_page();
     evicted_meanwhile();
+    evicted_once();
     evicted_by_others();
     made_later();
     trimmed_meanwhile(SSE_CLOSE_SLOW);

@@ -18,6 +18,7 @@ static int test_clock(clockid_t clock, struct timespec *t) {
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "nth.h"
 #define clock_gettime test_clock
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
@@ -363,6 +364,28 @@ static void unread(void) { /* K2 */
     sse_db_close(db);
 }
 
+/* Which allocation it is that fails makes no difference to what is said. */
+static void opened_without_memory(void) {
+    sse_db  *db = impatient();
+    sse_app *app = new_app();
+    int      n, error, refused = 0, others = 0;
+    keep(app, db, 0);
+    sse_app_free(app);
+    for (n = 1; n < 300; n++) {
+        app = new_app();
+        fail_at = n;
+        error = keep(app, db, 0);
+        if (fail_at) n = 300; /* it had all that it needs */
+        fail_at = 0;
+        refused += error == SSE_E_NOMEM;
+        others += error && error != SSE_E_NOMEM;
+        sse_app_free(app);
+    }
+    ok(refused > 10 && !others, "%d allocations fail: SSE_E_NOMEM, and %d other errors", refused,
+        others);
+    sse_db_close(db);
+}
+
 /* Events that could not be kept are, at the latest, when the server ends. */
 static void kept_at_the_end(void) {
     sse_db_options quick = {SSE_OFF, 0, false};
@@ -559,6 +582,7 @@ int main(void) {
     clock_jumps(-3600000);
     anew();
     unread();
+    opened_without_memory();
     anew();
     kept_at_the_end();
     anew();

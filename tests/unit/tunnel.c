@@ -3,10 +3,22 @@
 #define _DEFAULT_SOURCE
 #include "scarce.h"
 #include "refuse.h"
+#include <errno.h>
 #include <spawn.h>
+#include <sys/wait.h>
 static int dup2_fails; /* the nth to come; 0: none. libc's own memory */
 #define posix_spawn_file_actions_adddup2(files, from, to) \
     (dup2_fails && !--dup2_fails ? ENOMEM : posix_spawn_file_actions_adddup2(files, from, to))
+static int spawn_fails; /* and leaves in *pid what POSIX leaves open */
+#define posix_spawn(pid, path, files, attributes, argv, env) \
+    (spawn_fails ? (*(pid) = 99999999, EAGAIN)               \
+                 : posix_spawn(pid, path, files, attributes, argv, env))
+static int strangers_killed;
+#define kill(pid, number) (strangers_killed += (pid) == -99999999, kill(pid, number))
+static int wait_interrupted; /* once */
+#define waitpid(pid, status, options)                                           \
+    (wait_interrupted && !(options) ? (wait_interrupted = 0, errno = EINTR, -1) \
+                                    : waitpid(pid, status, options))
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 
@@ -115,6 +127,7 @@ static void ends(void) {
     const int   before = descriptors();
     sse_app    *app = begin(false);
     sse_tunnel *t = sse_tunnel_start(app, "echo https://a.example");
+    pid_t       agent;
     int         i;
     ok(!t && strstr(logged, "0 no tunnel was started: call sse_listen first, with a port\n"),
         "nothing listens: no tunnel");
@@ -124,10 +137,14 @@ static void ends(void) {
     ok(!sse_tunnel_url(t, 0) && !sse_tunnel_url(t, -1) && !sse_tunnel_url(t, 50), "not known yet");
     sse_tunnel_stop(t);
     t = sse_tunnel_start(app, "echo one; echo two; exit 3");
+    agent = t ? t->pid : 0;
+    wait_interrupted = 1;
     ok(t && !sse_tunnel_url(t, 30000), "an agent that ends without an address");
     ok(strstr(logged, "1 the tunnel's agent ended: two\n") != NULL, "the log has its last words");
     ok(strstr(logged, "3 tunnel: one\n3 tunnel: two\n") != NULL, "... and all, for who debugs");
     ok(t->out < 0 && !t->pid, "it is buried");
+    ok(!wait_interrupted && waitpid(agent, NULL, WNOHANG) < 0,
+        "... though a signal came meanwhile");
     sse_tunnel_stop(t);
     logged[0] = '\0';
     t = sse_tunnel_start(app, "echo https://a.example; echo bye");
@@ -174,9 +191,10 @@ static void signals(void) {
 static void without_memory(void) {
     const int before = descriptors();
     long      n, refused = 0, wrong = 0;
+    sse_app  *app;
     for (n = 1; n < 100; n++) {
-        sse_app    *app = begin(true);
         sse_tunnel *t;
+        app = begin(true);
         fail_at = n;
         t = sse_tunnel_start(app, "echo https://a.example");
         wrong += t != app->tunnel;
@@ -187,13 +205,20 @@ static void without_memory(void) {
     }
     ok(refused >= 3 && !wrong, "%ld allocations fail: no tunnel", refused);
     for (n = 1; n <= 3; n++) {
-        sse_app *app = begin(true);
+        app = begin(true);
         dup2_fails = (int)n;
         ok(!sse_tunnel_start(app, "sleep 100") && strstr(logged, "no tunnel was started"),
             "no memory to give the agent descriptor %ld: no tunnel", n - 1);
         dup2_fails = 0;
         dial_free(app);
     }
+    spawn_fails = 1;
+    app = begin(true);
+    ok(!sse_tunnel_start(app, "sleep 100") && strstr(logged, "no tunnel was started"),
+        "no process: no tunnel");
+    dial_free(app);
+    is_int(strangers_killed, 0, "... and none to kill");
+    spawn_fails = 0;
     is_int(descriptors(), before, "no descriptor is left");
     is_int(living, 0, "no memory is");
 }
