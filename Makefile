@@ -35,12 +35,12 @@ binaries = $(examples) $(check) $(units:%=build/tcc/unit/%) $(units:%=build/gcc/
            $(polled:%=build/poll/unit/%) $(threaded:%=build/tsan/unit/%) \
            $(fuzzers:%=build/replay/%) build/asan/combine
 faults   = build/faults/calls build/faults/disk
-long     = build/asan/combine $(faults)
+# Those that take longest first; many of them wait most of the time.
+long     = build/asan/combine $(faults) $(filter %/tunnel %/changes,$(binaries))
 wired    = $(filter-out slow_fsync scarce_memory disk,$(call names,tests/wire/*.c)) outside
 # The servers of a kind share one sse.o, all but those that set or see what is within.
 kinds    = asan poll tsan clang
 alone    = build/asan/frames build/asan/memory
-# Those that take longest first; many of them wait most of the time.
 suites   = $(wildcard tests/browser/*.test.mjs tests/model/*.t tests/header/*.t tests/arch/*.t \
            tests/frame/*.t tests/datastar/*.test.mjs tests/wire/*.t tests/wire/*.test.mjs)
 servers  = $(wired:%=build/asan/%) $(addprefix build/poll/,ends http stopping topics) \
@@ -78,7 +78,7 @@ portable: ## run the tests on other machines, C libraries and compilers, and wit
 	@perl tests/portable/run.pl $(ROWS)
 
 # What it runs: by a make of its own, which sees what the set-up has installed.
-built: $(long) $(binaries) $(servers)
+built: build/asan/combine $(faults) $(binaries) $(servers)
 
 layers: ## prove that each section uses only what stands above it
 	@sh tests/setup.sh layers
