@@ -64,7 +64,7 @@ test: ## run everything
 	@sh tests/setup.sh test
 	@$(MAKE1) -j2 CC=clang OPT=-O0 STRICT=-Werror built
 	@: >build/test.log
-	@prove -j8 --timer --exec 'sh tests/apart.sh' $(long) $(suites) \
+	@prove -j8 --merge --timer --exec 'sh tests/apart.sh' $(long) $(suites) \
 	    $(filter-out $(long) $(examples),$(binaries)) 2>>build/test.log | tee build/test.out
 	@tail -n 1 build/test.out | grep -q '^Result: PASS' || { \
 	    echo "== what the tests said, its end (build/test.log has all):"; \
