@@ -807,13 +807,13 @@ static void begin_without_memory(void) {
 /* More of them than there is room for, until memory is had. */
 static void many_watches(void) {
     sse_app *app = app_new();
-    int      ends[2], fds[20], i, wrong = 0, most = 0; /* refused */
-    ok(!pipe(ends), "a pipe");
+    int      pair[2], fds[20], i, wrong = 0, most = 0; /* refused */
+    ok(!pipe(pair), "a pipe");
     for (i = 0; i < 20; i++) {
         const long had = living;
         int        error = SSE_E_NOMEM;
         long       n;
-        fds[i] = dup(ends[1]);
+        fds[i] = dup(pair[1]);
         for (n = 1; n < 9 && error; n++) {
             fail_at = n;
             error = sse_watch(app, fds[i], SSE_WRITE, count_fd, NULL);
@@ -827,7 +827,7 @@ static void many_watches(void) {
     is_int(wrong, 0, "twenty watches, each refused first for want of memory, leave nothing more");
     sse_app_free(app);
     while (i > 0) close(fds[--i]);
-    close(ends[0]), close(ends[1]);
+    close(pair[0]), close(pair[1]);
 }
 
 static sse_timer every;
