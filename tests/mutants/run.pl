@@ -30,14 +30,19 @@ my $of    = parse(slurp('sse.h'));
 my @libs  = libraries();
 my @tcc   = ('tcc', '-w', '-DSSE_DEBUG_CHECKS', '-DSSE_STATIC');
 my @clang = qw(clang -w -std=c11 -O0 -DSSE_DEBUG_CHECKS -DSSE_STATIC);
-my @asan  = (@clang, '-g', '-fno-omit-frame-pointer', '-fsanitize=address,undefined',
-    '-fno-sanitize-recover=undefined');
+my %cc    = (
+    tcc   => \@tcc,
+    clang => \@clang,
+    asan  => [@clang, '-g', '-fno-omit-frame-pointer', '-fsanitize=address,undefined',
+        '-fno-sanitize-recover=undefined'],
+    tsan  => [@clang, '-g', '-fsanitize=thread'],
+);
 my $tmp   = tempdir('/tmp/mXXXX', CLEANUP => 1);
 $SIG{INT} = $SIG{TERM} = sub { exit 1 };
 
 # ---- tests ----
 
-my %needed; # by test, the seconds that it took without a mutant; "asan:" before it, under ASan
+my %needed; # by compiler and test, "tcc:tests/unit/a.c": its seconds without a mutant
 
 my $plan = qr/^1\.\.\d+$/m;
 
@@ -79,17 +84,24 @@ sub ended { # a test that ends early, content with itself, has not passed
 
 my @units = glob('tests/unit/*.c');
 
-sub judges { # of a section: its unit tests, those of others, the wire tests
-    my ($section) = @_;
+my %threaded = map { $_ => 1 } grep { slurp($_) =~ /pthread_create|sse_offload|sse_db_post/ } @units;
+
+# Who judges a section's mutants: lists of a compiler and tests, the fastest first. Its own unit
+# tests, those of others, the wire tests; then what tcc does not see: epoll, memory that is lost or
+# used when it is free, and what threads do to each other.
+sub rounds {
+    my ($mutant) = @_;
+    my @judges = @{$of->{section}{$mutant->{section}}{judges}};
     my @own = grep { m{^tests/(?:unit|fuzz|frame)/.*\.c$} && -f }
-        map { m{^tests/frame/} ? 'tests/frame/frames.c' : $_ }
-        @{$of->{section}{$section}{judges}};
+        map { m{^tests/frame/} ? 'tests/frame/frames.c' : $_ } @judges;
     push @own, 'tests/unit/unseen.c'; # of all sections, what lived before
+    return [$mutant->{clang} ? 'clang' : 'tcc', @own], ['asan', @own] if $ENV{OWN};
     my %own = map { $_ => 1 } @own;
-    my @others = sort { ($needed{$a} // 0) <=> ($needed{$b} // 0) || $a cmp $b }
+    my @others = sort { ($needed{"tcc:$a"} // 0) <=> ($needed{"tcc:$b"} // 0) || $a cmp $b }
         grep { !$own{$_} && !/password/ } @units; # that is long, and of its section alone
-    my @wire = grep { m{^tests/wire/.*\.mjs$} } @{$of->{section}{$section}{judges}};
-    return (\@own, \@others, \@wire);
+    my @wire = grep { m{^tests/wire/.*\.mjs$} } @judges;
+    return $mutant->{clang} ? ['clang', @own, @wire] : ['tcc', @own, @others, @wire],
+        ['asan', @own, @wire], ['tsan', grep { $threaded{$_} } @own];
 }
 
 # The seconds that a test may take. Before it judges for the first time it has to pass without a
@@ -114,8 +126,8 @@ sub read_kept {
 }
 
 sub limit {
-    my ($dir, $test, $cc, $asan) = @_;
-    my $how = ($asan ? 'asan:' : '') . $test;
+    my ($dir, $test, $cc) = @_;
+    my $how = "$cc:$test";
     read_kept() if !defined $needed{$how};
     if (!defined $needed{$how}) {
         rename "$dir/sse.h", "$dir/mutant.h";
@@ -123,7 +135,7 @@ sub limit {
         my ($began, $ended);
         for (1 .. 3) { # a busy machine may be too slow for it, once
             $began = time;
-            $ended = judge($dir, $test, $cc, 300);
+            $ended = judge($dir, $test, $cc{$cc}, 300);
             last if $ended eq 'lives';
         }
         die "$how $ended without a mutant: $dir/log\n" if $ended ne 'lives';
@@ -138,17 +150,16 @@ sub limit {
 # Which test sees a mutant and how: "hangs tests/unit/loop.c". Empty: none does.
 sub killer {
     my ($dir, $mutant) = @_;
-    my ($own, $others, $wire) = judges($mutant->{section});
-    my $cc = $mutant->{clang} ? \@clang : \@tcc;
-    $others = $wire = [] if $ENV{OWN};
-    for my $test (@$own, $mutant->{clang} ? () : @$others, @$wire) {
-        my $how = judge($dir, $test, $cc, limit($dir, $test, \@tcc));
-        die "$test $how\n" if $how eq 'does not compile';
-        return "$how $test" if $how ne 'lives';
-    }
-    for my $test ($ENV{OWN} ? () : @$own) { # memory that is lost, or used when it is free
-        my $how = judge($dir, $test, \@asan, limit($dir, $test, \@asan, 1));
-        return "$how under ASan $test" if $how !~ /^(?:lives|does not compile)$/;
+    for (rounds($mutant)) {
+        my ($cc, @tests) = @$_;
+        for my $test (@tests) {
+            my $how = judge($dir, $test, $cc{$cc}, limit($dir, $test, $cc));
+            if ($how eq 'does not compile') { # tcc takes what others refuse
+                die "$test $how\n" if $cc eq 'tcc';
+                next;
+            }
+            return $how . ($cc =~ /san/ ? " under $cc" : '') . " $test" if $how ne 'lives';
+        }
     }
     return '';
 }
