@@ -2718,8 +2718,8 @@ SSE_API int sse_finish(sse_req *req);
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-/* Sends a file: its type by its name unless sse_set_type, ETag, Last-Modified, ranges and
-   conditions by themselves.
+/* Sends a file: its type by its name unless sse_set_type, ETag, Last-Modified, ranges and, for GET
+   and HEAD, conditions by themselves.
    file: a path of this machine, never made from request text as it is. download_name: NULL shows it
    in the browser, a name saves it under that name. Returns: 0; SSE_E_IO: cannot be opened, the
    reply is then 404 (503 if only a descriptor or memory is missing: the last 32nd of the
@@ -15509,8 +15509,10 @@ static bool sse__file_dated(const sse__file *file, sse_str date, int *how) {
 }
 
 /* The status, in the order of RFC 9110 13.2.2: 412 and 304, for conditions that fail; 200, 206 or
-   416 and the part to send. Only GET has ranges (14.2). An If-Range that does not hold makes it all
-   of the file, not an error: the client would ask for that next (13.1.5). */
+   416 and the part to send. What other methods than GET and HEAD ask for has been done when a file
+   answers them: their conditions are no longer of use (13.2.1). Only GET has ranges (14.2). An
+   If-Range that does not hold, or is more than one tag or date, makes it all of the file, not an
+   error: the client would ask for that next (13.1.5). */
 static int sse__file_status(sse_req *req, uint64_t *first, uint64_t *last) {
     const sse__file *file = req->file;
     const sse_str etag  = sse__text(file->etag);
@@ -15521,14 +15523,15 @@ static int sse__file_status(sse_req *req, uint64_t *first, uint64_t *last) {
     const sse_str unmodified = sse__text(sse_header(req, "if-unmodified-since"));
     const sse_str modified   = sse__req_field(req, SSE__FIELD_IF_MODIFIED_SINCE);
     int           how;
+    if (!sse__req_is(req, "GET") && !req->head_only) return 200;
     if (match.ptr ? !sse__etag_match(match, etag, false)
                   : sse__file_dated(file, unmodified, &how) && how > 0)
         return 412;
     if (none_match.ptr ? sse__etag_match(none_match, etag, true)
                        : sse__file_dated(file, modified, &how) && how <= 0)
         return 304;
-    if (!range.ptr || req->head_only || !sse__req_is(req, "GET")) return 200;
-    if (if_range.ptr && !sse__etag_match(if_range, etag, false)) {
+    if (!range.ptr || req->head_only) return 200;
+    if (if_range.ptr && !sse__eq(if_range, etag)) {
         if (file->varies || sse__reply_varies(req, file->size))
             return 200; /* a date names no encoding */
         if (!sse__file_dated(file, if_range, &how) || how != 0) return 200;

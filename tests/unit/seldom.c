@@ -1761,6 +1761,13 @@ static void parts_of_files(void) {
         {"GET /file", "Range: bytes=2-4\n", "If-Range", 10, 200, "0123456789", NULL, NULL},
         {"POST /file", "Range: bytes=2-4\n", NULL, 0, 200, "0123456789", NULL, NULL},
         {"POST /file", "Range: bytes=2-4\n", "If-Range", 0, 200, "0123456789", NULL, NULL},
+        {"POST /file", "", "If-Modified-Since", 10, 200, "0123456789", NULL, NULL},
+        {"POST /file", "", "If-Unmodified-Since", -10, 200, "0123456789", NULL, NULL},
+        {"POST /file", "If-None-Match: *\n", NULL, 0, 200, "0123456789", NULL, NULL},
+        {"POST /file", "If-Match: \"x\"\n", NULL, 0, 200, "0123456789", NULL, NULL},
+        {"HEAD /file", "", "If-Modified-Since", 10, 304, "", NULL, NULL},
+        {"HEAD /file", "If-Match: \"x\"\n", NULL, 0, 412, "", NULL, NULL},
+        {"GET /file", "Range: bytes=2-4\nIf-Range: *\n", NULL, 0, 200, "0123456789", NULL, NULL},
         {"GET /list/m.txt", "", "If-Modified-Since", 0, 200, "0123456789", "Last-Modified", NULL},
         {"GET /list/m.txt", "", "If-Unmodified-Since", -NEVER, 200, "0123456789", NULL, NULL},
         {"GET /list/m.txt", "Range: bytes=2-4\n", NULL, 0, 206, "234", NULL, NULL},
@@ -1846,10 +1853,12 @@ static void files(void) {
     const int   fd = mkstemp(path);
     sse_app    *app = app_new();
     const char *modified;
-    char        field[200];
+    static const char *const if_range[] = {"", "W/", "\"another\", ", "*, "};
+    char        field[200], etag[100];
     struct stat st;
     struct tm   tm;
     time_t      t;
+    size_t      k;
     int         open;
     ok(fd >= 0 && write(fd, "0123456789", 10) == 10 && fstat(fd, &st) == 0, "a file");
     sse_get(app, "/file", download, path);
@@ -1878,6 +1887,11 @@ static void files(void) {
     strftime(field, sizeof field, "Range: bytes=2-4\nIf-Range: %a, %d %b %Y %H:%M:%S GMT\n", &tm);
     ask(app, "GET /file", field, NULL, 206, "234");
     ask(app, "GET /file", "Range: bytes=2-4\nIf-Range: \"another\"\n", NULL, 200, "0123456789");
+    snprintf(etag, sizeof etag, "%s", sse_test_header(&r, "ETag"));
+    for (k = 0; k < SSE__COUNT(if_range); k++) {
+        snprintf(field, sizeof field, "Range: bytes=2-4\nIf-Range: %s%s\n", if_range[k], etag);
+        ask(app, "GET /file", field, NULL, k ? 200 : 206, k ? "0123456789" : "234");
+    }
     ask(app, "GET /file", "Range: bytes=20-\n", NULL, 416, NULL);
     is_str(sse_test_header(&r, "Content-Range"), "bytes */10", "how long it is");
     ask(app, "HEAD /file", "Range: bytes=2-4\n", NULL, 200, "");
