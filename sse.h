@@ -12317,10 +12317,12 @@ static void sse__conn_reply_end(sse__conn *c) {
     sse__conn_schedule(c);
 }
 
-/* The rest of a body is broken, too long, or will not come. Its request is answered: the reply
-   leaves first, then the connection ends. */
-static void sse__conn_give_up_body(sse__conn *c) {
+/* The rest of a request is broken, too long, or will not come: whoever reads it is told. What there
+   is to say leaves first, then the connection ends. */
+static void sse__conn_give_up_request(sse__conn *c) {
     c->skip = c->keep_alive = false;
+    if (c->req) sse__on_gone(c);
+    c->net->app->body_bytes -= sse__conn_held(c);
     sse__conn_reply_end(c);
 }
 
@@ -12553,15 +12555,12 @@ static bool sse__conn_refuse(sse__conn *c, int status, const char *bytes, const 
     sse_app *app = c->net->app;
     sse_buf  b   = {NULL, 0, 0, SSE_OK};
     c->net->counts.bad_requests++;
-    c->keep_alive = false;
-    if (c->req) sse__on_gone(c); /* it reads its body */
     sse__log(app, SSE_LOG_DEBUG, "refused a request with %d %s", status, sse__status_own(status));
     c->resets = sse__put_refusal(&b, app, status, bytes, head);
     c->net->why = NULL;
     sse__conn_queue_gathered(c);
     sse__conn_push_buf(c, &b);
-    app->body_bytes -= sse__conn_held(c);
-    sse__conn_reply_end(c);
+    sse__conn_give_up_request(c);
     return false;
 }
 
@@ -12763,7 +12762,7 @@ static bool sse__conn_body(sse__conn *c) {
     bytes  = inbox->bytes.ptr;
     status = sse__conn_decode(c);
     if (status < 0 && c->skip) {
-        sse__conn_give_up_body(c);
+        sse__conn_give_up_request(c);
         return false;
     }
     if (status < 0) return sse__conn_refuse(c, -status, bytes, &inbox->head);
@@ -12840,8 +12839,8 @@ static void sse__conn_read(sse__conn *c) {
         } else if (n <= 0) { /* it may wait for its last reply; in any other state it has left */
             c->readable = false;
             c->ended    = true;
-            if (n == 0 && c->state == SSE__BODY && c->skip && c->out.count)
-                sse__conn_give_up_body(c);
+            if (n == 0 && c->out.count && (c->state == SSE__HEAD || c->state == SSE__BODY))
+                sse__conn_give_up_request(c);
             else if (n < 0 || c->state != SSE__SEND) sse__conn_close(c);
         } else if (peek) {
             c->pipelined = true; /* the next request: it stays where it is */

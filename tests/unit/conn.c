@@ -980,6 +980,38 @@ static void sending_little(void) {
     sse_app_free(app);
 }
 
+/* Replies that do not fit leave whole before a peer that says no more, in the middle of a request
+   behind them, is left. */
+static void ends_early(void) {
+    static const char *const rows[] = {"", "GE", POST("/taken", "10") "half",
+        CHUNKS("/taken") "9\r\nhalf", POST("/reads", "10") "half", POST("/forbid", "10") "half"};
+    sse_app  *app = still_app(NULL);
+    const int small = 1;
+    size_t    i;
+    int       turn;
+    sse_get(app, "/letter/{letter}", letter, NULL);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const char *at = heard;
+        size_t      n = 0;
+        const int   fd = joins(app);
+        setsockopt(conn_of(app, SSE__IDLE)->source.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+        order[0] = '\0';
+        says(fd, GET("/letter/a?large=1"), strlen(GET("/letter/a?large=1")));
+        says(fd, GET("/letter/b?large=1"), strlen(GET("/letter/b?large=1")));
+        says(fd, rows[i], strlen(rows[i]));
+        (void)sse_test_run(app, 0);
+        shutdown(fd, SHUT_WR);
+        for (over = false, turn = 0; turn < 1000 && !over; turn++)
+            for (at = hears_after(app, fd, 0); *at; at++) n += *at == 'x';
+        ok(n > 32000 && n < 32010, "the replies leave before this is left: %s", rows[i]);
+        ok(over, "... then the connection ends");
+        is_int((int)stats_of(app).connections, 0, "... for us as well");
+        is_int((int)app->body_bytes, 0, "... and no body is counted any more");
+        close(fd);
+    }
+    sse_app_free(app);
+}
+
 /* Of a stream: who takes some now and then is slow, and stays. */
 static void slow_stream(void) {
     static char     data[100001];
@@ -1972,6 +2004,7 @@ int main(void) {
     progress();
     sending();
     sending_little();
+    ends_early();
     slow_stream();
     late_loop();
     counted();
