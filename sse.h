@@ -13232,10 +13232,12 @@ typedef struct sse__address {
 } sse__address;
 
 static bool sse__address_is_loopback(const sse__address *a) {
-    const int family = a->to.any.sa_family;
+    const int            family = a->to.any.sa_family;
+    const unsigned char *six    = a->to.in6.sin6_addr.s6_addr;
     if (family == AF_INET) return ntohl(a->to.in.sin_addr.s_addr) >> 24 == 127;
-    return family == AF_INET6 &&
-           memcmp(&a->to.in6.sin6_addr, &in6addr_loopback, sizeof in6addr_loopback) == 0;
+    if (family != AF_INET6) return false;
+    return memcmp(six, &in6addr_loopback, sizeof in6addr_loopback) == 0 ||
+           (memcmp(six, sse__ipv4_mapped, sizeof sse__ipv4_mapped) == 0 && six[12] == 127);
 }
 
 static bool sse__address_unix(sse__address *a, sse_str path) { /* false: it is empty or too long */
