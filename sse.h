@@ -13003,16 +13003,18 @@ static sse__peer sse__peer_of(const struct sockaddr_storage *from) {
     return peer;
 }
 
-/* Whether this address holds all the connections it may. Unix sockets have no address, and proxies
-   stand for many. Counted by a walk, as only this option needs the count, and only when a
-   connection comes. */
+/* Whether this address holds all the connections it may; those that wait to be refused are not held
+   against it. Unix sockets have no address, and proxies stand for many. Counted by a walk, as only
+   this option needs the count, and only when a connection comes. */
 static bool sse__net_peer_full(const sse__net *net, const sse__peer *peer) {
     const int        most = net->app->options.max_per_peer;
     const sse__link *link;
     int              n = 0;
     if (!peer->port || sse__peer_trusted(net->app, peer)) return false;
-    for (link = net->conns.next; link != &net->conns; link = link->next)
-        n += !memcmp(SSE__CONTAINER(link, sse__conn, all)->peer.address, peer->address, 16);
+    for (link = net->conns.next; link != &net->conns; link = link->next) {
+        const sse__conn *c = SSE__CONTAINER(link, sse__conn, all);
+        n += !c->surplus && !memcmp(c->peer.address, peer->address, sizeof peer->address);
+    }
     return n >= most;
 }
 

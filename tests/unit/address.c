@@ -156,7 +156,13 @@ static void shares(void) {
         other = come(app, "127.0.0.1");
         ok((strstr(answered(app, other), " 200 ") != NULL) == trusted, "the second one %s",
             trusted ? "is a proxy's, and answered" : "is refused");
+        other = come(app, "127.0.0.1");
+        sse_poll(app, 50);
         close(one);
+        sse_poll(app, 50);
+        ok(strstr(answered(app, come(app, "127.0.0.1")), " 200 ") != NULL,
+            "where the first has left there is room, whoever waits to be refused");
+        close(other);
         sse_app_free(app);
     }
 }
