@@ -11803,6 +11803,7 @@ typedef struct sse__net {
     sse__head      head;        /* of the request in hand, unless that is in an inbox */
     sse__alarm     retry;       /* accept again after running out of descriptors or memory */
     uint64_t       paused_at;   /* end of the last pause: what is pending then has waited */
+    uint64_t       told_exhausted; /* when it was last a warning: see log_level_limited */
     int            spare_fd;    /* given up for a moment to refuse a connection when none is left */
     sse_stats      counts;      /* of all sections; what is a number of now: see stats_read */
 } sse__net;
@@ -13120,7 +13121,7 @@ static void sse__net_exhausted(sse__net *net, int listener_fd) {
         sse__net_spare_open(net);
     }
     if (fd >= 0) return;
-    sse__log(net->app, SSE_LOG_WARNING,
+    sse__log(net->app, sse__log_level_limited(net->app, &net->told_exhausted),
              "cannot accept connections for now: out of descriptors or memory");
     sse__net_listen_for(net, 0); /* a readable socket that nobody reads would spin the loop */
     sse__alarm_set(&net->loop->wheel, &net->retry, now + SSE__PAUSE_MS);

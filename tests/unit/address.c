@@ -29,9 +29,11 @@ static int unlink_seen(const char *path) {
 #include "dial.h"
 
 static char logged[4000], peer[80];
+static int  warnings;
 
 static void on_log(int level, const char *line, void *user) {
-    (void)level, (void)user;
+    (void)user;
+    warnings += level == SSE_LOG_WARNING;
     if (strlen(logged) + strlen(line) + 2 < sizeof logged) strcat(strcat(logged, line), "\n");
 }
 
@@ -277,6 +279,7 @@ static void without_descriptors(void) { /* LI2 */
     uint64_t          before = 0;
     size_t            i;
     int               fd;
+    warnings = 0;
     for (i = 0; i < SSE__COUNT(errors); i++) {
         logged[0] = '\0';
         refuse("accept(source->fd", 1, errors[i]);
@@ -290,6 +293,8 @@ static void without_descriptors(void) { /* LI2 */
         close(fd);
         (void)sse_test_run(app, 100); /* the pause is long over, and the next one the first */
     }
+    is_int(warnings, 1, "all of that is one warning, as peers can cause it");
+    (void)sse_test_run(app, 1000);
     logged[0] = '\0';
     fd = come(app, unix_host);
     refuse("accept(source->fd", -1, EMFILE);
@@ -299,6 +304,7 @@ static void without_descriptors(void) { /* LI2 */
     is_int((int)stats.refused, 1, "who has waited is refused");
     is_int((int)(stats.accepted - before), 0, "... instead of accepted");
     is_str(logged, says, "... without another word");
+    is_int(warnings, 2, "... which is a warning again after a second");
     close(fd);
     (void)sse_test_run(app, 99);
     refuse("accept(source->fd", 1, EMFILE);
