@@ -12679,10 +12679,11 @@ static bool sse__conn_parse(sse__conn *c) {
     if (!len) return false;
     if (c->state == SSE__IDLE) sse__net_head_init(net, head);
     got = sse__head_parse(head, p, len);
-    if (got == 0) {
-        if (c->state == SSE__IDLE) sse__conn_set_state(c, SSE__HEAD);
-        return false;
+    if (got == 0 && c->state == SSE__IDLE) {
+        if (head->target.len || head->line < len) sse__conn_set_state(c, SSE__HEAD);
+        else net->used += len; /* blank lines: no request has begun */
     }
+    if (got == 0) return false;
     /* the reply can still say so */
     c->keep_alive =
         got > 0 && head->keep_alive && !net->leaving && !SSE__FLAG(net->loop->stop);

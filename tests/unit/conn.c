@@ -785,6 +785,12 @@ static void deadlines(void) {
         {"a new connection", "", 1000, "", false},
         {"half a head", "GET / HTTP/1.1\r\n", 1000, "HTTP/1.1 408 ", true},
         {"a connection that is kept", GET("/text"), 3000, "", false},
+        {"a blank line behind a request", GET("/text") "\r\n", 3000, "", false},
+        {"blank lines behind a body", POST("/taken", "1") "1\r\n\r\n", 3000, "", false},
+        {"a blank line first", "\r\n", 1000, "", false},
+        {"a blank line and half a head", GET("/text") "\r\nG", 1000, "HTTP/1.1 408 ", true},
+        {"a line of the next head", GET("/text") "\r\nGET / HTTP/1.1\r\n", 1000, "HTTP/1.1 408 ",
+            true},
         {"half of the next head", GET("/text") "GE", 1000, "HTTP/1.1 408 ", true},
         {"half a body", POST("/taken", "100") "half", 2000, "HTTP/1.1 408 ", true},
         {"half a chunk", CHUNKS("/taken") "9\r\nhalf", 2000, "HTTP/1.1 408 ", true},
@@ -1652,6 +1658,13 @@ static void behind(void) { /* what comes behind a stream, a mistake, an end */
     (void)sse_test_run(app, 0);
     is_int(read_status, SSE_E_CLOSED, "who reads a body is told that its peer has left");
     is_int((int)stats_of(app).connections, 0, "... as it has");
+
+    fd = joins(app);
+    (void)asks(app, fd, GET("/text") "\r\n");
+    (void)asks(app, fd, "\r\n");
+    ok(strstr(asks(app, fd, "\r\n" GET("/text")), "\r\n\r\ntext") != NULL,
+        "blank lines, each for itself, are of no matter");
+    close(fd);
     sse_app_free(app);
 }
 
