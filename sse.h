@@ -17565,22 +17565,26 @@ static void sse__channel_send(sse__channel *channel, sse__message *m, uint64_t p
     sse__broadcast_end(&b);
 }
 
-/* Sends a new state. An older one that still waits in a queue is taken out: a slow reader gets the
-   newest only. */
+/* Takes a state that still waits out of a stream's queue. False: none does. */
+static bool sse__channel_forget(const sse__channel *channel, sse__stream *stream) {
+    const size_t before = stream->conn->out.bytes;
+    if (!sse__conn_forget(stream->conn, channel, NULL)) return false;
+    stream->of.has.mark = 0; /* it refers to that frame */
+    stream->bytes -= before - stream->conn->out.bytes;
+    return true;
+}
+
+/* Sends a new state in place of an older one that still waits: a slow reader gets the newest only.
+   */
 static void sse__channel_send_state(sse__channel *channel, sse__message *m, sse__streams *streams) {
     sse__broadcast b;
     sse__link     *link;
-    size_t         before;
     m->block->owner = channel;
     b = sse__channel_broadcast(channel, m, streams);
     for (link = channel->subs.next; link != &channel->subs; link = link->next) {
         sse__stream *stream = SSE__CONTAINER(link, sse__member, link)->stream;
         if (!sse__stream_lives(stream)) continue;
-        before = stream->conn->out.bytes;
-        if (sse__conn_forget(stream->conn, channel, NULL)) {
-            stream->of.has.mark = 0; /* it refers to that frame */
-            stream->bytes -= before - stream->conn->out.bytes;
-        }
+        (void)sse__channel_forget(channel, stream);
         (void)sse__broadcast_to(&b, stream);
     }
     sse__broadcast_end(&b);
@@ -22234,8 +22238,7 @@ SSE_API int sse_stream_unview(sse_stream s, const char *live_path) {
     SSE_FREE(t.decoded);
     if (!sub) return error;
     if (view == s.app->views->rendering) return SSE_E_STATE;
-    while (sse__conn_forget(stream->conn, &view->channel, NULL))
-        stream->of.has.mark = 0; /* it refers to that frame */
+    while (sse__channel_forget(&view->channel, stream)) {}
     sse__channel_leave(sub); /* with the last one the view is freed */
     return SSE_OK;
 }

@@ -644,10 +644,10 @@ static void several(sse_req *req, void *user) {
 }
 
 static void only_briefly(sse_req *req, void *user) {
-    sse_stream s = sse_stream_open(req, NULL);
     (void)user;
-    sse_stream_view(s, "/room/7"); /* it has a state, which is queued now */
-    is_int(sse_stream_unview(s, "/room/7"), 0, "a view is taken off at once");
+    newest = sse_stream_open(req, NULL);
+    sse_stream_view(newest, "/room/7"); /* it has a state, which is queued now */
+    is_int(sse_stream_unview(newest, "/room/7"), 0, "a view is taken off at once");
 }
 
 static void unviews_itself(sse_view *view, sse_buf *html, void *user) {
@@ -665,6 +665,7 @@ static void shows_self(sse_req *req, void *user) {
 static void several_views(void) {
     sse_live_options o = options_of(name_guard);
     sse_test_reply   all, one;
+    sse_stream_stats stats;
     memset(&all, 0, sizeof all);
     memset(&one, 0, sizeof one);
     test_app();
@@ -696,6 +697,8 @@ static void several_views(void) {
     is_int(in(&all, "data: elements "), 8, "with its state");
     get("/brief", &one);
     ok(one.open && one.body_len == 0, "a state that has not left is taken back");
+    is_int(sse_stream_stats_get(newest, &stats), 0, "... as its stream says");
+    is_int((int)stats.bytes, 0, "... which has sent nothing");
     sse_touch(app, "/room/7");
     sse_test_run(app, 0);
     ok(one.body_len == 0 && in(&all, "data: elements ") == 9, "others still follow");
