@@ -2184,8 +2184,8 @@ typedef struct sse_serve_options {
    WatchdogSec= (WATCHDOG_USEC), WATCHDOG=1 twice in that time, by a timer of the loop: with
    Restart=on-watchdog a loop that hangs is started anew.
    Returns: 0; SSE_E_ARG: an option; SSE_E_IO: the system refused; sse_app_error has the words, and
-   another try may do; or the mistake made while setting up. Threads: the one that will run the
-   loop. */
+   another try may do; SSE_E_STATE: the app stops, and has not yet; or the mistake made while setting
+   up. Threads: the one that will run the loop. */
 SSE_API int sse_listen(sse_app *app, const sse_serve_options *options);
 
 /* Listens, unless sse_listen did, and runs the loop until sse_stop or a signal. An app that has
@@ -25181,10 +25181,13 @@ static int sse__server_listen(sse_app *app, const char *what, const sse_serve_op
     if (!app) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     if (app->config_error) return app->config_error;
-    error = sse__server_check(app);
+    server = app->server;
+    error  = sse__server_check(app);
+    if (!error && server->stopping && !server->over)
+        error = sse__refuse(app, SSE_E_STATE, "%s: the app stops: when sse_poll or sse_serve has "
+                                              "returned 0 it can listen again", what);
     if (!error && options) error = sse__serve_check(app, what, o);
     if (!error) {
-        server = app->server;
         if (server->over) { /* it has stopped, and shall serve again */
             SSE__FLAG_CLEAR(app->loop.stop);
             SSE__FLAG_CLEAR(server->stopped);

@@ -8,6 +8,8 @@
 static char     order[256]; /* what was called, a letter each */
 static sse_req *deferred;
 static int      closed_by_stop;
+static int    (*asked)(sse_app *app); /* by what runs while the app stops */
+static int      asked_answers[3];
 
 static void note(char c) {
     const size_t n = strlen(order);
@@ -23,9 +25,9 @@ static void on_init(sse_app *app, void *user) {
 }
 
 static void on_exit_(sse_app *app, void *user) {
-    (void)app;
     (void)user;
     note('x');
+    if (asked) asked_answers[2] = asked(app);
 }
 
 static void on_log(int level, const char *line, void *user) {
@@ -37,15 +39,16 @@ static void on_stop(sse_stream s, void *user) {
     sse_event event;
     (void)user;
     note('s');
+    if (asked) asked_answers[0] = asked(s.app);
     memset(&event, 0, sizeof event);
     event.data = "stopping";
     sse_stream_send(s, &event);
 }
 
 static void on_close(sse_stream s, sse_reason reason, void *user) {
-    (void)s;
     (void)user;
     note('c');
+    if (asked) asked_answers[1] = asked(s.app);
     closed_by_stop += reason == SSE_BY_STOP;
 }
 
@@ -413,6 +416,27 @@ static void graces_of_runs(void) {
         sse_test_close(&r);
         sse_app_free(app);
     }
+}
+
+static int listens_late(sse_app *app) { return sse_listen(app, NULL); }
+
+static void too_late(void) { /* an address for an app that stops would serve nobody */
+    sse_app       *app = app_new();
+    sse_test_reply r;
+    int            i;
+    memset(&r, 0, sizeof r);
+    sse_listen(app, any_port(0));
+    sse_test_request(app, "GET /stream", NULL, NULL, &r);
+    asked = listens_late;
+    sse_stop(app);
+    is_int(sse_test_run(app, 6000), 0, "an app stops");
+    asked = NULL;
+    is_str(called(), "iscx", "... with all that is called then");
+    for (i = 0; i < 3; i++) is_int(asked_answers[i], SSE_E_STATE, "... which cannot listen");
+    is_int(sse_listen(app, any_port(0)), 0, "... but it can, when it has stopped");
+    is_int(sse_poll(app, 0), 1, "... and serves again");
+    sse_test_close(&r);
+    sse_app_free(app);
 }
 
 static void serves_elsewhere(void) { /* again, at an address of another kind */
@@ -1508,6 +1532,7 @@ int main(void) {
     last_replies();
     graces_of_runs();
     idle_ends();
+    too_late();
     serves_elsewhere();
     mistaken();
     next_turns();
