@@ -21520,8 +21520,8 @@ static int sse__upload_chunk(sse_req *req, sse_str chunk, int status, void *user
     sse__upload *u = (sse__upload *)user;
     if (status != 1) {
         u->all_in = true;
-        if (!u->file.error && u->field && !u->found) u->file.error = SSE_E_ABSENT;
-        if (status) u->file.error = status;
+        if (!u->file.error) /* the first is the cause */
+            u->file.error = status ? status : u->field && !u->found ? SSE_E_ABSENT : SSE_OK;
     } else if (!u->file.error) {
         u->file.bytes += chunk.len;
         sse_raw(&u->gathered, chunk.ptr, chunk.len);

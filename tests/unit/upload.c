@@ -721,6 +721,39 @@ static void leaves_early(void) {
     SSE__FLAG_CLEAR(shut);
     dial_free(app);
 }
+
+/* One whose client leaves when the disk has failed: that stays the cause, and is told. */
+static void leaves_late(void) {
+    sse_body_file_options o;
+    sse_app              *app;
+    sse__upload          *u;
+    client               *c;
+    char                  keep[200];
+    int                   i;
+    memset(&o, 0, sizeof o);
+    app = app_with(&o);
+    SSE__FLAG_SET(held);
+    fail_write = ENOSPC;
+    c = begin(app, "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2500000\r\n\r\n");
+    more(app, c, big, 100000);
+    turns(app, 5);
+    SSE__FLAG_SET(shut);
+    for (i = 0; i < SSE__POOL_THREADS; i++) sse__uploads_do(app, waits, NULL, NULL);
+    SSE__FLAG_CLEAR(held);
+    u = (sse__upload *)SSE__CONTAINER(app->net->conns.next, sse__conn, all)->req->body_user;
+    for (i = 0; i < 3000 && !u->file.error; i++) turns(app, 1); /* what removes it waits */
+    hang_up(c);
+    turns(app, 5);
+    is_int(dones, 0, "it leaves while what the disk refused is not yet removed");
+    SSE__FLAG_CLEAR(shut);
+    for (i = 0; i < 3000 && !dones; i++) turns(app, 1);
+    ok(dones == 1 && last_error == SSE_E_IO, "... the disk is the cause (%d)", last_error);
+    snprintf(keep, sizeof keep, "sse_body_to_file: %s: %s (/file)", path, strerror(ENOSPC));
+    is_str(words, keep, "... in the log as well");
+    is_int(files(), 0, "... nothing is left");
+    fail_write = 0;
+    dial_free(app);
+}
 #endif
 
 /* The last descriptors are for databases, and the program's own. */
@@ -962,6 +995,7 @@ int main(void) {
     together();
     apart();
     leaves_early();
+    leaves_late();
 #endif
     nothing_runs();
     told_of();
