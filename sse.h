@@ -23148,8 +23148,12 @@ static void sse__req_not_found(sse_req *req) {
         sse__req_deny(req, 404, "there is nothing at %s", req->path);
         return;
     }
-    for (; other; other = other->next)
-        sse_printf(&allow, strcmp(other->method, "GET") ? "%s, " : "%s, HEAD, ", other->method);
+    for (; other; other = other->next) {
+        if (strcmp(other->method, "OPTIONS") == 0) continue; /* the last, whoever answers it */
+        sse_printf(&allow, "%s, ", other->method);
+        if (strcmp(other->method, "GET") == 0 && !sse__route_of(req->others, SSE__LIT("HEAD")))
+            sse_puts(&allow, "HEAD, ");
+    }
     sse_puts(&allow, "OPTIONS");
     if (sse__req_is(req, "OPTIONS")) req->status = 204;
     else

@@ -302,6 +302,12 @@ static void routes(void) { /* by method, and what is said where there is none */
     is_str(r.body, "PURGE is not allowed here, but GET, HEAD, PUT, purge, OPTIONS\n",
         "another method is refused in words");
     is_str(field("Allow"), "GET, HEAD, PUT, purge, OPTIONS", "... and by the field for it");
+    o.method = "OPTIONS";
+    sse_route(app, "/heads", answers, (void *)"options", &o);
+    ask(app, "DELETE /heads", NULL, NULL, 405);
+    is_str(field("Allow"), "HEAD, GET, HEADS, OPTIONS", "... which names each once");
+    ask(app, "OPTIONS /heads", NULL, NULL, 200);
+    is_str(r.body, "options", "who answers OPTIONS is asked");
     ask(app, "OPTIONS /only", NULL, NULL, 204);
     is_str(field("Allow"), "DELETE, OPTIONS", "what OPTIONS asks for");
     ask(app, "GET /only", NULL, NULL, 405);
