@@ -3344,7 +3344,8 @@ typedef struct sse_db_options {
    deleted, that is logged as an error, once, and every call goes on as before: the contents of the
    database then end with the process (VACUUM INTO saves them). Neither is noticed of a database
    that nothing follows.
-   file: a path, ":memory:", or a file: URI; borrows until return. options: NULL is all defaults.
+   file: a path, ":memory:", or a file: URI; borrows until return. A relative one stays what it is
+   now, also if the program changes its working directory. options: NULL is all defaults.
    Returned, free with sse_db_close; NULL only without memory. A file that cannot be opened gives a
    database that answers its error everywhere, and until sse_db_close of it no app listens on this
    thread (sse_listen and sse_serve answer SSE_E_DB): which app would use it, nobody knows. So does
@@ -8242,8 +8243,8 @@ static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
 }
 
 /*==========================================================================
-  >>sys   the system: includes, clock, mutexes, random bytes
-  Uses: libc, POSIX                     Tests: tests/unit/random.c
+  >>sys   the system: includes, clock, mutexes, paths, random bytes
+  Uses: >>base, libc, POSIX             Tests: tests/unit/random.c elsewhere.c
   SY1  Bytes that must not be guessed come from the kernel, or there are
        none: nothing else is ever taken in their place.
 ==========================================================================*/
@@ -8357,6 +8358,18 @@ static int sse__thread_start(pthread_t *thread, void *(*fn)(void *), void *user)
     return error;
 }
 #endif
+
+/* ---- paths ---- */
+
+/* A path from the root on, for later: the program may change its working directory. Where that has
+   no name it stays as it is. Returned, free with SSE_FREE; NULL: no memory. */
+static char *sse__path_whole(const char *path) {
+    char  dir[4096], *whole; /* PATH_MAX of Linux */
+    if (*path == '/' || !getcwd(dir, sizeof dir - 1)) *dir = '\0';
+    else strcat(dir, "/");
+    whole = (char *)SSE_MALLOC(strlen(dir) + strlen(path) + 1);
+    return whole ? strcat(strcpy(whole, dir), path) : NULL;
+}
 
 /* ---- random bytes ---- */
 
@@ -10014,6 +10027,7 @@ struct sse_db {
     pid_t          process;      /* that opened it */
     sse__thread_id thread;       /* that opened it, or used it last: D7 */
     char          *file;         /* NULL: attached */
+    sse_buf        whole;        /* file from the root on, to open it again; empty: as it is */
     int            busy_ms;
     bool           read_only;
     bool           raw_given;    /* the program may hold the connection itself */
@@ -10885,7 +10899,8 @@ static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
 
 static int sse__db_connect(sse_db *db, sqlite3 **raw) { /* *raw is to be closed in any case */
     int flags = db->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    int rc    = sqlite3_open_v2(db->file, raw, flags | SQLITE_OPEN_URI, NULL);
+    const char *file = db->whole.len ? sse_buf_text(&db->whole) : db->file;
+    int         rc   = sqlite3_open_v2(file, raw, flags | SQLITE_OPEN_URI, NULL);
     if (rc == SQLITE_OK) rc = sse__db_setup(db, *raw);
 #ifndef SQLITE_OMIT_AUTHORIZATION
     if (rc == SQLITE_OK) sqlite3_set_authorizer(*raw, sse__db_authorize, db);
@@ -10901,6 +10916,28 @@ static sse_db *sse__db_new(sqlite3 *raw) {
     db->thread   = sse__thread_self();
     db->max_rows = SSE_UNLIMITED;
     return db;
+}
+
+/* The file of the main database, absolute; NULL: it is in memory. Valid until the database is
+   closed or opened anew. */
+static const char *sse__db_path(const sse_db *db) {
+    const char *path = sqlite3_db_filename(db->raw, "main");
+    return path && *path ? path : NULL;
+}
+
+/* It may be opened again when the program works elsewhere: reopened, and by the writer. */
+static int sse__db_note_whole(sse_db *db) {
+    const bool  uri  = strncmp(db->file, "file:", 5) == 0;
+    const char *name = uri ? db->file + 5 : db->file;
+    char       *dir;
+    if (*name == '/' || !sse__db_path(db)) return SSE_OK;
+    dir = sse__path_whole("");
+    if (!dir) return SSE_E_NOMEM;
+    if (uri) sse_url(&db->whole, "file:%s", dir);
+    else sse_puts(&db->whole, dir);
+    sse_puts(&db->whole, name);
+    SSE_FREE(dir);
+    return db->whole.error;
 }
 
 SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
@@ -10919,6 +10956,8 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
     db->open_error = why         ? sse__db_fail(db, SSE_E_ARG, why, NULL) /* for good */
                      : !db->file ? sse__db_fail(db, SSE_E_NOMEM, NULL, NULL)
                                  : sse__db_check(db, sse__db_connect(db, &db->raw), db->file);
+    if (!db->open_error && sse__db_note_whole(db))
+        db->open_error = sse__db_fail(db, SSE_E_NOMEM, NULL, NULL);
     (void)sse__db_broke(db, SSE__BROKEN_OPEN, db->open_error);
     return db;
 }
@@ -10977,6 +11016,7 @@ SSE_API void sse_db_close(sse_db *db) {
     if (db->file && ours) sqlite3_close_v2(db->raw); /* v2: the program may hold statements */
     sse_buf_free(&db->message);
     sse_buf_free(&db->text);
+    sse_buf_free(&db->whole);
     sse_buf_free(&db->pending.list);
     sse_buf_free(&db->raw_writes.list);
     SSE_FREE(db->values);
@@ -11026,13 +11066,6 @@ static bool sse__db_is_idle(sse_db *db) {
    ours that writes sees all: nobody else can. */
 static bool sse__db_looks_back(const sse_db *db) {
     return sqlite3_get_autocommit(db->raw) && sse__db_busy_statement(db);
-}
-
-/* The file of the main database, absolute; NULL: it is in memory. Valid until the database is
-   closed or opened anew. */
-static const char *sse__db_path(const sse_db *db) {
-    const char *path = sqlite3_db_filename(db->raw, "main");
-    return path && *path ? path : NULL;
 }
 
 static int sse__db_busy_ms(const sse_db *db) { return db->busy_ms; }
@@ -11163,7 +11196,7 @@ static sse_db *sse__db_writer(sse_db *db) {
         return db->writer;
     w = sse__db_new(NULL);
     if (!w) return NULL;
-    w->file      = sse__strdup(sse__text(db->file));
+    w->file      = sse__strdup(sse__text(db->whole.len ? sse_buf_text(&db->whole) : db->file));
     w->busy_ms   = db->busy_ms;
     w->is_writer = true;
     if (w->file) return db->writer = w;
@@ -13404,7 +13437,7 @@ static sse__listener *sse__listener_last(const sse_app *app) {
 
 /* The file of a unix socket, which its end removes. */
 static void sse__listener_own_file(sse__listener *l, const char *path) {
-    l->unix_path = sse__strdup(sse__text(path));
+    l->unix_path = sse__path_whole(path);
     l->end       = sse__listener_end_unix;
 }
 
@@ -23707,7 +23740,7 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
 /* What sse_datastar serves: a file, where there is one, else the client that is built in, joined
    when it is first asked for. */
 typedef struct sse__client {
-    char   *file; /* right behind this struct */
+    char   *file;
     int     told; /* why that is not served, as it was said last: errno, or EMPTY; 0: it was not */
     sse_buf built_in;
 } sse__client;
@@ -23717,6 +23750,7 @@ enum { SSE__CLIENT_EMPTY = -1 };
 static void sse__client_free(void *user) {
     sse__client *client = (sse__client *)user;
     sse_buf_free(&client->built_in);
+    SSE_FREE(client->file);
     SSE_FREE(client);
 }
 
@@ -23772,9 +23806,12 @@ SSE_API int sse_datastar(sse_app *app, const char *path, const char *file) {
     if (!SSE__HAS_CLIENT && !file)
         return sse__refuse(app, SSE_E_NOT_BUILT,
                            "the Datastar client at %s: SSE_NO_CLIENT: name a file", at);
-    client = (sse__client *)sse__zalloc(sizeof *client + (file ? strlen(file) + 1 : 0));
-    if (!client) return sse__config_fail(app, SSE_E_NOMEM, "the Datastar client at", at);
-    if (file) client->file = sse__copy_text((char *)(client + 1), sse__text(file));
+    client = SSE__NEW(sse__client);
+    if (client && file) client->file = sse__path_whole(file);
+    if (!client || (file && !client->file)) {
+        SSE_FREE(client);
+        return sse__config_fail(app, SSE_E_NOMEM, "the Datastar client at", at);
+    }
     memset(&options, 0, sizeof options);
     options.free_user = sse__client_free;
     if (app && file) {
