@@ -84,7 +84,8 @@ sub ended { # a test that ends early, content with itself, has not passed
 
 my @units = glob('tests/unit/*.c');
 
-my %threaded = map { $_ => 1 } grep { slurp($_) =~ /pthread_create|sse_offload|sse_db_post/ } @units;
+my $on_threads = qr/pthread_create|sse_offload|sse_db_post/;
+my %threaded   = map { $_ => 1 } grep { slurp($_) =~ $on_threads } @units;
 
 # Who judges a section's mutants: lists of a compiler and tests, the fastest first. Its own unit
 # tests, those of others, the wire tests; then what tcc does not see: epoll, memory that is lost or

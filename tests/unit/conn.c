@@ -991,10 +991,10 @@ static void sending_little(void) {
 static void ends_early(void) {
     static const char *const rows[] = {"", "GE", POST("/taken", "10") "half",
         CHUNKS("/taken") "9\r\nhalf", POST("/reads", "10") "half", POST("/forbid", "10") "half"};
-    sse_app  *app = still_app(NULL);
-    const int small = 1;
-    size_t    i;
-    int       turn;
+    sse_app                 *app = still_app(NULL);
+    const int                small = 1;
+    size_t                   i;
+    int                      turn;
     sse_get(app, "/letter/{letter}", letter, NULL);
     for (i = 0; i < SSE__COUNT(rows); i++) {
         const char *at = heard;

@@ -42,7 +42,7 @@ static int events(sse_db *db) {
 static void databases(void) { /* those of posts and topics, and what is opened anew */
     static const char *const names[] = {"a.db", "./b.db", "sub/../c.db", "file:d.db",
         "file:e%20f.db?cache=private", "file:sub/g.db?mode=rwc"};
-    size_t i;
+    size_t                   i;
     for (i = 0; i < SSE__COUNT(names); i++) {
         sse_app            *app = sse_app_new(NULL);
         sse_db_post_options to;
@@ -76,7 +76,7 @@ static void databases(void) { /* those of posts and topics, and what is opened a
 
 static void in_memory(void) { /* names that are no files stay so */
     static const char *const names[] = {":memory:", "", "file::memory:", "file:x?mode=memory"};
-    size_t i;
+    size_t                   i;
     back();
     for (i = 0; i < SSE__COUNT(names); i++) {
         sse_db *db = sse_db_open(names[i], NULL);

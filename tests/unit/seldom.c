@@ -1849,17 +1849,17 @@ static void parts_of_files(void) {
 
 /* What a file is saved as, when it was changed, and what of it is asked for. */
 static void files(void) {
-    char        path[] = "/tmp/sse-seldom-XXXXXX";
-    const int   fd = mkstemp(path);
-    sse_app    *app = app_new();
-    const char *modified;
+    char                     path[] = "/tmp/sse-seldom-XXXXXX";
+    const int                fd = mkstemp(path);
+    sse_app                 *app = app_new();
+    const char              *modified;
     static const char *const if_range[] = {"", "W/", "\"another\", ", "*, "};
-    char        field[200], etag[100];
-    struct stat st;
-    struct tm   tm;
-    time_t      t;
-    size_t      k;
-    int         open;
+    char                     field[200], etag[100];
+    struct stat              st;
+    struct tm                tm;
+    time_t                   t;
+    size_t                   k;
+    int                      open;
     ok(fd >= 0 && write(fd, "0123456789", 10) == 10 && fstat(fd, &st) == 0, "a file");
     sse_get(app, "/file", download, path);
     sse_get(app, "/nothing", no_file, NULL);

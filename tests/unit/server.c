@@ -8,8 +8,8 @@
 static char     order[256]; /* what was called, a letter each */
 static sse_req *deferred;
 static int      closed_by_stop;
-static int    (*asked)(sse_app *app); /* by what runs while the app stops */
-static int      asked_answers[3];
+static int (*asked)(sse_app *app); /* by what runs while the app stops */
+static int asked_answers[3];
 
 static void note(char c) {
     const size_t n = strlen(order);
