@@ -2987,8 +2987,8 @@ typedef struct sse_topic_options {
                                 SSE_UNLIMITED */
     int    history_age_ms;   /* and for how long. default: for ever */
     int    greet;            /* events from the history for clients without an id. default: 0 */
-    const char *gap_event;   /* name of the event that says that missed events are gone.
-                                default: "gap" */
+    const char *gap_event;   /* name of the event that says that missed events are gone; a stream
+                                of several topics has that of one. default: "gap" */
     sse_db *db;              /* stays open until the app is freed. default: none, in memory only */
     sse_overflow overflow;   /* default: SSE_CLOSE_SLOW */
     void (*on_join)(sse_app *app, const char *topic, const char *who, void *user);
@@ -19929,11 +19929,13 @@ static void sse__stream_histories(sse__stream *stream, uint64_t after, sse__hist
 /* What keeps the topics of a subscription, also those that a pattern matches and that are not
    there yet, or no more. cut: the stores'. gone: numbers up to there may be missing from what a
    pattern matches, although no history that is there tells. strange: a store does not know
-   the id of which it is asked, of that epoch and number (K6). */
+   the id of which it is asked, of that epoch and number (K6). gap_event: of the first that names
+   one. */
 typedef struct sse__keepers {
-    bool     memory, stores, strange;
-    uint64_t gone, cut, seq;
-    sse_str  epoch;
+    bool        memory, stores, strange;
+    uint64_t    gone, cut, seq;
+    sse_str     epoch;
+    const char *gap_event;
 } sse__keepers;
 
 static sse__keepers sse__keepers_of(sse_str epoch, uint64_t seq) { /* none as yet */
@@ -19947,6 +19949,7 @@ static sse__keepers sse__keepers_of(sse_str epoch, uint64_t seq) { /* none as ye
 static void sse__keepers_add(sse__keepers *k, const sse__rule *rule) {
     const sse__store *store = rule->limits.store;
     *(store ? &k->stores : &k->memory) = true;
+    if (!k->gap_event) k->gap_event = rule->limits.gap_event;
     if (store && k->cut < store->cut) k->cut = store->cut;
     if (store && k->epoch.len && !sse__store_knows(store, k->epoch, k->seq)) k->strange = true;
 }
@@ -20326,15 +20329,10 @@ static void sse__stream_tell_place(sse__stream *stream, uint64_t seq) {
     if (seq < stream->app->topics->sequence.last || !seq) sse__stream_send_position(stream);
 }
 
-static void sse__gap_name(sse__history *h, sse__sub *sub, void *user) {
-    (void)sub;
-    *(const char **)user = h->limits.gap_event;
-}
-
 static void sse__stream_gap(sse__stream *stream, bool expired) {
     const sse__sub *rows = sse__stream_row_sub(stream);
     const char     *name = rows ? rows->channel->outbox->gap_event : NULL;
-    sse__stream_histories(stream, 0, sse__gap_name, (void *)&name);
+    if (!name) name = sse__stream_keepers(stream, sse__str(NULL, 0), 0).gap_event;
     stream->app->net->counts.events++;
     stream->app->net->counts.gaps++;
     (void)sse__stream_push_new(stream, sse__message_gap(stream->app, name, expired));

@@ -332,6 +332,53 @@ static void test_newest(void) {
     dial_free(app);
 }
 
+/* A gap has the name that a topic gives it, also where nothing of the topic is there yet. */
+static void gap_names(void) {
+    static const struct {
+        const char *path, *name;
+    } rows[] = {
+        {"/s?to=plain", "gap"},
+        {"/s?to=named", "named"},
+        {"/s?to=room.1", "room"},
+        {"/s?like=room.*", "room"},
+        {"/s?like=room.1*", "room"},
+        {"/s?like=roo*", "room"},
+        {"/s?like=named*", "named"},
+        {"/s?like=plain*", "gap"},
+        {"/s?to=plain&like=room.*", "room"},
+        {"/s?to=room.1&like=plain*", "room"},
+    };
+    sse_topic_options o;
+    sse_event         event;
+    size_t            i;
+    int               there;
+    memset(&o, 0, sizeof o);
+    memset(&event, 0, sizeof event);
+    event.data = "of before";
+    for (there = 0; there < 2; there++) {
+        sse_app *app = dial_app(NULL);
+        o.history = 10;
+        o.gap_event = NULL;
+        sse_topic(app, "plain", &o);
+        o.gap_event = "named";
+        sse_topic(app, "named", &o);
+        o.gap_event = "room";
+        sse_topic(app, "room.*", &o);
+        opening = subscribe_to;
+        if (there) sse_publish(app, "room.1", &event);
+        if (there) sse_publish(app, "plain", &event);
+        for (i = 0; i < SSE__COUNT(rows); i++) {
+            char    want[40];
+            client *c = dial(app, rows[i].path, "Last-Event-ID: 1700000000000-5\r\n");
+            snprintf(want, sizeof want, "event: %s\n", rows[i].name);
+            is_int(times(c, want), 1, rows[i].path);
+            is_int(times(c, "event: "), 1, "... and no other");
+            hang_up(c);
+        }
+        dial_free(app);
+    }
+}
+
 #ifndef SSE_NO_SQLITE
 /* Rows are the events of a topic that has no others, nor subscribers yet. */
 static void test_rows_alone(void) {
@@ -797,6 +844,7 @@ int main(void) {
     test_long_patterns();
     test_full();
     test_later();
+    gap_names();
     test_greeting();
     test_newest();
 #ifndef SSE_NO_SQLITE
