@@ -9992,6 +9992,7 @@ typedef struct sse__table_set {
     sse_buf list;
     bool    all;
     bool    transaction; /* not only tables: it begins or ends a transaction or savepoint */
+    bool    setting;     /* of the connection, or its schemas: what cannot be posted */
 } sse__table_set;
 
 /* A value on its way from the format to the statement. */
@@ -10093,7 +10094,7 @@ static void sse__table_set_merge(sse__table_set *to, const sse__table_set *from)
 
 static void sse__table_set_clear(sse__table_set *set) {
     set->list.len = 0;
-    set->all = set->transaction = false;
+    set->all = set->transaction = set->setting = false;
 }
 
 /* "main.sse_events": >>history keeps its events there. */
@@ -10323,10 +10324,10 @@ static int sse__db_authorize(void *user, int action, const char *a, const char *
         to->all = true;
         break;
     case SQLITE_ATTACH: case SQLITE_DETACH:
-        db->schemas_changed = db->setting = true;
+        db->schemas_changed = db->setting = to->setting = true;
         break;
     case SQLITE_PRAGMA: /* b: its value. Many act while they are prepared */
-        if (b) db->setting = true;
+        if (b) db->setting = to->setting = true;
         break;
     case SQLITE_CREATE_TEMP_TABLE: db->schemas_changed = true; break;
     case SQLITE_TRANSACTION: case SQLITE_SAVEPOINT: to->transaction = true; break;
@@ -11196,10 +11197,13 @@ static sse_db *sse__db_writer(sse_db *db) {
         return db->writer;
     w = sse__db_new(NULL);
     if (!w) return NULL;
-    w->file      = sse__strdup(sse__text(db->whole.len ? sse_buf_text(&db->whole) : db->file));
+    w->file      = sse__strdup(sse__text(db->file));
     w->busy_ms   = db->busy_ms;
     w->is_writer = true;
-    if (w->file) return db->writer = w;
+    sse_raw(&w->whole, db->whole.ptr, db->whole.len);
+    if (w->file && !w->whole.error) return db->writer = w;
+    SSE_FREE(w->file);
+    sse_buf_free(&w->whole);
     SSE_FREE(w);
     return NULL;
 }
@@ -11343,7 +11347,7 @@ static sse_rows *sse__dbpost_start(const sse__dbpost *p, sse_db *on) { /* NULL a
     on->setting = false;
     r           = sse__sql_bind(on, &p->sql, SQLITE_STATIC);
     on->posting = false;
-    if (!r && on->setting)
+    if (r ? r->written.setting : on->setting) /* it may have been prepared before */
         why = "PRAGMA, ATTACH and DETACH cannot be posted: others share the connection";
     if (r && r->written.transaction)
         why = "a transaction cannot be posted in pieces: sse_db_write is for that";

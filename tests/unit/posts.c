@@ -531,6 +531,11 @@ static void on_the_loop(void) {
     wait_for(app, 7);
     ok(strstr(answers[5], "ATTACH and DETACH") != NULL, "%s", answers[5]);
     ok(strstr(answers[6], "a: -") == NULL, "which holds up no other: %s", answers[6]);
+    is_int(sse_db_exec(db, "PRAGMA user_version = 5"), 0, "a setting that the program has made");
+    sse_db_post(db, &o, "PRAGMA user_version = 5");
+    wait_for(app, 8);
+    ok(strstr(answers[7], "a: -2") && strstr(answers[7], "PRAGMA"),
+        "... cannot be posted either: %s", answers[7]);
     n_answers = 0;
     for (i = 0; i < 70; i++) { /* more than are kept prepared */
         snprintf(sql, sizeof sql, "DELETE FROM t WHERE id = -%d", i);
