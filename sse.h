@@ -2184,8 +2184,8 @@ typedef struct sse_serve_options {
    WatchdogSec= (WATCHDOG_USEC), WATCHDOG=1 twice in that time, by a timer of the loop: with
    Restart=on-watchdog a loop that hangs is started anew.
    Returns: 0; SSE_E_ARG: an option; SSE_E_IO: the system refused; sse_app_error has the words, and
-   another try may do; SSE_E_STATE: the app stops, and has not yet; or the mistake made while setting
-   up. Threads: the one that will run the loop. */
+   another try may do; SSE_E_STATE: the app stops, and has not yet; or the mistake made while
+   setting up. Threads: the one that will run the loop. */
 SSE_API int sse_listen(sse_app *app, const sse_serve_options *options);
 
 /* Listens, unless sse_listen did, and runs the loop until sse_stop or a signal. An app that has
@@ -8244,7 +8244,7 @@ static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
 
 /*==========================================================================
   >>sys   the system: includes, clock, mutexes, paths, random bytes
-  Uses: >>base, libc, POSIX             Tests: tests/unit/random.c elsewhere.c
+  Uses: >>buf, libc, POSIX              Tests: tests/unit/random.c elsewhere.c
   SY1  Bytes that must not be guessed come from the kernel, or there are
        none: nothing else is ever taken in their place.
 ==========================================================================*/
@@ -8364,11 +8364,15 @@ static int sse__thread_start(pthread_t *thread, void *(*fn)(void *), void *user)
 /* A path from the root on, for later: the program may change its working directory. Where that has
    no name it stays as it is. Returned, free with SSE_FREE; NULL: no memory. */
 static char *sse__path_whole(const char *path) {
-    char  dir[4096], *whole; /* PATH_MAX of Linux */
-    if (*path == '/' || !getcwd(dir, sizeof dir - 1)) *dir = '\0';
-    else strcat(dir, "/");
-    whole = (char *)SSE_MALLOC(strlen(dir) + strlen(path) + 1);
-    return whole ? strcat(strcpy(whole, dir), path) : NULL;
+    sse_buf b = {NULL, 0, 0, SSE_OK};
+    char    dir[4096]; /* PATH_MAX of Linux */
+    if (*path != '/' && getcwd(dir, sizeof dir)) {
+        sse_puts(&b, dir);
+        sse_puts(&b, "/");
+    }
+    sse_raw(&b, path, strlen(path) + 1);
+    if (b.error) sse_buf_free(&b);
+    return b.ptr;
 }
 
 /* ---- random bytes ---- */
@@ -19558,6 +19562,7 @@ static bool sse__topics_evict(sse__topics *topics) {
 static void sse__topic_left(sse__channel *channel, sse__sub *sub) {
     sse__topic *topic = channel->topic;
     if (channel->source) sse__upstream_left(sub->in.stream);
+    if (channel->outbox) sub->in.stream->replaying = false; /* it follows nothing else with ids */
     if (topic->presence)
         sse__presence_leave(topic->presence, sse__stream_who(sub->in.stream));
     sse__topic_release(topic);

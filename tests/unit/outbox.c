@@ -518,6 +518,32 @@ static void test_told(void) {
     sse_db_close(db);
 }
 
+/* A stream that waits for a row of another server (B3) leaves the table: it waits no more. */
+static void test_leaves(void) {
+    sse_db           *db = new_db(3);
+    sse_app          *app = follows(db);
+    sse__stream      *stream = (sse__stream *)app->streams->all.at[0].item;
+    const sse_stream  s = sse__stream_handle(stream);
+    sse_topic_options o;
+    sse_event         event;
+    memset(&o, 0, sizeof o);
+    memset(&event, 0, sizeof event);
+    o.history = 10;
+    event.data = "kept";
+    is_int(sse_topic(app, "kept", &o), 0, "a topic that keeps its events");
+    stream->first.after = 9;
+    stream->replaying = true;
+    is_int(sse_subscribe(s, "kept"), SSE_E_STATE, "which one that follows a table cannot");
+    is_int(sse_unsubscribe(s, "t"), 0, "... until it has left that");
+    is_int(sse_subscribe(s, "kept"), 0, "... as it does");
+    is_int(sse_publish(app, "kept", &event), 0, "an event");
+    sse_test_run(app, 0);
+    is_int(came("data: kept\n"), 1, "... comes at once");
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
 static void follow_other(sse_req *req, void *user) {
     (void)user;
     sse_subscribe(sse_stream_open(req, NULL), "u");
@@ -631,6 +657,7 @@ int main(void) {
     test_gaps();
     test_two();
     test_told();
+    test_leaves();
     for (n = 1; n < 500 && without_memory(n); n++) {
     }
     ok(n > 10 && n < 500, "each of %ld allocations may fail", n - 1);
