@@ -18549,8 +18549,9 @@ static int sse__history_load(sse__history *h) {
     while (h->count) sse__history_drop_oldest(h); /* .lost is above them */
     /* K2; for this start: the store keeps what it has, the next one may read it */
     h->lost = h->saved_lost = sequence->last;
-    sse__log(sequence->app, SSE_LOG_WARNING, "the history of %s could not be read: %s", h->topic,
-             sse__db_why(db, error));
+    sse__log(sequence->app,
+             sse__log_level_kind(sequence->app, SSE_LOG_WARNING, "a history could not be read"),
+             "the history of %s could not be read: %s", h->topic, sse__db_why(db, error));
     return SSE_OK;
 }
 
@@ -18664,9 +18665,9 @@ static int sse__outbox_row(const sse__outbox *o, sse_rows *rows, uint64_t after,
     *m = NULL;
     if (error) return error;
     if (number <= 0 || meta.seq <= after) {
-        sse__log(o->app, SSE_LOG_ERROR,
-                 "the rows of an outbox do not come in the order of their ids: %lld after %llu",
-                 number, (unsigned long long)after);
+        sse__log(o->app, sse__log_level_kind(o->app, SSE_LOG_ERROR, "rows of %s: order", o->topic),
+                 "the rows of topic %s do not come in the order of their ids: %lld after %llu",
+                 o->topic, number, (unsigned long long)after);
         return SSE_E_ARG;
     }
     event.data     = data.len ? data.ptr : "";
@@ -18680,7 +18681,8 @@ static int sse__outbox_row(const sse__outbox *o, sse_rows *rows, uint64_t after,
     }
     if (error == SSE_E_NOMEM) return error;
     why = sse__event_fault(&event, &error);
-    sse__log(o->app, SSE_LOG_WARNING, "row %lld of topic %s is no event: %s", number, o->topic,
+    sse__log(o->app, sse__log_level_kind(o->app, SSE_LOG_WARNING, "rows of %s: event", o->topic),
+             "row %lld of topic %s is no event: %s", number, o->topic,
              why ? why : "it is not UTF-8, which .check_utf8 wants");
     return SSE_OK;
 }

@@ -236,7 +236,11 @@ static void test_rows(void) {
         is_int(sse__outbox_read(o, 0, see, NULL), rows[i].error, "... is read");
         is_str(seen, rows[i].seen, "... as this event");
         ok(strstr(logged, rows[i].words) != NULL, "... and the log: %s", logged);
-        if (*logged) is_int(logged_level, rows[i].level, "... how grave that is");
+        if (*logged) {
+            is_int(logged_level, rows[i].level, "... how grave that is");
+            (void)sse__outbox_read(o, 0, see, NULL);
+            is_int(logged_level, SSE_LOG_DEBUG, "... once a second, as who comes back reads it");
+        }
         sse_app_free(app);
     }
     sse_db_close(db);

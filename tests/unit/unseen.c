@@ -15,8 +15,10 @@ static int blind; /* there is no inotify */
 #include "dial.h"
 
 static char logged[4000];
+static int  level_of_last;
 static void on_log(int level, const char *line, void *user) {
-    (void)level, (void)user;
+    (void)user;
+    level_of_last = level;
     if (strlen(logged) + strlen(line) < sizeof logged - 2) strcat(strcat(logged, line), "\n");
 }
 
@@ -443,6 +445,10 @@ static void unreadable(void) {
                     t->history->lost > 0,
                 "a history that cannot be read is lost");
             ok(strstr(logged, "the history of p.a could not be read") != NULL, "as the log says");
+            is_int(level_of_last, SSE_LOG_WARNING, "... in a warning");
+            dial(app, "/t?topic=p.b", NULL);
+            ok(strstr(logged, "the history of p.b could not be read") != NULL, "so is another");
+            is_int(level_of_last, SSE_LOG_DEBUG, "... which peers choose: not a warning each");
         }
         dial_free(app);
         sse_db_close(db);
