@@ -912,6 +912,58 @@ static void forgotten(void) {
     done(app);
 }
 
+/* What was wrong when a reply was finished stays so, whatever is written later. */
+static void finished(void) {
+    static const struct {
+        const char *format;
+        bool        scarce; /* there was no memory for a text */
+        const char *late;
+        int         status;
+    } rows[] = {
+        {"fine", false, "", 200},
+        {"fine", false, "late", 200},
+        {"%ls", false, "", 500},
+        {"%ls", false, "late", 500},
+        {"fine", true, "", 500},
+        {"fine", true, "late", 500},
+    };
+    sse_app *app = fresh(NULL);
+    size_t   i;
+    sse_get(app, "/later", defers, NULL);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        is_int(sse_test_request(app, "GET /later", NULL, NULL, &r), 0, "a reply that comes later");
+        sse_printf(sse_out(deferred), rows[i].format, "text");
+        fail_at = rows[i].scarce;
+        ok(!sse_fmt(deferred, "%3000d", 1) == rows[i].scarce, "... with a text");
+        fail_at = 0;
+        is_int(sse_finish(deferred), 0, "... is finished");
+        sse_puts(sse_out(deferred), rows[i].late);
+        sse_test_run(app, 0);
+        is_int(r.status, rows[i].status, "... as it was then");
+        ok(!strstr(r.body, "late"), "... without what came later: %.40s", r.body);
+        sse_test_close(&r);
+    }
+    done(app);
+}
+
+static void long_name(sse_req *req, void *user) {
+    char name[3000];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    fail_at = 1;
+    *(int *)user = sse_set_attr(req, name, "a value for which there is room");
+    fail_at = 0;
+}
+
+static void attrs_without_memory(void) {
+    sse_app *app = fresh(NULL);
+    int      error = 0;
+    sse_get(app, "/long", long_name, &error);
+    (void)sse_test_request(app, "GET /long", NULL, NULL, &r);
+    is_int(error, SSE_E_NOMEM, "there is no memory for the name of an attribute");
+    done(app);
+}
+
 static void fails_then_sends(sse_req *req, void *user) { /* ?how= */
     const char *how = sse_query(req, "how");
     (void)user;
@@ -1243,6 +1295,8 @@ int main(void) {
     logs();
     logs_without_on_log();
     forgotten();
+    finished();
+    attrs_without_memory();
     files();
     reused();
 #ifndef SSE_NO_SQLITE

@@ -255,7 +255,10 @@ static void forked(void) { /* SN4 */
         alarm(20);
         say(app, "news", "1");
         turns(app, 5);
-        status = app->net->senders->started == 2 && in_order(c, 2) ? 0 : 1;
+        status = app->net->senders->process == getpid() && app->net->senders->started == 2 &&
+                         in_order(c, 2)
+                     ? 0
+                     : 1;
         _exit(status);
     }
     waitpid(pid, &status, 0);

@@ -1353,11 +1353,13 @@ static void signals(void) {
     sigaction(SIGTERM, NULL, &now);
     ok(now.sa_handler == own_handler, "... then the program's handlers are in force again");
     is_int(sse_stop_on_signals(other), 0, "... and another app may have them");
+    sse_app_free(app);
+    sigaction(SIGTERM, NULL, &now);
+    ok(now.sa_handler != own_handler, "... which keeps them when the first is freed");
     sse_app_free(other);
     sigaction(SIGTERM, NULL, &now);
-    ok(now.sa_handler == own_handler, "... which gives them back when it is freed");
+    ok(now.sa_handler == own_handler, "... and gives them back when it is freed itself");
     signal(SIGTERM, SIG_DFL);
-    sse_app_free(app);
 }
 
 /* A second signal waits for nothing. Either may be either. */
