@@ -2455,7 +2455,8 @@ SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user
 
 /* Runs fn before all routes at prefix and below (NULL: all), in the order they were added, also
    ahead of 404 and 405. It has answered if it wrote, or set a status, redirect, failure or stream;
-   headers, cookies and attrs are no answer.
+   headers, cookies and attrs are no answer. One of these calls that is refused, as a redirect to a
+   path with a space, is answered by 500: the handler does not run.
    prefix: "/mine" holds /mine and /mine/x, not /mines; copied. user: borrowed until the app is
    freed.
    Returns: 0; SSE_E_ARG: fn, or a prefix without a slash first, or with a { or * (it is taken as it
@@ -3291,9 +3292,9 @@ SSE_API int sse_view_skip(sse_buf *html);
    first, with its path and parameters, and its query ahead of that of the request, of which they
    are not shown the parameters that the route's .query lists: a shared view has none of them from
    there. A reply of theirs refuses the view, and goes nowhere else, as do the attrs they set; one
-   that would reply later (sse_defer) refuses it; a stream that a guard opens is this one. In later
-   calls they are
-   not asked. A view of sse_live_each needs the opening handler: its render gets a copy of that
+   that would reply later (sse_defer) refuses it. A stream that they open is this one (its options
+   are not taken), which a guard may do; of a hook it is a reply. In later calls they are not asked.
+   A view of sse_live_each needs the opening handler: its render gets a copy of that
    request as the guard saw it, with the attrs that the guard set.
    Returns: 0; SSE_E_CLOSED; SSE_E_ARG: no such live route, or a raw stream; SSE_E_STATE: refused,
    or called by a hook or guard that is being asked, or of sse_live_each and too late; SSE_E_FULL:
@@ -14026,6 +14027,7 @@ struct sse_req {
     bool         head_stream; /* HEAD of what would be a stream: no length */
     int          come_back_ms; /* sse_come_back: when; 0: it was not called */
     bool         stream_asked; /* its handler tried to open a stream */
+    bool         misanswered;  /* a call that was to be the reply was refused */
     struct sse__stream *stream; /* that its handler opened; NULL when that has returned */
     sse__file   *file;       /* sse_send_file: what to send instead of out */
     void       (*wait)(sse_req *req); /* for its end, set by what makes it outlive its handler */
@@ -14074,6 +14076,13 @@ static int sse__req_refused(sse_req *req, int error, const char *call, const cha
         req->refusal = sse__arena_text(&req->arena, sse__str(words.ptr, words.len));
     sse_buf_free(&words);
     return sse__req_error(req, sse__refused(req->app, error, "%s: %s (%s)", call, why, req->path));
+}
+
+/* Likewise one that was to be the reply. In a hook or guard that is no silence, which would let the
+   request pass: without another reply it is a 500. */
+static int sse__req_misanswered(sse_req *req, int error, const char *call, const char *why) {
+    req->misanswered = true;
+    return sse__req_refused(req, error, call, why);
 }
 
 static const char *sse__req_route_path(const sse_req *req) { /* for the kinds of lines in the log */
@@ -14878,8 +14887,8 @@ SSE_API int sse_set_status(sse_req *req, int status) {
     const int error = sse__reply_unsettled(req, "sse_set_status");
     if (error) return error;
     if (status < 200 || status > 599)
-        return sse__req_refused(req, SSE_E_ARG, "sse_set_status",
-                                sse_fmt(req, "%d is not within 200..599", status));
+        return sse__req_misanswered(req, SSE_E_ARG, "sse_set_status",
+                                    sse_fmt(req, "%d is not within 200..599", status));
     req->status = status;
     req->app->status_text = sse__status_text;
     return SSE_OK;
@@ -15021,12 +15030,12 @@ SSE_API int sse_redirect(sse_req *req, const char *url) {
     if (error) return error;
     for (i = 0; i < target.len; i++)
         if ((unsigned char)target.ptr[i] <= 0x20 || target.ptr[i] == 0x7F)
-            return sse__req_refused(req, SSE_E_FIELD, "sse_redirect",
-                                    "url holds a space or a control character");
+            return sse__req_misanswered(req, SSE_E_FIELD, "sse_redirect",
+                                        "url holds a space or a control character");
     if (!sse__redirect_ok(target))
-        return sse__req_refused(req, SSE_E_ARG, "sse_redirect",
-                                sse_fmt(req, "\"%.100s\" is no relative reference, http or https",
-                                        url ? url : ""));
+        return sse__req_misanswered(req, SSE_E_ARG, "sse_redirect",
+                                    sse_fmt(req, "\"%.100s\" is no relative reference, http or "
+                                                 "https", url ? url : ""));
     if (req->redirected)
         return sse__req_refused(req, SSE_E_STATE, "sse_redirect", "a second time");
     req->redirected = true;
@@ -15370,7 +15379,7 @@ static void sse__reply_send(sse_req *req, sse__block *block, uint64_t first, uin
 
 SSE_API int sse_come_back(sse_req *req, int ms) {
     int error;
-    if (ms < 0) return sse__req_refused(req, SSE_E_ARG, "sse_come_back", "ms is negative");
+    if (ms < 0) return sse__req_misanswered(req, SSE_E_ARG, "sse_come_back", "ms is negative");
     error = sse_fail(req, 503, "there is no room at the moment: come back later");
     if (error) return error;
     req->come_back_ms = ms ? ms : SSE__COME_BACK_MS;
@@ -15394,7 +15403,7 @@ static int sse__reply_retry_ms(const sse_req *req, bool empty) {
    */
 static bool sse__req_answered(const sse_req *req) {
     return req->phase == SSE__REQ_STREAMING || req->out.len || req->out.error || req->status ||
-           req->deferred || req->file;
+           req->deferred || req->file || req->misanswered;
 }
 
 /* Sends what the handler left, or says why that cannot be sent. If memory was short, a call that
@@ -15854,7 +15863,7 @@ SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_n
     struct stat st;
     int         fd;
     if (error || req->file) return error ? error : SSE_E_STATE;
-    if (!file) return sse__req_error(req, SSE_E_ARG);
+    if (!file) return sse__req_misanswered(req, SSE_E_ARG, "sse_send_file", "file is NULL");
     fd = sse__file_open(file, &st);
     if (fd < 0) {
         const int   why   = errno;
@@ -17373,15 +17382,16 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
     sse_stream_options o;
     memset(&o, 0, sizeof o);
     if (options) o = *options;
-    if (here) {
-        req->stream_asked = true;
+    if (here) req->stream_asked = true;
+    if (here && req->phase != SSE__REQ_GUARDED) {
         error  = sse__stream_check(req, &o);
         stream = sse__stream_make(req->app, &o);
         if (!stream) sse__req_error(req, SSE_E_NOMEM);
+        req->misanswered = req->misanswered || !stream || error;
     }
     if (!stream) {
         if (o.on_close) o.on_close(closed, SSE_BY_ERROR, o.user); /* S2, as far as possible */
-        return closed;
+        return here && req->phase == SSE__REQ_GUARDED ? sse__stream_handle(req->stream) : closed;
     }
     if (!error) error = sse__stream_set_options(stream, &o);
     if (!error) error = sse__stream_first(req->app, &o, &first);
@@ -22180,11 +22190,14 @@ static sse_str sse__live_guard_query(const sse__target *t, sse_req *req) {
 static int sse__live_guard_ask(const sse__target *t, sse_req *req, sse_view **each) {
     const sse_req saved = *req;
     const bool    own   = sse__req_own_attrs(req);
+    bool          refused;
     int           i, error;
     sse__req_set_phase(req, SSE__REQ_GUARDED);
     sse__req_forget_output(req);
-    req->status = 0;
-    req->path   = t->path;
+    req->status       = 0;
+    req->redirected   = req->misanswered = req->challenged = req->stream_asked = false;
+    req->come_back_ms = 0;
+    req->path         = t->path;
     req->query_text = sse__live_guard_query(t, req);
     req->param_names = (const char *const *)t->route->names;
     memset(&req->query, 0, sizeof req->query);
@@ -22194,15 +22207,21 @@ static int sse__live_guard_ask(const sse__target *t, sse_req *req, sse_view **ea
     req->signals_index = NULL;
     for (i = 0; i < t->found.nparams; i++) req->params[i] = sse__req_text(req, t->found.params[i]);
     if (own) req->app->views->ask_hooks(req);
-    if (own && !sse__req_answered(req)) sse__live_ask_guard(t->live, req);
-    error = !own || req->error == SSE_E_NOMEM ? SSE_E_NOMEM
-            : sse__req_answered(req)          ? SSE_E_STATE
-                                              : SSE_OK;
+    refused = sse__req_answered(req) || req->stream_asked; /* of a hook, a stream is the reply */
+    if (own && !refused) sse__live_ask_guard(t->live, req);
+    error = !own || req->error == SSE_E_NOMEM       ? SSE_E_NOMEM
+            : refused || sse__req_answered(req) ? SSE_E_STATE
+                                                : SSE_OK;
     if (!error && t->live->render_each) *each = sse__view_each(t, req);
     if (req->file) sse__block_drop(req->file->block);
     sse__req_forget_output(req);
     req->file        = NULL;
     req->failed      = false;
+    req->redirected  = saved.redirected;
+    req->misanswered = saved.misanswered;
+    req->challenged  = saved.challenged;
+    req->stream_asked = saved.stream_asked;
+    req->come_back_ms = saved.come_back_ms;
     req->status      = saved.status;
     req->path        = saved.path;
     req->query_text  = saved.query_text;

@@ -946,6 +946,46 @@ static void finished(void) {
     done(app);
 }
 
+/* A reply that is refused is no silence: behind a hook, nothing runs that it was to keep from. */
+static void replies_badly(sse_req *req, void *user) {
+    const char        *how = sse_query(req, "how");
+    sse_stream_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.status = 1000;
+    if (strcmp(how, "redirect") == 0) sse_redirect(req, "/a b");
+    if (strcmp(how, "javascript") == 0) sse_redirect(req, "javascript:1");
+    if (strcmp(how, "nowhere") == 0) sse_redirect(req, NULL);
+    if (strcmp(how, "status") == 0) sse_set_status(req, 1000);
+    if (strcmp(how, "back") == 0) sse_come_back(req, -1);
+    if (strcmp(how, "file") == 0) sse_send_file(req, NULL, NULL);
+    if (strcmp(how, "stream") == 0) (void)sse_stream_open(req, &o);
+    if (strcmp(how, "again") == 0 && sse_redirect(req, "/a b")) sse_redirect(req, "/login");
+    if (strcmp(how, "header") == 0) sse_set_header(req, "X-A", "a\nb");
+}
+
+static void refused_replies(void) {
+    static const struct {
+        const char *how;
+        int         status;
+    } rows[] = {{"redirect", 500}, {"javascript", 500}, {"nowhere", 500}, {"status", 500},
+        {"back", 500}, {"file", 500}, {"stream", 500}, {"again", 303}, {"header", 200},
+        {"none", 200}};
+    sse_app *app = fresh(NULL);
+    size_t   i;
+    sse_before(app, "/mine", replies_badly, NULL);
+    sse_get(app, "/mine", answers, (void *)"secret");
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        char request[60];
+        snprintf(request, sizeof request, "GET /mine?how=%s", rows[i].how);
+        (void)sse_test_request(app, request, NULL, NULL, &r);
+        is_int(r.status, rows[i].status, rows[i].how);
+        is_int(strstr(r.body, "secret") != NULL, rows[i].status == 200, "... what is behind it");
+        sse_test_close(&r);
+    }
+    done(app);
+}
+
 static void long_name(sse_req *req, void *user) {
     char name[3000];
     memset(name, 'n', sizeof name - 1);
@@ -1297,6 +1337,7 @@ int main(void) {
     forgotten();
     finished();
     attrs_without_memory();
+    refused_replies();
     files();
     reused();
 #ifndef SSE_NO_SQLITE

@@ -156,7 +156,63 @@ static void both(sse_req *req, void *user) { /* shows a view whose guard would o
     (void)user;
     is_int(sse_stream_view(s, "/room/9"), 0,
         "a guard that would open a stream admits one that is open");
-    is_int(sse_stream_meta(s, "color") == NULL, true, "and changes nothing of it");
+    is_str(sse_stream_meta(s, "color"), "red", "... which is the one that it gets");
+    ok(sse_subscribed(s, "room.7"), "... also to subscribe");
+}
+
+static void members(sse_req *req, void *user) { /* a hook of what only members may see */
+    const char *how = sse_query(req, "how");
+    (void)user;
+    if (strcmp(how, "ends") == 0) {
+        sse_event event;
+        memset(&event, 0, sizeof event);
+        event.data = "log in";
+        sse_stream_end(sse_stream_open(req, NULL), &event);
+    } else if (strcmp(how, "opens") == 0) (void)sse_stream_open(req, NULL);
+    else sse_redirect(req, strcmp(how, "wrong") == 0 ? "/log in" : "/login");
+}
+
+static int view_errors[3]; /* what sse_stream_view answered */
+
+static void shows_all(sse_req *req, void *user) {
+    sse_stream s = sse_stream_open(req, NULL);
+    (void)user;
+    view_errors[0] = sse_stream_view(s, "/mine/1");
+    view_errors[1] = sse_stream_view(s, "/mine/2");
+    view_errors[2] = sse_stream_view(s, "/room/1");
+}
+
+/* Whatever a hook replies, the views behind it are not shown, on what stream it may be. */
+static void refused_by_hooks(void) {
+    static const struct {
+        const char *how;
+        int         mine, others; /* the errors of views */
+    } rows[] = {
+        {"leads", SSE_E_STATE, 0},
+        {"wrong", SSE_E_STATE, 0},
+        {"opens", SSE_E_STATE, 0},
+        {"ends", SSE_E_STATE, SSE_E_CLOSED},
+    };
+    sse_app       *a = sse_app_new(NULL);
+    sse_test_reply r;
+    size_t         i;
+    memset(&r, 0, sizeof r);
+    sse_before(a, "/mine", members, NULL);
+    sse_live(a, "/mine/{id}", render, NULL);
+    sse_live(a, "/room/{id}", render, NULL);
+    sse_get(a, "/all", shows_all, NULL);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        char request[60];
+        snprintf(request, sizeof request, "GET /all?how=%s", rows[i].how);
+        (void)sse_test_request(a, request, NULL, NULL, &r);
+        is_int(view_errors[0], rows[i].mine, rows[i].how);
+        is_int(view_errors[1], rows[i].others ? rows[i].others : rows[i].mine, "... a second one");
+        is_int(view_errors[2], rows[i].others, "... one of another path");
+        is_int(strstr(r.body, "log in") != NULL, rows[i].others != 0, "... what the hook says");
+        is_int(r.open, !rows[i].others, "... the stream goes on");
+        sse_test_close(&r);
+    }
+    sse_app_free(a);
 }
 
 static void guards(void) {
@@ -1445,6 +1501,7 @@ int main(void) {
     without_a_codec();
 #endif
     guards_on_streams();
+    refused_by_hooks();
     skipping();
     several_views();
     limits();
