@@ -22514,12 +22514,6 @@ static void sse__dbfile_end_watcher(sse__dbfile *f) {
     f->watcher_version = NULL;
 }
 
-static void sse__dbfile_close(sse__dbfile *f) {
-    sse__dbfile_end_watcher(f);
-    sqlite3_finalize(f->our_version);
-    f->our_version = NULL;
-}
-
 static ino_t sse__dbfile_wal_ino(sse__dbfile *f) { /* 0: there is none */
     struct stat s;
     return stat(sse_buf_text(&f->wal), &s) == 0 ? s.st_ino : 0;
@@ -22532,23 +22526,27 @@ static bool sse__dbfile_has_old_wal(sse__dbfile *f) {
            s.st_ino == f->wal_ino;
 }
 
-/* Opens the watcher, anew if there is one. It never waits for a lock: the loop would. Without it
-   (in memory, encrypted) f still works, see sse__dbfile_who_committed. */
-static void sse__dbfile_open(sse_db *db, sse__dbfile *f) {
-    struct stat s;
-    sse__dbfile_close(f);
-    f->our_version = sse__version_prepare(db->raw, f->schema);
-    (void)sse__version_read(f->our_version, &f->we_saw);
-    if (!f->path[0] || stat(f->path, &s)) return;
-    f->dev = s.st_dev;
-    f->ino = s.st_ino;
+/* Opens the watcher. It never waits for a lock: the loop would. Without it (in memory, encrypted) f
+   still works, see sse__dbfile_who_committed. */
+static void sse__dbfile_watch(sse__dbfile *f) {
     if (sqlite3_open_v2(f->path, &f->watcher, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK)
         f->watcher_version = sse__version_prepare(f->watcher, "main");
     if (!sse__version_read(f->watcher_version, &f->watcher_saw)) sse__dbfile_end_watcher(f);
 }
 
+static void sse__dbfile_open(sse_db *db, sse__dbfile *f) {
+    struct stat s;
+    f->our_version = sse__version_prepare(db->raw, f->schema);
+    (void)sse__version_read(f->our_version, &f->we_saw);
+    if (!f->path[0] || stat(f->path, &s)) return;
+    f->dev = s.st_dev;
+    f->ino = s.st_ino;
+    sse__dbfile_watch(f);
+}
+
 static void sse__dbfile_free(sse__dbfile *f) {
-    sse__dbfile_close(f);
+    sse__dbfile_end_watcher(f);
+    sqlite3_finalize(f->our_version);
     sse_buf_free(&f->wal);
     SSE_FREE(f->schema);
     SSE_FREE(f->path);
@@ -22692,10 +22690,12 @@ static void sse__changes_list(sse__changes *ch, const char *schema, const char *
         f->next   = ch->files;
         ch->files = f;
     }
-    if (!known || (f->path[0] && !f->watcher && ch->delay_ms >= ch->slow_ms)) {
-        sse__dbfile_open(ch->db, f);
-        if (known ? f->watcher != NULL : ch->delay_ms != 0) sse__changes_tell_all(ch);
+    if (!known) sse__dbfile_open(ch->db, f);
+    else if (f->path[0] && !f->watcher && ch->delay_ms >= ch->slow_ms) {
+        sse__dbfile_watch(f);
+        known = !f->watcher;
     }
+    if (!known && ch->delay_ms) sse__changes_tell_all(ch); /* what it saw last is not known */
     f->listed = true;
     if (f->path[0] && !sse__dbfile_replaced(f)) f->wal_ino = sse__dbfile_wal_ino(f);
     if (ch->notify_fd < 0 || !slash) return;

@@ -5,8 +5,14 @@
 #include <string.h>
 #include <unistd.h>
 
-static int blind; /* there is no inotify */
+static int blind; /* there is no inotify, and a database has no second connection */
 #define SSE__SYS(call) (blind && strstr(#call, "inotify_init") ? (errno = EMFILE, -1) : (call))
+#ifndef SSE_NO_SQLITE
+#include <sqlite3.h>
+#define sqlite3_open_v2(name, to, flags, vfs)                   \
+    (blind && (flags) == SQLITE_OPEN_READONLY ? SQLITE_CANTOPEN \
+                                              : sqlite3_open_v2(name, to, flags, vfs))
+#endif
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 
@@ -274,6 +280,7 @@ static void guards(void) {
 
 #ifdef SSE_NO_SQLITE
 static void no_inotify(void) {} /* nothing is followed */
+static void no_watcher(void) {}
 #else
 static void no_inotify(void) {
     sse_app_options options = quiet();
@@ -289,6 +296,44 @@ static void no_inotify(void) {
         sse_app_free(app);
         sse_db_close(db);
     }
+}
+#endif
+
+#ifndef SSE_NO_SQLITE
+static int committed;
+
+static void on_commit(sse_app *app, sse_db *db, void *user) {
+    (void)app, (void)db, (void)user;
+    committed++;
+}
+
+/* Where nothing tells of commits, they are looked for: ten times a second. */
+static void no_watcher(void) {
+    static char name[] = "/tmp/sse-unseen-XXXXXX";
+    sse_app    *app = sse_app_new(NULL);
+    sse_db     *db, *other;
+    char        rm[60];
+    int         i, n;
+    close(mkstemp(name));
+    db = sse_db_open(name, NULL);
+    other = sse_db_open(name, NULL);
+    is_int(sse_db_exec(db, "CREATE TABLE t(x)"), 0, "a table");
+    blind = 1;
+    is_int(sse_on_commit(app, db, NULL, on_commit, NULL), 0, "... that is followed");
+    turns(app, 300);
+    for (n = 0; n < 3; n++) {
+        const int before = committed;
+        is_int(sse_db_exec(other, "INSERT INTO t VALUES(1)"), 1, "another writes");
+        for (i = 0; i < 3000 && committed == before; i++) sse_poll(app, 1);
+        is_int(committed - before, 1, "... which is seen");
+        turns(app, 300);
+    }
+    blind = 0;
+    sse_app_free(app);
+    sse_db_close(db);
+    sse_db_close(other);
+    snprintf(rm, sizeof rm, "rm -f %s*", name);
+    is_int(system(rm), 0, "its files go");
 }
 #endif
 
@@ -647,6 +692,7 @@ int main(void) {
     backoff();
     guards();
     no_inotify();
+    no_watcher();
     own_history();
     slow_or_stuck();
     reservations();
