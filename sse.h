@@ -23410,7 +23410,7 @@ static void sse__req_finish_alarm(sse__alarm *alarm) {
 static void sse__req_wait(sse_req *req) {
     sse__req_set_phase(req, SSE__REQ_WAITING);
     req->finish.fn = sse__req_finish_alarm;
-    if (req->deferred && !req->watched)
+    if (req->deferred && !req->watched && !req->uploading) /* whose end is no call of the program */
         sse__alarm_set(&req->app->loop.wheel, &req->finish,
                        req->app->loop.wheel.now + SSE__UNANSWERED_MS);
     req->watched = req->deferred;

@@ -893,6 +893,35 @@ static void nothing_runs(void) {
     dial_free(app);
 }
 
+/* A body that takes longer than a minute is nobody's mistake. */
+static void for_minutes(void) {
+    sse_body_file_options o;
+    sse_route_options     r;
+    sse_app_options       options;
+    sse_app              *app;
+    sse_test_reply        reply;
+    memset(&o, 0, sizeof o);
+    memset(&r, 0, sizeof r);
+    memset(&options, 0, sizeof options);
+    memset(&reply, 0, sizeof reply);
+    options.on_log = on_log;
+    options.body_timeout_ms = SSE_OFF;
+    app = sse_app_new(&options);
+    r.body_later = true;
+    r.method = "PUT";
+    sse_route(app, "/file", put, &o, &r);
+    words[0] = '\0';
+    dones = 0;
+    is_int(sse_test_request(app, "PUT /file", "Content-Length: 9\n", "slow", &reply), 0, "a body");
+    is_int(sse_test_run(app, 200000), 0, "... that comes slowly");
+    is_str(words, "", "... of which there is nothing to say");
+    is_int(dones, 0, "... as it is not there yet");
+    sse_test_close(&reply);
+    sse_app_free(app);
+    is_int(dones, 1, "... and does not come");
+    is_int(files(), 0, "... nothing of it is left");
+}
+
 static void progress(void) {
     sse_body_file_options o;
     sse_app              *app;
@@ -999,6 +1028,7 @@ int main(void) {
 #endif
     nothing_runs();
     told_of();
+    for_minutes();
     progress();
     progress_of_forms();
     unlink(path);
