@@ -2734,7 +2734,8 @@ typedef struct sse_file { const char *path; const void *bytes; size_t len; } sse
 typedef struct sse_static_options {
     const char     *cache_control; /* default: "no-cache": kept, but asked about each time */
     const sse_file *files;         /* instead of dir: files compiled into the program; path NULL
-                                      ends the list. borrowed. default: none */
+                                      ends the list. borrowed; the bytes stay as they are, and so
+                                      does their ETag. default: none */
     bool            dotfiles;      /* serve .names too. default: false, but for .well-known */
     bool            no_index;      /* a directory is 404. default: false, its index.html */
 } sse_static_options;
@@ -15526,7 +15527,8 @@ static bool sse__file_from_fd(sse_req *req, int fd, const struct stat *st) {
     return true;
 }
 
-static bool sse__file_from_memory(sse_req *req, const sse_file *from) {
+/* hash: of its bytes, in memory that stays; 0: not known yet, as reading them all takes long. */
+static bool sse__file_from_memory(sse_req *req, const sse_file *from, uint32_t *hash) {
     char       *bytes = (char *)from->bytes;
     sse__block *block = sse__block_new(bytes, from->len);
     sse__file  *file;
@@ -15535,8 +15537,9 @@ static bool sse__file_from_memory(sse_req *req, const sse_file *from) {
     if (!file) return false;
     file->id[0] = (uintptr_t)bytes;
     file->id[1] = from->len;
-    snprintf(file->etag, sizeof file->etag, "\"%lx-%lx\"",
-             (unsigned long)sse__hash(sse__str(bytes, from->len)), (unsigned long)from->len);
+    if (!*hash) *hash = sse__hash(sse__str(bytes, from->len));
+    snprintf(file->etag, sizeof file->etag, "\"%lx-%lx\"", (unsigned long)*hash,
+             (unsigned long)from->len);
     return true;
 }
 
@@ -15890,6 +15893,7 @@ typedef struct sse__dir {
     char           *only;  /* the one file in it that is served; NULL: all of them */
     char           *cache_control;
     const sse_file *files; /* instead of a directory; else NULL */
+    uint32_t       *hashes; /* of these; 0: not known yet */
     bool            dotfiles, no_index;
 } sse__dir;
 
@@ -15899,6 +15903,7 @@ static void sse__dir_free(void *user) {
     free(dir->root); /* from realpath */
     SSE_FREE(dir->only);
     SSE_FREE(dir->cache_control);
+    SSE_FREE(dir->hashes);
     SSE_FREE(dir);
 }
 
@@ -15964,7 +15969,7 @@ static bool sse__dir_take(sse_req *req, const sse__dir *dir, sse_str path, const
     *is_dir = false;
     if (dir->files) {
         listed = sse__file_listed(dir->files, path, suffix);
-        return listed && sse__file_from_memory(req, listed);
+        return listed && sse__file_from_memory(req, listed, &dir->hashes[listed - dir->files]);
     }
     fd = sse__file_find(dir, path, suffix, &st, is_dir);
     if (fd < 0 && sse__file_was_short(errno)) sse__req_error(req, SSE_E_IO);
@@ -22067,11 +22072,13 @@ static int sse__view_join(sse_view *view, sse__stream *stream) {
 
 /* The view of sse_live_each that a stream shows; NULL: it does not. */
 static sse_view *sse__view_each_of(const sse__target *t, const sse__stream *stream) {
-    sse__group *group = sse__group_find(&t->live->app->views->paths, t->path);
-    sse__link  *link  = group ? group->members.next : NULL;
-    for (; group && link != &group->members; link = link->next) {
-        sse_view *view = SSE__CONTAINER(link, sse_view, in.link);
-        if (view->in.stream == stream && sse__eq(view->query, t->query)) return view;
+    sse__sub *sub = sse__stream_subs(stream);
+    for (; sub; sub = sub->next) {
+        sse_view *view = SSE__CONTAINER(sub->channel, sse_view, channel);
+        if (sub->channel->left == sse__view_left && view->live == t->live && view->fellows &&
+            strcmp(sse__group_name(view->fellows), t->path) == 0 &&
+            sse__eq(view->query, t->query))
+            return view;
     }
     return NULL;
 }
@@ -22093,8 +22100,10 @@ static sse_view *sse__view_each(const sse__target *t, sse_req *req) {
 /* Adds the stream for which it was made. NULL: there is none. The view is freed on failure. */
 static int sse__view_each_join(sse_view *view, const char *path, sse__stream *stream) {
     sse__map *paths = &view->live->app->views->paths;
-    if (stream && !sse__group_join(paths, path, &view->in, stream, &view->fellows)) stream = NULL;
-    return sse__view_join(view, stream);
+    if (!stream || sse__group_join(paths, path, &view->in, stream, &view->fellows))
+        return sse__view_join(view, stream);
+    sse__view_free(view);
+    return SSE_E_NOMEM;
 }
 
 /* ---- routes --------------------------------------------------------------------------- */
@@ -23733,12 +23742,13 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
     const sse_file *file;
     sse_route_options route;
     sse__dir       *d;
+    size_t          count = 0;
     int             error;
     if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     if (!dir && !o->files)
         return sse__refuse(app, SSE_E_ARG, "static files at %s: neither a directory nor .files",
                            at);
-    for (file = o->files; file && file->path; file++)
+    for (file = o->files; file && file->path; file++, count++)
         if (file->path[0] != '/' || (file->len && !file->bytes))
             return sse__refuse(app, SSE_E_ARG, "static files at %s: .files \"%s\": "
                                                "a path begins with /, and has .bytes",
@@ -23752,13 +23762,14 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
     d->dotfiles      = o->dotfiles;
     d->no_index      = o->no_index;
     d->cache_control = sse__strdup(sse__text(cache));
-    if (d->cache_control && (d->files || sse__dir_find(d, dir))) {
+    d->hashes        = (uint32_t *)sse__zalloc((count + 1) * sizeof *d->hashes);
+    if (d->cache_control && d->hashes && (d->files || sse__dir_find(d, dir))) {
         if (!d->only) return sse__mount(app, prefix, sse__dir_handler, d, sse__dir_free);
         memset(&route, 0, sizeof route);
         route.free_user = sse__dir_free;
         return sse_route(app, prefix, sse__dir_handler, d, &route);
     }
-    error = d->cache_control && errno != ENOMEM ? SSE_E_IO : SSE_E_NOMEM;
+    error = d->cache_control && d->hashes && errno != ENOMEM ? SSE_E_IO : SSE_E_NOMEM;
     sse__refuse(app, error, "static files at %s: directory %s: %s", at, dir ? dir : "",
                 error == SSE_E_IO ? sse__file_words(errno) : sse_error_text(error));
     sse__dir_free(d);
@@ -23770,7 +23781,8 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
 typedef struct sse__client {
     char   *file;
     int     told; /* why that is not served, as it was said last: errno, or EMPTY; 0: it was not */
-    sse_buf built_in;
+    sse_buf  built_in;
+    uint32_t hash; /* of that */
 } sse__client;
 
 enum { SSE__CLIENT_EMPTY = -1 };
@@ -23816,7 +23828,7 @@ static void sse__client_handler(sse_req *req, void *user) {
         if (!b->len) sse__client_write(b);
         file.bytes = b->ptr;
         file.len   = b->len;
-        if (!b->error) (void)sse__file_from_memory(req, &file);
+        if (!b->error) (void)sse__file_from_memory(req, &file, &client->hash);
         else sse__req_error(req, b->error);
         if (b->error) sse_buf_free(b); /* the next request tries again */
     }

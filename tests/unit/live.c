@@ -1190,6 +1190,40 @@ static void around_views(void) {
     sse_app_free(app);
 }
 
+static long nth_of_view;
+static int  error_of_view;
+
+static void shows_scarcely(sse_req *req, void *user) {
+    sse_stream s = sse_stream_open(req, NULL);
+    (void)user;
+    fail_at = nth_of_view;
+    error_of_view = sse_stream_view(s, "/own/1");
+    nth_of_view = fail_at;
+    fail_at = 0;
+}
+
+/* Whatever memory a private view lacks, that is what is said. */
+static void each_without_memory(void) {
+    sse_test_reply r;
+    long           n;
+    int            lacked = 0;
+    memset(&r, 0, sizeof r);
+    for (n = 1; n < 60; n++) {
+        app = sse_app_new(NULL);
+        sse_live_each(app, "/own/{id}", render_each, NULL);
+        sse_get(app, "/show", shows_scarcely, NULL);
+        nth_of_view = n;
+        (void)sse_test_request(app, "GET /show", NULL, NULL, &r);
+        if (nth_of_view == 0) is_int(error_of_view, SSE_E_NOMEM, "a private view lacks memory");
+        lacked += nth_of_view == 0;
+        sse_test_close(&r);
+        sse_app_free(app);
+        if (nth_of_view > 0) break;
+    }
+    ok(lacked > 3 && n < 60, "... in %d places", lacked);
+    is_int(error_of_view, 0, "... and is shown at last");
+}
+
 /* ---- a live view that could not be set up ---- */
 
 static void second_try(void) {
@@ -1515,6 +1549,7 @@ int main(void) {
     around_views();
     private_views();
     plain_events();
+    each_without_memory();
     second_try();
     without_memory();
     told();

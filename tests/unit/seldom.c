@@ -1847,6 +1847,33 @@ static void parts_of_files(void) {
     ok(unlink(file) == 0 && unlink(none) == 0 && rmdir(dir) == 0, "the directory goes");
 }
 
+/* Files in memory are read for their ETag once: a peer may ask as often as it likes. */
+static void tags_of_memory(void) {
+    static char        bytes[2][10] = {"one", "two"};
+    const sse_file     listed[] = {{"/1", bytes[0], 3}, {"/2", bytes[1], 3}, {NULL, NULL, 0}};
+    sse_static_options o;
+    sse_app           *app = app_new();
+    char               tags[2][40], path[20];
+    int                i, again;
+    memset(&o, 0, sizeof o);
+    o.files = listed;
+    is_int(sse_static(app, "/list", NULL, &o), 0, "files in memory");
+    for (again = 0; again < 2; again++) {
+        for (i = 0; i < 2; i++) {
+            const char *tag;
+            snprintf(path, sizeof path, "GET /list/%d", i + 1);
+            ask(app, path, NULL, NULL, 200, bytes[i]);
+            tag = sse_test_header(&r, "ETag");
+            if (again) is_str(tag, tags[i], "... that is not made anew");
+            snprintf(tags[i], sizeof tags[i], "%s", tag);
+        }
+        ok(strcmp(tags[0], tags[1]) != 0, "each has an ETag");
+        bytes[0][0] = bytes[1][0] = 'X';
+    }
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
 /* What a file is saved as, when it was changed, and what of it is asked for. */
 static void files(void) {
     char                     path[] = "/tmp/sse-seldom-XXXXXX";
@@ -2356,6 +2383,7 @@ int main(void) {
     files_after_failures();
     files();
     parts_of_files();
+    tags_of_memory();
     answers_without_memory();
     places_of_files();
 #ifndef SSE_NO_COMPRESSION
