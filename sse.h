@@ -1667,7 +1667,8 @@ SSE_API const char *sse_error_text(int error);
 typedef struct sse_str { const char *ptr; size_t len; } sse_str;
 
 /* Decimal text to a number: all of text, with a - if negative, without spaces; fallback if text is
-   NULL, empty, out of range or anything else. In any locale. Threads: any. */
+   NULL, empty, out of range or anything else; for sse_parse_double also if it has more than 800
+   characters. In any locale. Threads: any. */
 SSE_API long long sse_parse_int(const char *text, long long fallback);
 SSE_API double    sse_parse_double(const char *text, double fallback);
 
@@ -4454,7 +4455,7 @@ static bool sse__take_number(const char **p, const char *end, bool json) {
 }
 
 SSE_API double sse_parse_double(const char *text, double fallback) {
-    char        local[64], point[8], *end, *dot;
+    char        local[808], point[8], *end, *dot; /* all digits of any double, 767, and more */
     const char *p = text;
     size_t      n = text ? strlen(text) : 0, extra;
     double      v;

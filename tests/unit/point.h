@@ -30,7 +30,7 @@ __attribute__((format(printf, 3, 4))) static int point_snprintf(char *out, size_
 }
 
 static double point_strtod(const char *text, char **end) {
-    char        copy[200];
+    char        copy[900];
     const char *at = strstr(text, decimal_point);
     char       *stop;
     double      v;

@@ -400,12 +400,13 @@ static void doubles(const char *where) {
         {"1e-400", 0},
         {"1.7976931348623157e308", 1.7976931348623157e308},
         {"3.14159265358979323846264338327950288419716939937510", 3.14159265358979323846},
+        {"0.1000000000000000055511151231257827021181583404541015625", 0.1},
     };
     static const char *const bad[] = {"", " 1", "1 ", "+1", ".5", "5.", "1,5", "1e", "1e+", "e5",
         "-", "-.5", "nan", "inf", "infinity", "0x10", "1e999", "-1e999", "1.5.2", "1.5x",
         ("1\xD9\xAB"
          "5")};
-    char                     text[64];
+    char                     text[802]; /* one more than it takes */
     size_t                   i;
     int                      wrong = 0;
     for (i = 0; i < SSE__COUNT(good); i++)
@@ -414,11 +415,11 @@ static void doubles(const char *where) {
     for (i = 0; i < SSE__COUNT(bad); i++)
         ok(fabs(sse_parse_double(bad[i], -7) + 7) <= 0, "not '%s' %s", bad[i], where);
     ok(fabs(sse_parse_double(NULL, -7) + 7) <= 0, "not NULL %s", where);
-    memset(text, '0', 57);
-    text[0] = '1', text[1] = '.', text[56] = '\0';
-    ok(fabs(sse_parse_double(text, -7) - 1) <= 0, "56 characters %s", where);
-    text[56] = '0', text[57] = '\0';
-    ok(fabs(sse_parse_double(text, -7) + 7) <= 0, "but not 57 %s", where);
+    memset(text, '0', 801);
+    text[0] = '1', text[1] = '.', text[800] = '\0';
+    ok(fabs(sse_parse_double(text, -7) - 1) <= 0, "800 characters %s", where);
+    text[800] = '0', text[801] = '\0';
+    ok(fabs(sse_parse_double(text, -7) + 7) <= 0, "but not 801 %s", where);
     for (i = 0; i < 5000; i++) {
         sse_buf b = {0};
         double  v = ldexp((double)pick(1u << 30) + (double)pick(1u << 20) / (1 << 20),
