@@ -4373,6 +4373,11 @@ static void sse__base64url_put(sse_buf *b, sse_str s) { /* RFC 4648 5, without p
     }
 }
 
+static void sse__base64_unpad(sse_str *s) {
+    int i;
+    for (i = 0; i < 2 && s->len && s->ptr[s->len - 1] == '='; i++) s->len--;
+}
+
 /* Decodes s in alphabet 62 = '-' or '+', 63 = '_' or '/' as url says; padding only where it is
    not url. Refuses text that no encoder writes (bits left over, a single last character): two texts
    never decode to the same bytes. */
@@ -4381,7 +4386,7 @@ static bool sse__base64_get(sse_buf *b, sse_str s, bool url) {
     uint32_t          v = 0;
     size_t            i;
     if (!url && s.len % 4) return false;
-    for (i = 0; !url && i < 2 && s.len && s.ptr[s.len - 1] == '='; i++) s.len--;
+    if (!url) sse__base64_unpad(&s);
     for (i = 0; i < s.len; i++) {
         const char  c  = s.ptr[i];
         const char *at = c ? strchr(sse__base64url, c) : NULL;
@@ -5168,6 +5173,7 @@ static bool sse__secret_key(sse_buf *key, sse_str secret) {
     text = sse__str_skip(secret, prefix.len);
     if (sse__base64_get(key, text, false)) return key->len > 0;
     key->len = 0;
+    if (text.len % 4 == 0) sse__base64_unpad(&text); /* that of URLs may have it, RFC 4648 5 */
     return sse__base64_get(key, text, true) && key->len > 0;
 }
 

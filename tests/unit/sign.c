@@ -225,6 +225,13 @@ static void secrets_of_bytes(void) {
         "a secret in base64 is its bytes");
     is_str(sign("base64:YSBzZWNyZXQAb2YgYW55IGJ5dGVz_w", "v", then), signature,
         "also in that of URLs");
+    is_str(sign("base64:3q2-7w==", "v", then), sign("base64:3q2+7w==", "v", then),
+        "... with its padding");
+    is_str(sign("base64:3q2-7wA=", "v", then), sign("base64:3q2-7wA", "v", then), "... or without");
+    is_str(sign("base64:3q2-7w=", "v", then), sse_error_text(SSE_E_ARG), "... and not half of it");
+    is_str(sign("base64:3q2-7w======", "v", then), sse_error_text(SSE_E_ARG), "... nor too much");
+    is_str(sign("base64:3q2-====", "v", then), sse_error_text(SSE_E_ARG),
+        "... nor where none belongs");
     is_str(sign("base64:YWJj-_-_", "v", then), sign("base64:YWJj+/+/", "v", then),
         "... whose first half is of both");
     is_str(unsign("new base64:YSBzZWNyZXQAb2YgYW55IGJ5dGVz/w==", signature, 0, then), "v",
