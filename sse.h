@@ -5161,36 +5161,55 @@ static bool sse__secret_next(sse_str *secrets, sse_str *secret) {
     return false;
 }
 
-/* Appends the bytes that a secret stands for. False: it is not base64, of one byte at least, though
-   it begins as if; or no memory (key->error). */
-static bool sse__secret_key(sse_buf *key, sse_str secret) {
+/* Appends the bytes that a secret stands for. Returns 0, SSE_E_NOMEM, or SSE_E_ARG: it is not
+   base64, of one byte at least, though it begins as if. */
+static int sse__secret_key(sse_buf *key, sse_str secret) {
     const sse_str prefix = SSE__LIT("base64:");
     sse_str       text;
-    if (secret.len < prefix.len || !sse__eq(sse__str(secret.ptr, prefix.len), prefix)) {
+    bool          fine;
+    if (!sse__starts(secret, prefix)) {
         sse_raw(key, secret.ptr, secret.len);
-        return key->error == SSE_OK;
+        return key->error;
     }
     text = sse__str_skip(secret, prefix.len);
-    if (sse__base64_get(key, text, false)) return key->len > 0;
-    key->len = 0;
-    if (text.len % 4 == 0) sse__base64_unpad(&text); /* that of URLs may have it, RFC 4648 5 */
-    return sse__base64_get(key, text, true) && key->len > 0;
+    fine = sse__base64_get(key, text, false);
+    if (!fine) {
+        key->len = 0;
+        if (text.len % 4 == 0) sse__base64_unpad(&text); /* that of URLs may have it, RFC 4648 5 */
+        fine = sse__base64_get(key, text, true);
+    }
+    return key->error ? key->error : fine && key->len ? SSE_OK : SSE_E_ARG;
+}
+
+static int sse__secret_check(sse_str word) {
+    sse_buf   key   = {NULL, 0, 0, SSE_OK};
+    const int error = sse__secret_key(&key, word);
+    sse_buf_free(&key);
+    return error;
 }
 
 static bool sse__secret_is_fine(sse_str word) { /* without memory: it may be */
-    sse_buf    key  = {NULL, 0, 0, SSE_OK};
-    const bool fine = sse__secret_key(&key, word) || key.error;
-    sse_buf_free(&key);
-    return fine;
+    return sse__secret_check(word) != SSE_E_ARG;
+}
+
+/* All of them, whichever is needed today. Returns 0, SSE_E_NOMEM, or SSE_E_ARG: one is damaged, or
+   there is none. */
+static int sse__secrets_check(sse_str rest) {
+    sse_str secret;
+    int     error = SSE_E_ARG;
+    while (sse__secret_next(&rest, &secret)) {
+        error = sse__secret_check(secret);
+        if (error) break;
+    }
+    return error;
 }
 
 /* With its dot; text may lie in out. Returns 0, SSE_E_ARG or SSE_E_NOMEM. */
 static int sse__put_signature(sse_buf *out, sse_str secret, sse_str text) {
-    sse_buf       key  = {NULL, 0, 0, SSE_OK};
-    const bool    fine = sse__secret_key(&key, secret);
-    const int     error = fine ? SSE_OK : key.error ? key.error : SSE_E_ARG;
+    sse_buf       key   = {NULL, 0, 0, SSE_OK};
+    const int     error = sse__secret_key(&key, secret);
     unsigned char mac[32];
-    if (fine) {
+    if (!error) {
         sse_hmac_sha256(mac, key.ptr, key.len, text.ptr, text.len);
         sse__put_char(out, '.');
         sse__base64url_put(out, sse__str((const char *)mac, sizeof mac));
@@ -5202,8 +5221,9 @@ static int sse__put_signature(sse_buf *out, sse_str secret, sse_str text) {
 static int sse__sign_at(sse_buf *out, const char *secrets, const char *value, uint64_t now) {
     const size_t from = out ? out->len : 0;
     sse_str      rest = sse__text(secrets), secret;
-    int          error;
-    if (!out || !value || !sse__secret_next(&rest, &secret)) return SSE_E_ARG;
+    int          error = out && value ? sse__secrets_check(rest) : SSE_E_ARG;
+    if (error) return error;
+    (void)sse__secret_next(&rest, &secret); /* there is one */
     sse__base64url_put(out, sse__text(value));
     sse_printf(out, ".%llx", (unsigned long long)now);
     if (out->error) return out->error;
@@ -5230,8 +5250,9 @@ static int sse__unsign_at(sse_buf *out, const char *secrets, const char *text, i
     sse_str      rest = sse__text(secrets), secret, value, time, is_signed, tail = sse__text(text);
     uint64_t     when;
     bool         mine = false;
-    int          error;
-    if (!out || !sse__secret_next(&rest, &secret)) return SSE_E_ARG;
+    int          error = out ? sse__secrets_check(rest) : SSE_E_ARG;
+    if (error) return error;
+    (void)sse__secret_next(&rest, &secret); /* there is one */
     if (!text) return SSE_E_ABSENT;
     value = sse__cut(&tail, '.', false);
     time  = sse__cut(&tail, '.', false);

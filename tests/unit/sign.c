@@ -243,6 +243,14 @@ static void secrets_of_bytes(void) {
     is_str(sign("base64:c2VjcmV0=", "v", then), sse_error_text(SSE_E_ARG), "one that is damaged");
     is_str(sign("base64:", "v", then), sse_error_text(SSE_E_ARG), "or empty");
     is_str(unsign("base64:*", signature, 0, then), sse_error_text(SSE_E_ARG), "verifies nothing");
+    is_str(sign("good base64:*", "v", then), sse_error_text(SSE_E_ARG),
+        "one that is damaged, behind one that is not");
+    is_str(unsign("good base64:*", sign("good", "v", then), 0, then), sse_error_text(SSE_E_ARG),
+        "... is told of where it is not needed, too");
+    is_str(unsign("base64:* good", sign("good", "v", then), 0, then), sse_error_text(SSE_E_ARG),
+        "... in any order");
+    is_str(unsign("good base64:*", "torn", 0, then), sse_error_text(SSE_E_ARG),
+        "... whatever the text is");
     sse_buf_free(&b);
 }
 
