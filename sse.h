@@ -5488,10 +5488,10 @@ static const char *sse__event_fault(const sse_event *e, int *error) {
     if (contents + plain > 1)
         return sse__fault(error, SSE_E_ARG, "two of .data or .event, .elements, .signals, .script, "
                                             ".redirect: send two events");
-    if (contents + plain > 0) return sse__content_fault(e, error);
-    if (e->patch)
+    if (e->patch && !contents)
         return sse__fault(error, SSE_E_ARG, ".patch without .elements, .signals, .script or "
                                             ".redirect: to remove, .elements is \"\"");
+    if (contents + plain > 0) return sse__content_fault(e, error);
     if (!e->id && !e->comment && !e->retry_ms)
         return sse__fault(error, SSE_E_ARG, "there is nothing in it");
     return NULL;

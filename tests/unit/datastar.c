@@ -266,7 +266,7 @@ static void test_events(void) {
 static void test_words(void) {
     sse_patch_options line = defaults(), transition = defaults(), space = defaults(),
                       strange = defaults(), mode = defaults(), inner = defaults();
-    sse_event   e[22];
+    sse_event   e[24];
     const char *why;
     size_t      i;
     static const struct {
@@ -297,6 +297,10 @@ static void test_words(void) {
         {SSE_E_FIELD, ".redirect is empty, javascript: or holds a control character"},
         {SSE_OK, ""},
         {SSE_OK, ""},
+        {SSE_E_ARG, ".patch without .elements, .signals, .script or .redirect: to remove, "
+                    ".elements is \"\""},
+        {SSE_E_ARG, ".patch without .elements, .signals, .script or .redirect: to remove, "
+                    ".elements is \"\""},
     };
     for (i = 0; i < SSE__COUNT(e); i++) e[i] = none();
     line.selector = "a\nb", transition.view_transition_selector = "a\rb", space.ns = "svg\n";
@@ -322,6 +326,8 @@ static void test_words(void) {
     e[19].redirect = "a\nb";
     e[20].comment = "x";
     e[21].redirect = "/a";
+    e[22].data = "x", e[22].patch = &inner;
+    e[23].event = "x", e[23].patch = &inner;
     for (i = 0; i < SSE__COUNT(e); i++) {
         why = NULL;
         is_int(sse_event_check(&e[i], &why), want[i].error, want[i].words);
