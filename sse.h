@@ -2684,7 +2684,7 @@ SSE_API int sse_set_header(sse_req *req, const char *name, const char *value);
    SSE_E_ARG: a path without a slash first, or with semicolons, controls or bytes that are not
    ASCII; a domain that is none, another
    same_site, a negative time but SSE_OFF; cookies that browsers drop: "None" or a __Secure- name
-   without secure, a __Host- name also with a domain or another path than /. */
+   without secure, a __Host- name, in whatever case, also with a domain or another path than /. */
 SSE_API int sse_set_cookie(sse_req *req, const char *name, const char *value,
     const sse_cookie_options *options);
 SSE_API int sse_set_cookie_signed(sse_req *req, const char *name, const char *value,
@@ -14971,14 +14971,15 @@ SSE_API int sse_set_header(sse_req *req, const char *name, const char *value) {
 }
 
 /* What browsers take as it is meant: they ignore other values silently, and the cookie is then
-   wider than it should be. */
+   wider than it should be. Prefixes: draft-ietf-httpbis-rfc6265bis 5.4, in whatever case. */
 static const char *sse__cookie_fault(const sse_cookie_options *o, const char *name, bool secure) {
     const char   *p    = o->path ? o->path : "/";
     const sse_str site = sse__text(o->same_site);
-    const bool    host = strncmp(name, "__Host-", 7) == 0; /* draft-ietf-httpbis-rfc6265bis 4.1.3 */
+    const bool    host = sse__starts_nocase(sse__text(name), "__Host-");
     if (host && (!secure || o->domain || strcmp(p, "/") != 0))
         return "a __Host- cookie needs .secure, no .domain, and / as .path";
-    if (!secure && strncmp(name, "__Secure-", 9) == 0) return "a __Secure- cookie needs .secure";
+    if (!secure && sse__starts_nocase(sse__text(name), "__Secure-"))
+        return "a __Secure- cookie needs .secure";
     if (!secure && sse__is_word(site, "None")) return ".same_site None needs .secure";
     if (o->max_age_s < SSE_OFF) return ".max_age_s is negative";
     if (*p != '/') return ".path does not begin with /";

@@ -1218,6 +1218,10 @@ static const struct {
     {"__Host-a", "v", {.path = "/", .secure = true}, 0, NULL},
     {"__Secure-a", "v", {0}, SSE_E_ARG, "__Secure-a: a __Secure- cookie needs .secure"},
     {"__Secure-a", "v", {.path = "/x", .secure = true}, 0, NULL},
+    {"__host-a", "v", {.domain = "a.example", .secure = true}, SSE_E_ARG,
+        "__host-a: a __Host- cookie needs .secure, no .domain, and / as .path"},
+    {"__sEcUrE-a", "v", {0}, SSE_E_ARG, "__sEcUrE-a: a __Secure- cookie needs .secure"},
+    {"__Secure", "v", {0}, 0, NULL},
     {"a", "v", {.same_site = "none"}, SSE_E_ARG, "a: .same_site None needs .secure"},
     {"a", "v", {.same_site = "None", .secure = true}, 0, NULL},
     {"a", "v", {.max_age_s = -2}, SSE_E_ARG, "a: .max_age_s is negative"},
@@ -1270,7 +1274,7 @@ static void cookies(void) {
     sse_app    *app = app_new();
     sse_get(app, "/odd-cookies", sets_odd_cookies, NULL);
     ask(app, "GET /odd-cookies", NULL, NULL, 200, "set");
-    is_int(fields_named("Set-Cookie: "), 7, "those that are fine are set");
+    is_int(fields_named("Set-Cookie: "), 8, "those that are fine are set");
     at = strstr(r.head, "Set-Cookie: s=");
     ok(at && strstr(at, "; Path=/signed; SameSite=Lax; Max-Age=1; HttpOnly\n"),
         "a signed one with its options");
