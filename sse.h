@@ -14363,11 +14363,10 @@ static sse_str sse__req_decode(sse_req *req, sse_str s) { /* ptr NULL: broken, o
 /* Looks through the text each time: the list of sse_query cannot hold values with a NUL, and few
    routes ask for such. */
 SSE_API sse_str sse_query_bytes(sse_req *req, const char *name) {
-    sse_str rest = req->query_text, key, value;
-    while (sse__pair_next(&rest, '&', &key, &value)) {
-        if (sse__form_is(key, sse__text(name))) return sse__req_decode(req, value);
-    }
-    return sse__str(NULL, 0);
+    sse_str rest = req->query_text, key, value, bytes = sse__text(NULL);
+    while (!bytes.ptr && sse__pair_next(&rest, '&', &key, &value))
+        if (sse__form_is(key, sse__text(name))) bytes = sse__req_decode(req, value);
+    return bytes;
 }
 
 SSE_API const sse_pair *sse_header_all(sse_req *req) {

@@ -49,6 +49,9 @@ static void asks(sse_req *req, void *user) {
     ok(!broken.ptr && !sse_query_bytes(req, "absent").ptr, "... broken or absent: none");
     ok(sse_query_bytes(req, "d").len == 2 && sse_query_bytes(req, "d").ptr[0] == ' ',
         "... a plus is a space");
+    ok(sse_query_bytes(req, "e").len == 1 && sse_query_bytes(req, "e").ptr[0] == '3',
+        "... one that is broken is passed over");
+    is_str(sse_query(req, "e"), "3", "... as where it is read as text");
     ok(!sse_query_bytes(req, "").ptr, "... a name that is broken is none, and not the empty one");
     ok(sse_query_at(req, "d", 0) && !sse_query(req, "") && !sse_query(req, "%zz"),
         "likewise where a query is read as texts");
@@ -970,7 +973,7 @@ static sse_app *app_new(void) {
 
 static void requests(void) {
     sse_app *app = app_new();
-    ask(app, "GET /asks/7?b=%00b&c=%zz&%zz=1&d=+x", "X: 1\nX: 2\n", NULL, 500, NULL);
+    ask(app, "GET /asks/7?b=%00b&c=%zz&%zz=1&d=+x&e=%zz&e=%4&e=3", "X: 1\nX: 2\n", NULL, 500, NULL);
     ask(app, "GET /above", NULL, NULL, 500, NULL);
     ask(app, "GET /failed", NULL, NULL, 499, "why\n");
     is_str(sse_test_header(&r, "Content-Type"), "text/plain; charset=utf-8", "... and its type");
