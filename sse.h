@@ -4794,6 +4794,16 @@ static size_t sse__json_char(const char **at, char out[4]) {
     return sse__utf8_put(out, 0x10000 + ((code[0] - 0xD800) << 10) + (code[1] - 0xDC00));
 }
 
+/* Takes a byte of the first step off path, perhaps with the backslash before it; false: c is not
+   what comes next. */
+static bool sse__json_path_takes(const char **path, char c) {
+    const char *p = *path;
+    if (!*p || *p == '.') return false;
+    if (*p == '\\' && p[1]) p++;
+    *path = p + 1;
+    return *p == c;
+}
+
 /* Whether a member's name, behind its quote in a string that has been checked, is the first step of
    path; *rest is then the '.' or the end behind it. */
 static bool sse__json_name_is(const char *name, const char *path, const char **rest) {
@@ -4801,11 +4811,8 @@ static bool sse__json_name_is(const char *name, const char *path, const char **r
     size_t n, i;
     while (*name != '"') {
         n = sse__json_char(&name, bytes);
-        for (i = 0; i < n; i++, path++) {
-            if (!*path || *path == '.') return false;
-            if (*path == '\\' && path[1]) path++;
-            if (*path != bytes[i]) return false;
-        }
+        for (i = 0; i < n; i++)
+            if (!sse__json_path_takes(&path, bytes[i])) return false;
     }
     *rest = path;
     return !*path || *path == '.';
@@ -4813,11 +4820,13 @@ static bool sse__json_name_is(const char *name, const char *path, const char **r
 
 /* As an array writes it: no 01 */
 static bool sse__json_index_is(size_t index, const char *path, const char **rest) {
-    const size_t n = strspn(path, "0123456789");
-    uint64_t     v = 0;
-    *rest = path + n;
-    return (!**rest || **rest == '.') && (n == 1 || *path != '0') &&
-           sse__parse_u64(sse__str(path, n), SIZE_MAX, &v) && v == index;
+    char          room[20];
+    const sse_str digits = sse__digits(room, index);
+    size_t        i;
+    for (i = 0; i < digits.len; i++)
+        if (!sse__json_path_takes(&path, digits.ptr[i])) return false;
+    *rest = path;
+    return !*path || *path == '.';
 }
 
 /* Adds a character to the hash of a name, which begins as the number of its parent: a polynomial

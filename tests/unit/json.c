@@ -327,7 +327,7 @@ static void indexed(void) { /* JS4 */
         "{\"0\":1,\"00\":2}", "{\"\\u0000\":1}"};
     static const char *const paths[] = {"", ".", "..", "a", "a.", "a.b", "a\\.b", "0", "1", "00",
         "01", "1.1.0", "1.1.", "1.x", "\\", "\\.", "\\\\.0", "\xF0\x9F\x98\x80", "4294967296", "-1",
-        "99999999999999999999"};
+        "99999999999999999999", "\\0", "1.\\1.\\0", "\\01", "0\\"};
     static const char        extra[] = "..a01\\";
     const uint64_t           key[2] = {1, 2};
     sse__arena               arena = {NULL, 0};
@@ -600,6 +600,12 @@ static void paths(void) {
     is_str(get("\"x\"", ""), "\"x\"", "all of it is a scalar");
     is_str(get("5", "a"), "absent", "a path into a scalar");
     is_str(get("[10,11,12,13,14,15,16,17,18,19,20]", "10"), "20", "an index of two digits");
+    is_str(get("[10,11,12,13,14,15,16,17,18,19,20]", "\\1\\0"), "20",
+        "its digits behind backslashes");
+    is_str(get("[[1,2]]", "\\0.\\1"), "2", "... in two steps");
+    is_str(get("[1,2]", "\\\\1"), "absent", "a backslash itself is no digit");
+    is_str(get("[1,2]", "1\\"), "absent", "... nor is it at the end");
+    is_str(get("[1,2]", "\\1\\."), "absent", "... nor is a dot that is meant as such");
     is_str(get("[1,2]", "2"), "absent", "past the end of an array");
     is_str(get("[1,2]", "01"), "absent", "an index is written as it counts");
     is_str(get("[1,2]", "-1"), "absent", "there is no counting from the end");
