@@ -6699,8 +6699,8 @@ static bool sse__form_is(sse_str s, sse_str word) {
     return !s.len && !word.len;
 }
 
-/* The next cookie of a Cookie value (RFC 6265 5.4), without the quotes it may stand in. Cookies
-   without a name are skipped. */
+/* The next cookie of a Cookie value (RFC 6265 5.4), without the quotes it may stand in. Its name is
+   any that is not empty, as browsers keep it (RFC 6265 5.2). */
 static bool sse__cookie_next(sse_str *rest, sse_str *name, sse_str *value) {
     while (sse__pair_next(rest, ';', name, value)) {
         sse_str v = sse__trim(*value);
@@ -6708,7 +6708,7 @@ static bool sse__cookie_next(sse_str *rest, sse_str *name, sse_str *value) {
             v = sse__str(v.ptr + 1, v.len - 2);
         *value = v;
         *name  = sse__trim(*name);
-        if (sse__is_token(*name)) return true;
+        if (name->len) return true;
     }
     return false;
 }

@@ -59,7 +59,9 @@ static void test_pairs(void) {
             !form_is("a%62", 2, "a"),
         "a percent at its end has no digits");
     is_str(pairs("a=1; b=2;c=\"3\" ;  d = 4", 1), "a=1|b=2|c=3|d=4", "cookies");
-    is_str(pairs("a; =b; c d=e; f=\"; g=a=b==; h=", 1), "a=|f=\"|g=a=b==|h=", "odd cookies");
+    is_str(pairs("a; =b; c d=e; f=\"; g=a=b==; h=", 1), "a=|c d=e|f=\"|g=a=b==|h=", "odd cookies");
+    is_str(pairs("user[theme]=dark; a@b=1;\"c\"=2; caf\xc3\xa9 =3; =4;\t=5", 1),
+        "user[theme]=dark|a@b=1|\"c\"=2|caf\xc3\xa9=3", "names are what browsers take for one");
     is_str(pairs("a=\"\"; b=\"; c=\"\"\"; d=\"1; e=1\"; f=\"\" ", 1),
         "a=|b=\"|c=\"|d=\"1|e=1\"|f=", "quotes in pairs, around all of a value");
     is_str(pairs("", 1), "", "no cookies");
