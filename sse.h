@@ -6771,11 +6771,13 @@ static char *sse__multipart_keep(sse__multipart *m, sse_str s) {
     return p;
 }
 
-/* The same without its escapes. Browsers escape nothing by a backslash: before all but '"' and
-   itself it is a plain one. */
+/* The same of a quoted string. Browsers write '"' as %22 and a backslash as it is (WHATWG HTML
+   4.10.22.8): only a '"' within shows a client that has escaped both. */
 static char *sse__multipart_quoted(sse__multipart *m, sse_str s) {
-    char  *p = sse__multipart_keep(m, s);
-    size_t from, to = 0;
+    const bool escaped = memchr(s.ptr, '"', s.len) != NULL;
+    char      *p       = sse__multipart_keep(m, s);
+    size_t     from, to = 0;
+    if (!escaped) return p;
     for (from = 0; from <= s.len; from++) {
         if (p[from] == '\\' && (p[from + 1] == '"' || p[from + 1] == '\\')) from++;
         p[to++] = p[from];
@@ -6798,8 +6800,20 @@ static char *sse__multipart_extended(sse__multipart *m, sse_str s) {
     return p;
 }
 
+/* The value behind a name, where escapes leave its quoted string without an end: as browsers write
+   it, its last byte is a backslash. Takes it and its separator off *rest; ptr NULL: malformed. */
+static sse_str sse__multipart_plain(sse_str *rest) {
+    const sse_str equals = sse__cut(rest, '"', false), text = sse__cut(rest, '"', false);
+    const bool    closed = rest->ptr != NULL;
+    const sse_str behind = sse__cut(rest, ';', false);
+    if (!closed || !sse__is_word(sse__trim(equals), "=") || sse__trim(behind).len)
+        return sse__text(NULL);
+    return text;
+}
+
 static int sse__multipart_disposition(sse__multipart *m, sse_str value) {
-    const char *extended = NULL;
+    const char *const end = value.ptr + value.len;
+    const char *extended = NULL, *at;
     sse_str     name, text;
     if (m->name || !sse__param_next(&value, &name, &text) ||
         !sse__is_word(name, "form-data"))
@@ -6808,6 +6822,11 @@ static int sse__multipart_disposition(sse__multipart *m, sse_str value) {
         const char **to = NULL;
         if (sse__is_word(name, "name")) to = &m->name;
         if (sse__is_word(name, "filename")) to = &m->filename;
+        if (to && !text.ptr) {
+            at    = name.ptr + name.len;
+            value = sse__str(at, (size_t)(end - at));
+            text  = sse__multipart_plain(&value);
+        }
         if (to && (*to || !text.ptr)) return -400;
         if (to) *to = sse__multipart_quoted(m, text);
         else if (sse__is_word(name, "filename*") && text.ptr)
