@@ -2458,11 +2458,10 @@ SSE_API int sse_route(sse_app *app, const char *path, sse_handler fn, void *user
    ahead of 404 and 405. It has answered if it wrote, or set a status, redirect, failure or stream;
    headers, cookies and attrs are no answer. One of these calls that is refused, as a redirect to a
    path with a space, is answered by 500: the handler does not run.
-   prefix: "/mine" holds /mine and /mine/x, not /mines; copied. user: borrowed until the app is
-   freed.
+   prefix: "/mine", or "/mine/", holds /mine and /mine/x, not /mines, as that of a mount; "/" is
+   all; copied. user: borrowed until the app is freed.
    Returns: 0; SSE_E_ARG: fn, or a prefix without a slash first, or with a { or * (it is taken as it
-   is); SSE_E_NOMEM. sse_serve answers it
-   too. Threads: loop. */
+   is); SSE_E_NOMEM. sse_serve answers it too. Threads: loop. */
 SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *user);
 
 /* ---- requests -------------------------------------------------------------------------------- */
@@ -23186,7 +23185,7 @@ static bool sse__req_host_ok(const sse_req *req) {
 static bool sse__path_below(const char *path, const char *prefix) {
     const size_t n = strlen(prefix);
     if (!n || strncmp(path, prefix, n) != 0) return !n;
-    return !path[n] || path[n] == '/' || path[n - 1] == '/';
+    return !path[n] || path[n] == '/';
 }
 
 /* Whether cors_origins is for its path. */
@@ -23732,6 +23731,7 @@ SSE_API int sse_mount(sse_app *app, const char *prefix, sse_handler fn, void *us
 static int sse__before(sse_app *app, const char *prefix, sse_handler fn, void *user,
                        bool same_origin) {
     const char *at = prefix ? prefix : "", *fault;
+    sse_str     text = sse__text(at);
     sse__hook  *hook, **end;
     if (app && !sse__on_loop(app)) return SSE_E_THREAD;
     if (!app || !fn)
@@ -23741,9 +23741,10 @@ static int sse__before(sse_app *app, const char *prefix, sse_handler fn, void *u
     if (strchr(at, '{')) fault = "a prefix is taken as it is: it has no params";
     else fault = sse__route_path_error(at, true);
     if (fault) return sse__refuse(app, SSE_E_ARG, "before hook %s: %s", at, fault);
-    hook = (sse__hook *)sse__zalloc(sizeof *hook + strlen(at) + 1);
+    if (text.len && at[text.len - 1] == '/') text.len--; /* as a mount: it guards all of that */
+    hook = (sse__hook *)sse__zalloc(sizeof *hook + text.len + 1);
     if (!hook) return sse__config_fail(app, SSE_E_NOMEM, "before hook", at);
-    hook->prefix = sse__copy_text((char *)(hook + 1), sse__text(at));
+    hook->prefix = sse__copy_text((char *)(hook + 1), text);
     hook->fn     = fn;
     hook->user   = user;
     hook->same_origin = same_origin;

@@ -53,7 +53,7 @@ static void hooks(void) { /* a prefix ends with a segment */
         const char *path, *hook;
     } rows[] = {{"GET /mine", "mine"}, {"GET /mine/", "mine"}, {"GET /mine/x", "mine"},
         {"GET /mines", NULL}, {"GET /min", NULL}, {"GET /", NULL}, {"GET /a/mine", NULL},
-        {"GET /dir/", "dir"}, {"GET /dir/x", "dir"}, {"GET /dir", NULL}, {"GET /dirx", NULL}};
+        {"GET /dir/", "dir"}, {"GET /dir/x", "dir"}, {"GET /dir", "dir"}, {"GET /dirx", NULL}};
     sse_app_options options = quiet();
     sse_app        *app = sse_app_new(&options);
     sse_test_reply  r;
