@@ -25691,6 +25691,7 @@ SSE_API int sse_fd(sse_app *app) {
 SSE_API int sse_next_ms(sse_app *app) {
     int ms;
     if (!app) return SSE_E_ARG;
+    if (!app->server->inited && !app->server->over) return 0; /* the first turn: on_init, READY=1 */
     if (sse__turn_has_work(app)) return 0;
     ms = sse__wheel_next_ms(&app->loop.wheel, sse__loop_clock_ms(&app->loop));
     if (sse__poller_fd(&app->loop.poller) >= 0) return ms;

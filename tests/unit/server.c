@@ -482,7 +482,11 @@ static void mistaken(void) { /* one made while setting up stays; a wrong address
 static void next_turns(void) { /* how long a loop of the program's own may wait */
     sse_app *app = app_new();
     int      ms;
+    sse_listen(app, any_port(0));
+    is_int(sse_next_ms(app), 0, "not at all before the first turn, which begins");
+    is_str(called(), "", "... what has not begun");
     turns(app, 1);
+    is_str(called(), "i", "... by on_init");
     if (sse_fd(app) >= 0) is_int(sse_next_ms(app), -1, "as long as it likes");
     sse_after(app, 50000, answer, NULL);
     ms = sse_next_ms(app);
@@ -491,6 +495,7 @@ static void next_turns(void) { /* how long a loop of the program's own may wait 
     is_int(sse_next_ms(app), 0, "not at all: one is due");
     turns(app, 3);
     is_int(sse_poll(app, 0), 0, "which stops the app");
+    ok(sse_next_ms(app) != 0, "one that is over has no more to begin");
     sse_app_free(app);
 }
 
