@@ -2275,8 +2275,9 @@ typedef struct sse_tunnel sse_tunnel;
 SSE_API sse_tunnel *sse_tunnel_start(sse_app *app, const char *command);
 
 /* The public address, "https://x.example", as the agent printed it: in ngrok's JSON log, or the
-   first URL without a path in the output of any other. Waits up to timeout_ms for it (the loop
-   stands still); 0: does not wait, a running loop reads it by itself.
+   first URL without a path in the output of any other (if it ends in a slash, one that is alone on
+   its line). Waits up to timeout_ms for it (the loop stands still); 0: does not wait, a running
+   loop reads it by itself.
    Returns: NULL: not known yet, or the agent ended (its last words are in the log). Valid as long
    as the tunnel. Threads: as above. */
 SSE_API const char *sse_tunnel_url(sse_tunnel *tunnel, int timeout_ms);
@@ -26531,9 +26532,12 @@ static bool sse__tunnel_take_url(sse_tunnel *t, sse_str url) { /* which is not e
     return true;
 }
 
+/* Among words a slash at the end is of a link, to what else there is: only what stands alone is an
+   address all the same. */
 static void sse__tunnel_find_url(sse_tunnel *t, sse_str line) {
-    sse_str value;
-    size_t  n;
+    const sse_str whole = sse__trim(line);
+    sse_str       value;
+    size_t        n;
     if (sse_json_get(line, "url", &value) == SSE_OK) { /* ngrok: {"msg":"...","url":"https:..."} */
         if (value.len > 2) (void)sse__tunnel_take_url(t, sse__str(value.ptr + 1, value.len - 2));
         return;
@@ -26544,7 +26548,9 @@ static void sse__tunnel_find_url(sse_tunnel *t, sse_str line) {
             continue;
         for (n = 0; n < line.len && line.ptr[n] > ' ' && line.ptr[n] < 0x7F; n++)
             if (strchr("\"'<>|,;()[]{}\\", line.ptr[n])) break;
-        if (sse__tunnel_take_url(t, sse__str(line.ptr, n))) return;
+        value = sse__str(line.ptr, n);
+        if (value.ptr[n - 1] == '/' && !sse__eq(value, whole)) continue;
+        if (sse__tunnel_take_url(t, value)) return;
     }
 }
 

@@ -168,6 +168,15 @@ static char *url_of(sse_str text, size_t step) {
     return url;
 }
 
+/* Whether nothing but blanks is around it on its line. */
+static bool alone(sse_str text, size_t at, size_t n) {
+    size_t after = at + n;
+    while (at && (text.ptr[at - 1] == ' ' || text.ptr[at - 1] == '\t')) at--;
+    while (after < text.len && (text.ptr[after] == ' ' || text.ptr[after] == '\t')) after++;
+    if (after < text.len && text.ptr[after] == '\r') after++;
+    return (!at || text.ptr[at - 1] == '\n') && (after == text.len || text.ptr[after] == '\n');
+}
+
 /* A second reader: the first URL without a path, of another machine. braces: there is JSON, which
    it does not read. */
 static sse_str first_url(sse_str text, bool *braces) {
@@ -186,6 +195,7 @@ static sse_str first_url(sse_str text, bool *braces) {
             if (strchr("\"'<>|,;()[]{}\\", text.ptr[n])) break;
             n++;
         }
+        if (text.ptr[n - 1] == '/' && !alone(text, i, n - i)) continue;
         if (text.ptr[n - 1] == '/') n--;
         if (n <= i + skip || !sse__host_parse(sse__str(text.ptr + i + skip, n - i - skip), &host))
             continue;

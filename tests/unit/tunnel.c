@@ -90,6 +90,12 @@ static void words(void) {
         {"printf 'https://o.example\\303\\251\\n'", "https://o.example"},
         {"echo ftp://q.example; echo q.example; echo HTTPS://r.example https://q.example",
             "https://q.example"},
+        {"echo 'Names of your own: go to https://admin.s.example/'; "
+         "echo 's.example tunneled with tls termination, https://s.example'",
+            "https://s.example"},
+        {"echo 'https://admin.t.example/ has more'; printf ' \\thttps://t.example/ \\r\\n'",
+            "https://t.example"},
+        {"echo https://u.example/ https://v.example", "https://v.example"},
         {"echo https://p{port}.example", NULL},
         {"echo https://{port}.a{port}.example", NULL},
     };
