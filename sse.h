@@ -2278,8 +2278,9 @@ SSE_API sse_tunnel *sse_tunnel_start(sse_app *app, const char *command);
    first URL without a path in the output of any other (if it ends in a slash, one that is alone on
    its line). Waits up to timeout_ms for it (the loop stands still); 0: does not wait, a running
    loop reads it by itself.
-   Returns: NULL: not known yet, or the agent ended (its last words are in the log). Valid as long
-   as the tunnel. Threads: as above. */
+   Returns: NULL: not known yet, or the agent ended before it said one (its last words are in the
+   log). One that ends later may have left it to a daemon: the address stays. Valid as long as the
+   tunnel. Threads: as above. */
 SSE_API const char *sse_tunnel_url(sse_tunnel *tunnel, int timeout_ms);
 
 /* Ends the agent, and waits for that, two seconds at most. NULL: nothing happens. */

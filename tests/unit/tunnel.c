@@ -156,6 +156,7 @@ static void ends(void) {
     t = sse_tunnel_start(app, "echo https://a.example; echo bye");
     for (i = 0; i < 3000 && t->out >= 0; i++) turns(app, 1), poll(NULL, 0, 10);
     is_str(sse_tunnel_url(t, 0), "https://a.example", "the loop reads what it says, too");
+    ok(t->out < 0, "... and it stays when the agent has ended");
     ok(strstr(logged, "2 tunnel at https://a.example\n") && strstr(logged, "agent ended: bye\n"),
         "as the log tells");
     sse_tunnel_stop(t);
