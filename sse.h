@@ -26341,12 +26341,12 @@ static bool sse__env_quoted(sse_str *rest, sse_buf *value) {
     return true;
 }
 
-/* Takes the rest of a line, up to its comment. */
-static sse_str sse__env_bare(sse_str *rest) {
+/* Takes the rest of a line, up to its comment, which begins at from at the earliest. */
+static sse_str sse__env_bare(sse_str *rest, size_t from) {
     sse_str line = sse__cut(rest, '\n', false);
     size_t  i;
     if (line.len && line.ptr[line.len - 1] == '\r') line.len--;
-    for (i = 0; i < line.len; i++)
+    for (i = from; i < line.len; i++)
         if (line.ptr[i] == '#' && (i == 0 || sse__is_space(line.ptr[i - 1]))) line.len = i;
     return sse__trim(line);
 }
@@ -26383,13 +26383,14 @@ static int sse__env_next(sse_str *rest, sse_str *key, sse_buf *value) {
     do { /* past empty lines and comments */
         start = *rest;
         if (!start.len) return 0;
-    } while (!sse__env_bare(rest).len);
+    } while (!sse__env_bare(rest, 0).len);
     *rest = start;
     *key  = sse__env_key(rest);
     fine  = key->ptr != NULL;
     if (fine && rest->len && (rest->ptr[0] == '\'' || rest->ptr[0] == '"'))
-        fine = sse__env_quoted(rest, value) && !sse__env_bare(rest).len;
-    else if (fine) sse__put_str(value, sse__env_bare(rest));
+        fine = sse__env_quoted(rest, value) && !sse__env_bare(rest, 0).len;
+    else if (fine) /* KEY=#x is a value, KEY= #x an empty one */
+        sse__put_str(value, sse__env_bare(rest, rest->ptr[-1] == '='));
     if (fine && (value->error || !value->len || !memchr(value->ptr, 0, value->len))) return 1;
     *rest = start;
     return SSE_E_SYNTAX;

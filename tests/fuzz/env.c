@@ -67,7 +67,7 @@ static int next_variable(const char **at, char *key, char *value) {
     if (end > p && end[-1] == '\r') end--;
     {
         const char *q = p;
-        while (q < end && !(*q == '#' && (q == p || blank(q[-1])))) q++;
+        while (q < end && !(*q == '#' && blank(q[-1]))) q++; /* q[-1]: the = perhaps */
         end = q;
     }
     while (end > p && blank(end[-1])) end--;

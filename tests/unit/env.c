@@ -39,6 +39,10 @@ static void values(void) {
     is_var("  export\tT_A = spaces  inside \t\n", "spaces  inside", "export and spaces");
     is_var("T_A=\n", "", "empty");
     is_var("T_A= # nothing but a comment\n", "", "empty before a comment");
+    is_var("T_A=#ff0000\n", "#ff0000", "a # right behind the =");
+    is_var("T_A =## a \t# c\n", "## a", "... and more, before a comment");
+    is_var("T_A=#\n", "#", "... alone");
+    is_var("T_A=\t#x\n", "", "... none behind a tab");
     is_var("T_A=a#b c # comment\n", "a#b c", "a # inside, a comment behind");
     is_var("T_A='as $it \\n is # '  # comment\n", "as $it \\n is # ", "single quotes");
     is_var("T_A=\"1\\n2\\r3\\t4\\\"5\\\\6\\$7\\x\"\n", "1\n2\r3\t4\"5\\6$7\\x", "double quotes");
