@@ -26703,7 +26703,7 @@ typedef struct sse__upgrade {
     sse_app    *app;
     char      **argv;      /* NULL at its end, as of env */
     char       *program;   /* argv[0], as a path from anywhere, unless it is to be found in PATH */
-    int         signal;    /* 0: none */
+    int         signal;    /* whose handler before is; 0: none is taken */
     int         start_ms, spread_ms;
     struct sigaction before;
     sse__source asked;     /* the reading end of a pipe; its writing end is sse__upgrade_fd */
@@ -27129,8 +27129,8 @@ static void sse__upgrade_end(sse_app *app) {
     app->listen_handed = NULL;
 }
 
-/* The pipe that wakes the loop, and the signal. Returns 0 or an error. */
-static int sse__upgrade_listen(sse__upgrade *u) {
+/* The pipe that wakes the loop, and the signal of that number; 0: none. Returns 0 or an error. */
+static int sse__upgrade_listen(sse__upgrade *u, int number) {
     struct sigaction action;
     sigset_t         mask;
     int              fds[2];
@@ -27144,16 +27144,15 @@ static int sse__upgrade_listen(sse__upgrade *u) {
         return SSE_E_IO;
     }
     sse__upgrade_fd = fds[1];
-    if (!u->signal) return SSE_OK;
+    if (!number) return SSE_OK;
     memset(&action, 0, sizeof action);
     action.sa_handler = sse__upgrade_on_signal;
     action.sa_flags   = SA_RESTART;
-    if (u->signal == SIGTERM || u->signal == SIGINT || sigaction(u->signal, &action, &u->before)) {
-        u->signal = 0;
+    if (number == SIGTERM || number == SIGINT || sigaction(number, &action, &u->before))
         return SSE_E_ARG;
-    }
+    u->signal = number;
     sigemptyset(&mask); /* the process before blocked it in this one */
-    sigaddset(&mask, u->signal);
+    sigaddset(&mask, number);
     (void)SSE__IF_THREADS(pthread_sigmask, sigprocmask)(SIG_UNBLOCK, &mask, NULL);
     return SSE_OK;
 }
@@ -27162,7 +27161,6 @@ static sse__upgrade *sse__upgrade_new(sse_app *app, const sse_upgrade_options *o
     sse__upgrade *u = SSE__NEW(sse__upgrade);
     if (!u) return NULL;
     u->app       = app;
-    u->signal    = o->signal == 0 ? SIGUSR2 : o->signal < 0 ? 0 : o->signal;
     u->start_ms  = o->start_ms ? o->start_ms : 30000;
     u->spread_ms = o->spread_ms == 0 ? 5000 : o->spread_ms < 0 ? 0 : o->spread_ms;
     u->asked.fd  = u->link.fd = u->from = -1;
@@ -27180,6 +27178,7 @@ SSE_API int sse_upgrade_on_signal(sse_app *app, const sse_upgrade_options *optio
     const sse__bounds bounds[] = {{"signal", o->signal, SSE_OFF, 64},
                                   {"start_ms", o->start_ms, 0, INT32_MAX},
                                   {"spread_ms", o->spread_ms, SSE_OFF, INT32_MAX}};
+    const int     number = o->signal == 0 ? SIGUSR2 : o->signal < 0 ? 0 : o->signal;
     const char   *why = NULL;
     sse__upgrade *u;
     int           error;
@@ -27203,7 +27202,7 @@ SSE_API int sse_upgrade_on_signal(sse_app *app, const sse_upgrade_options *optio
     }
     if (!error) error = sse__upgrade_argv(u, o->argv);
     if (!error) error = sse__upgrade_path(u);
-    if (!error) error = sse__upgrade_listen(u);
+    if (!error) error = sse__upgrade_listen(u, number);
     if (!error) return SSE_OK;
     if (error == SSE_E_ARG)
         why = u->argv ? ".signal: not one that can begin an upgrade"

@@ -1119,6 +1119,37 @@ static void signal_masks(void) {
     sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
+static void on_own_signal(int number) { (void)number; }
+
+/* The program's own handler stays where no upgrade is set up. */
+static void no_signal(void) {
+    static const struct {
+        const char *what, *call;
+        int         number, error;
+    } rows[] = {{"no argv", NULL, 0, SSE_E_ARG}, {"no pipe", "pipe(", 0, SSE_E_IO},
+        {"a signal that nobody can have", NULL, SIGKILL, SSE_E_ARG}};
+    char               *argv[] = {NULL, NULL};
+    sse_upgrade_options o;
+    struct sigaction    own, now;
+    size_t              i;
+    memset(&own, 0, sizeof own);
+    own.sa_handler = on_own_signal;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_app *app = app_new();
+        memset(&o, 0, sizeof o);
+        o.argv = argv;
+        argv[0] = i ? (char *)"sh" : NULL;
+        sigaction(SIGUSR2, &own, NULL);
+        o.signal = rows[i].number;
+        if (rows[i].call) refuse(rows[i].call, 1, EMFILE);
+        is_int(sse_upgrade_on_signal(app, &o), rows[i].error, rows[i].what);
+        sigaction(SIGUSR2, NULL, &now);
+        ok(now.sa_handler == on_own_signal, "... the program's own handler stays");
+        sse_app_free(app);
+    }
+    signal(SIGUSR2, SIG_DFL);
+}
+
 /* What the next process is started with. */
 static void program(void) {
     static const char *const names[] = {"prog", "/bin/prog", "./prog", "a/prog"};
@@ -1175,6 +1206,7 @@ int main(void) {
     start_time();
     letters();
     signal_masks();
+    no_signal();
     program();
     handed();
     spread();
