@@ -27094,13 +27094,7 @@ static int sse__upgrade_argv(sse__upgrade *u, char *const *argv) {
 /* The program may change its directory later, and argv[0] be said from this one. */
 static int sse__upgrade_path(sse__upgrade *u) {
     const char *name = u->argv[0];
-    char        dir[4096];
-    sse_buf     b = {NULL, 0, 0, SSE_OK};
-    if (name[0] != '/' && strchr(name, '/') && getcwd(dir, sizeof dir))
-        sse_printf(&b, "%s/", dir);
-    sse_puts(&b, name);
-    if (!b.error) u->program = sse__strdup(sse__str(b.ptr, b.len));
-    sse_buf_free(&b);
+    u->program = strchr(name, '/') ? sse__path_whole(name) : sse__strdup(sse__text(name));
     return u->program ? SSE_OK : SSE_E_NOMEM;
 }
 
