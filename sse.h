@@ -3179,7 +3179,8 @@ SSE_API int sse_topic_who(sse_app *app, const char *topic,
 /* Calls fn for the last limit (0: all) events that a topic keeps, the oldest first, until it
    returns false. An event has its event, data (Datastar content as it goes over the wire; a NUL
    stands behind its .data_len bytes) and id. fn may do anything; it does not see events that it
-   publishes. Returns how many fn saw; SSE_E_ABSENT: the topic keeps none; SSE_E_ARG; SSE_E_NOMEM.
+   publishes. Returns how many fn saw; SSE_E_ABSENT: the topic keeps none; SSE_E_FULL: it may keep
+   some, in its .db, for which there is no room in memory (max_topics); SSE_E_ARG; SSE_E_NOMEM.
    Threads: loop. */
 SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit,
     bool (*fn)(const sse_event *event, void *user), void *user);
@@ -20126,7 +20127,7 @@ static void sse__topics_load(sse__topics *topics, const char *pattern, uint64_t 
     for (at = 0; at < names.len; at += strlen(names.ptr + at) + 1) {
         sse__topic *topic = sse__topic_with_history(topics, names.ptr + at, &error);
         if (topic) sse__topic_release(topic);
-        if (error == SSE_E_NOMEM) topics->load_overflow = true; /* what it keeps is not there */
+        if (error) topics->load_overflow = true; /* what it keeps is not there */
     }
     topics->loading = NULL;
     sse_buf_free(&names);
@@ -21057,7 +21058,7 @@ SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit,
     if (!app || !topic || !fn || limit < 0) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     t = sse__topic_with_history(app->topics, topic, &error);
-    if (!t) return error == SSE_E_NOMEM ? error : SSE_E_ABSENT;
+    if (!t) return error ? error : SSE_E_ABSENT;
     named    = t->named;
     t->named = true; /* what fn does must not take it away: O2 */
     if (limit && (uint32_t)limit < t->history->count) skip = t->history->count - (uint32_t)limit;

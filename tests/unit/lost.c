@@ -856,6 +856,37 @@ static void unread(void) { /* the topics that a pattern may match cannot be read
     sse_db_close(db);
 }
 
+static bool none_seen(const sse_event *event, void *user) {
+    (void)event, (void)user;
+    return false;
+}
+
+/* All topics that there may be are in use when a client comes back to what only a database has. */
+static void no_room(void) {
+    sse_db  *db = sse_db_open(":memory:", NULL);
+    sse_app *app = with_topics(0, NULL, "room.*");
+    topic(app, "room.*", 100, 0, db);
+    first_visit(app, "room.1", NULL);
+    say(app, "room.2", "missed");
+    turns(app, 3);
+    dial_free(app);
+    app = with_topics(3, "busy.1", NULL);
+    exact_too = "busy.2";
+    topic(app, "room.*", 100, 0, db);
+    dial(app, "/s", NULL);
+    exact = exact_too = NULL;
+    pattern = "room.*";
+    is_int(gaps_on_return(app), 1, "stored topics find no room: the gap is told");
+    turns(app, 5);
+    exact = "busy.3";
+    pattern = NULL;
+    dial(app, "/s", NULL);
+    is_int(sse_topic_history(app, "room.2", 0, none_seen, NULL), SSE_E_FULL,
+        "what one of them keeps cannot be told");
+    dial_free(app);
+    sse_db_close(db);
+}
+
 static int queries;
 
 static int note_query(unsigned type, void *user, void *statement, void *sql) {
@@ -992,6 +1023,7 @@ int main(void) {
     unknown();
     unsaved();
     unread();
+    no_room();
     two_servers();
     deleted_meanwhile();
     asks_once();
