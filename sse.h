@@ -16341,6 +16341,7 @@ typedef struct sse__stream_extra {
     uint64_t       told;  /* while it replays, from the second refill on: sequence.losses as it
                              began, those up to there are no news to its client */
     bool           behind; /* likewise: what it began with is older than its place: O4 */
+    bool           partly; /* likewise: not all that is stored could be read as it began */
     sse__message  *last;
     sse__group    *label, *who;          /* NULL: none */
     sse__member    with_label, with_who;
@@ -19975,8 +19976,9 @@ static int sse__topic_add_outbox(sse_app *app, const char *name, sse_db *db, con
 
   While it is connected there is one reason more: its table gives ids again
   (unknown) [outbox_restart]. A stream that replays more slowly than what it
-  has yet to get is trimmed, or deleted, is closed [merge_one, outbox_refill]:
-  its client comes back, and is told. Without anything kept there is nothing to miss, and no gap.
+  has yet to get is trimmed, deleted, or finds no room to be read again, is
+  closed [merge_one, outbox_refill, stream_refill]: its client comes back, and
+  is told. Without anything kept there is nothing to miss, and no gap.
 
   O3  Being up to date and replaying meet at one number: a stream gets what
       has one either from the histories or from the live flow.
@@ -20285,10 +20287,12 @@ static bool sse__held_joins(sse__held *held) {
 }
 
 /* More is left: what its client was told as it began is noted. False: no memory. */
-static bool sse__stream_note_told(sse__stream *stream, uint64_t told) {
+static bool sse__stream_note_told(sse__stream *stream, uint64_t told, bool partly) {
     sse__stream_extra *extra = sse__stream_own_extra(stream);
-    if (extra) extra->told = told;
-    return extra != NULL;
+    if (!extra) return false;
+    extra->told   = told;
+    extra->partly = partly;
+    return true;
 }
 
 /* begins: it was found out just now what its client lacks, and that was said: only what is lost
@@ -20299,6 +20303,7 @@ static uint64_t sse__stream_refill(sse__stream *stream, bool begins) {
     sse__sub      *sub = sse__stream_row_sub(stream);
     sse__merge     m;
     uint64_t       seq = 0, after = UINT64_MAX;
+    bool           all;
     SSE_ASSERT(sse__stream_flows(stream)); /* S7 */
     if (sub) {
         sse__outbox_refill(sub);
@@ -20312,7 +20317,8 @@ static uint64_t sse__stream_refill(sse__stream *stream, bool begins) {
     m.told = begins ? sequence->losses : stream->extra->told;
     for (sub = sse__stream_subs(stream); sub; sub = sub->next)
         if (sub->channel->topic && sub->after < after) after = sub->after;
-    (void)sse__stream_load(stream, after); /* a client that resumes has been told if that fails */
+    all = sse__stream_load(stream, after); /* as it begins, its client has been told of the rest */
+    if (!all && !begins && !stream->extra->partly) m.lost = true; /* it made room since then */
     for (sub = sse__stream_subs(stream); sub; sub = sub->next) {
         sse__keepers k = sse__keepers_of(sse__str(NULL, 0), 0);
         sse__sub_keepers(sub, &k);
@@ -20322,7 +20328,7 @@ static uint64_t sse__stream_refill(sse__stream *stream, bool begins) {
     if (!m.lost && !m.failed) seq = sse__merge_send(&m, stream);
     for (sub = sse__stream_subs(stream); sub; sub = sub->next)
         if (sub->channel->topic && sub->after < seq) sub->after = seq;
-    if (m.count && begins && !sse__stream_note_told(stream, m.told)) m.failed = true;
+    if (m.count && begins && !sse__stream_note_told(stream, m.told, !all)) m.failed = true;
     if (m.lost || m.failed) /* its client comes back, and is told of the gap */
         sse__stream_cut(stream, m.lost ? SSE_BY_QUEUE : SSE_BY_ERROR);
     stream->replaying = m.count > 0; /* O3 */

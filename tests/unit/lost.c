@@ -887,6 +887,76 @@ static void no_room(void) {
     sse_db_close(db);
 }
 
+/* An app with room for so many topics, of which a database keeps room.*; rooms are so many events
+   that they are read back page by page. */
+static sse_app *with_rooms(sse_db *db, int max_topics) {
+    sse_app_options options;
+    sse_app        *app;
+    memset(&options, 0, sizeof options);
+    options.max_topics = max_topics;
+    options.max_queue_bytes = 4000;
+    app = dial_app(&options);
+    opening = subscribe;
+    closing = note_reason;
+    topic(app, "room.mem", 100, 0, NULL);
+    topic(app, "room.*", 100, 0, db);
+    exact = exact_too = NULL;
+    pattern = "room.*";
+    return app;
+}
+
+static void say_large(sse_app *app, const char *to, int n) {
+    char big[1101];
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = '\0';
+    while (n-- > 0) say(app, to, big);
+}
+
+/* Stored topics make room for good while a stream has yet to get what they keep. */
+static void no_room_meanwhile(void) {
+    sse_db    *db = sse_db_open(":memory:", NULL);
+    sse_app   *app = with_rooms(db, 5);
+    sse_stream other;
+    client    *c;
+    char       before[sizeof head];
+    first_visit(app, "room.1", NULL);
+    snprintf(before, sizeof before, "%s", head);
+    dial(app, "/s", NULL);
+    other = newest;
+    sse_subscribe(other, "busy.1");
+    say_large(app, "room.1", 30);
+    say(app, "room.2", "missed");
+    turns(app, 3);
+    c = dial(app, "/s", head);
+    ok(times(c, "xxx\n") < 30, "a client that catches up");
+    is_int(sse_subscribe(other, "busy.2"), 0, "a topic makes room");
+    is_int(sse_subscribe(other, "busy.3"), 0, "and another");
+    turns(app, 100);
+    ok(nclosed == 2 && closed_by == SSE_BY_QUEUE, "the client had not got to it: it is cut");
+    is_int(gaps_on_return(app), 1, "and told as it comes back");
+    dial_free(app);
+    sse_db_close(db);
+}
+
+/* Who was told that stored topics find no room gets what there is, page by page. */
+static void no_room_told(void) {
+    sse_db  *db = sse_db_open(":memory:", NULL);
+    sse_app *app = with_rooms(db, 0);
+    client  *c;
+    first_visit(app, "room.1", NULL);
+    say(app, "room.2", "missed");
+    turns(app, 3);
+    dial_free(app);
+    app = with_rooms(db, 2); /* the pattern is the other one */
+    say_large(app, "room.mem", 20);
+    c = dial(app, "/s", head);
+    turns(app, 100);
+    is_int(times(c, "event: gap"), 1, "stored topics find no room: the gap is told");
+    ok(!c->over && !nclosed && times(c, "xxx\n") == 20, "... and then all that there is");
+    dial_free(app);
+    sse_db_close(db);
+}
+
 static int queries;
 
 static int note_query(unsigned type, void *user, void *statement, void *sql) {
@@ -1024,6 +1094,8 @@ int main(void) {
     unsaved();
     unread();
     no_room();
+    no_room_meanwhile();
+    no_room_told();
     two_servers();
     deleted_meanwhile();
     asks_once();
