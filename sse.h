@@ -3127,6 +3127,9 @@ SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern);
 /* Sends an event to all subscribers, formatted once, however many they are. event: borrowed until
    return. With a history it is kept, unless .ephemeral, and gets an id; one that it brings itself
    is sent as it is, and found again (the newest of that name) when a client comes back with it.
+   Where it is the first of its topic and max_topics topics and patterns are in use, it is sent but
+   not kept, without an id of ours: a warning is logged, and a client that comes back with an id
+   from before it gets the gap event.
    .except, .except_who and .except_list hold together, for the streams that are open now: the same
    client, back on a new stream, is another.
    .receivers counts each stream once, however many of its subscriptions match; not those that still
@@ -19488,7 +19491,7 @@ typedef struct sse__rule {
     char             *name;
     sse_topic_options options;
     sse__limits       limits;
-    uint64_t          gone; /* numbers up to there may be lacking: of histories that went. K2 */
+    uint64_t          gone; /* K2: numbers up to there may be lacking: histories went, or no room */
     sse__upstream    *source; /* that its topics share with others. NULL: none, or each its own */
 } sse__rule;
 
@@ -19965,7 +19968,8 @@ static int sse__topic_add_outbox(sse_app *app, const char *name, sse_db *db, con
       is followed by what no store took, and that    expired  [history.missing]
         is no more
       is followed by what went with a history that   expired  [rule.gone]
-        had to make room, or with its topic                   [sequence.on_disk_upto]
+        had to make room, or with its topic, or found         [sequence.on_disk_upto]
+        no room for one                                       [publication_lost]
       belongs to a pattern whose histories did not   expired  [stream_load]
         all find room to be read again, or could
         not be read
@@ -20856,6 +20860,18 @@ static sse__left_out sse__publication_leave_out(const sse__publication *p, sse_a
     return out;
 }
 
+/* An event is sent that a rule keeps, and there is no room for its topic: a number stands for it,
+   so that who comes back from before it is told: K2. A line that is not due is left out, also for
+   debugging: the program may publish it, and to such a topic. */
+static void sse__publication_lost(const sse__publication *p, sse__topics *topics,
+                                  sse__rule *rule) {
+    rule->gone              = sse__sequence_next(&topics->sequence);
+    topics->sequence.forgot = ++topics->sequence.losses;
+    if (sse__log_due(topics->app, SSE__LIT("an event is not kept")))
+        sse__log(topics->app, SSE_LOG_WARNING, "an event for %s is sent but not kept: there are "
+                 ".max_topics topics and patterns, all in use", p->topic);
+}
+
 /* On the loop. p->text is {0} afterwards. What is to be kept has a place before it has a number:
    one that there is no memory for went to nobody, and costs no number, nor anything that is kept
    already. */
@@ -20863,16 +20879,17 @@ static int sse__publish(sse_app *app, sse__publication *p) {
     sse__topics       *topics = app->topics;
     const sse_str      name   = sse__text(p->topic);
     const uint64_t     told   = app->net->told, before = app->net->counts.delivered;
-    const sse__rule   *rule;
+    sse__rule         *rule;
     int                error  = SSE_OK;
     sse__message      *m      = NULL;
     sse__topic        *topic, *exact; /* topic NULL: it is not to be kept */
     sse__left_out      out;
-    bool               kept;
+    bool               kept, full;
     exact = sse__topic_find(topics, name);
     rule  = exact ? exact->rule : sse__rule_for(topics, name);
     kept  = !p->ephemeral && (p->has_id || !rule || !rule->options.source);
     topic = kept ? sse__topic_with_history(topics, p->topic, &error) : NULL;
+    full  = error == SSE_E_FULL && !rule->options.source;
     if (topic) exact = topic;
     if (topic && !sse__history_room(topic->history)) error = SSE_E_NOMEM;
     out   = sse__publication_leave_out(p, app, topic != NULL);
@@ -20905,6 +20922,7 @@ static int sse__publish(sse_app *app, sse__publication *p) {
                                       m->block->after);
         if (app->streams->hear) /* last: it may log, and exact go for a line that is published */
             (void)app->streams->hear(app, p->topic, m);
+        if (full) sse__publication_lost(p, topics, rule);
     } else {
         app->net->counts.no_memory++;
         sse_buf_free(&p->text);

@@ -14,7 +14,7 @@ static int      lost, kept;
 static sse_app *log_of; /* that publishes its log; NULL: none does */
 static void     on_log(int level, const char *text, void *user) {
         (void)user;
-        lost += level <= SSE_LOG_WARNING && strstr(text, "not kept") != NULL;
+        lost += level <= SSE_LOG_WARNING && strstr(text, "events are sent but not kept") != NULL;
         kept += level <= SSE_LOG_WARNING && strstr(text, "kept again") != NULL;
         if (log_of && level <= SSE_LOG_WARNING) say(log_of, "log", text);
 }

@@ -445,6 +445,46 @@ static void made_later(void) { /* K2 */
     dial_free(app);
 }
 
+static int not_kept;
+
+static void note_not_kept(int level, const char *line, void *user) {
+    (void)user;
+    not_kept += level == SSE_LOG_WARNING && strstr(line, "not kept") != NULL;
+}
+
+/* All topics that there may be are in use: an event of one more is sent, and not kept. */
+static void never_kept(void) { /* K2 */
+    sse_app_options options;
+    sse_app        *app;
+    sse_event       event;
+    client         *c;
+    memset(&options, 0, sizeof options);
+    memset(&event, 0, sizeof event);
+    options.max_topics = 3;
+    options.on_log = note_not_kept;
+    app = dial_app(&options);
+    opening = subscribe;
+    exact = NULL;
+    pattern = "room.*";
+    topic(app, "room.*", 10, 0, NULL);
+    first_visit(app, "room.1", NULL);
+    c = dial(app, "/s", NULL);
+    sse_subscribe(newest, "busy.1");
+    sse_subscribe(newest, "busy.2");
+    event.data = "missed";
+    event.ephemeral = true;
+    sse_publish(app, "room.2", &event);
+    is_int(gaps_on_return(app), 0, "one that is not to be kept is no gap");
+    event.ephemeral = false;
+    is_int(sse_publish(app, "room.2", &event), 0, "an event whose topic finds no room");
+    is_int(sse_publish(app, "room.3", &event), 0, "and another");
+    turns(app, 3);
+    is_int(times(c, "data: missed"), 3, "... are sent");
+    is_int(not_kept, 1, "... with a warning");
+    is_int(gaps_on_return(app), 1, "... and a gap for who comes back");
+    dial_free(app);
+}
+
 /* What is kept takes several pages of the queue, and another topic of the stream has lost newer
    events than the first page holds: told once, and then all comes. */
 static void in_pages(bool evicts) {
@@ -1118,6 +1158,7 @@ int main(void) {
     evicted_once();
     evicted_by_others();
     made_later();
+    never_kept();
     trimmed_meanwhile(SSE_CLOSE_SLOW);
     trimmed_meanwhile(SSE_DROP_OLDEST);
     leaves_room(NULL);
