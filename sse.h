@@ -2949,7 +2949,8 @@ typedef enum sse_overflow {
                         misses nothing */
     SSE_DROP_OLDEST, /* the oldest waiting events are dropped */
     SSE_KEEP_NEWEST  /* of waiting events with the same event.key only the newest is sent, whether
-                        the queue is full or not */
+                        the queue is full or not. Where that is not enough, and where the history
+                        drops what its client has yet to get: as SSE_CLOSE_SLOW */
 } sse_overflow;
 
 /* A topic with a history numbers its events: each gets an id, and a client that comes back with the
@@ -20189,7 +20190,7 @@ static void sse__merge_one(sse__history *h, sse__sub *sub, void *user) {
     const uint32_t   from  = sse__history_after(h, after);
     void            *array = m->at;
     if (h->lost_at > m->told && h->lost > after &&
-        (!rule || rule->options.overflow == SSE_CLOSE_SLOW))
+        (!rule || rule->options.overflow != SSE_DROP_OLDEST)) /* it may be the newest of its key */
         m->lost = true;
     if (m->failed || from == h->count) return;
     m->failed = !sse__grow(&array, &m->cap, m->count, sizeof *m->at);

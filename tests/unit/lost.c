@@ -299,7 +299,7 @@ static void note_reason(sse_stream s, sse_reason reason) {
 
 /* What a stream has yet to get is trimmed while it catches up. */
 static void trimmed_meanwhile(sse_overflow overflow) {
-    const bool        may_lose = overflow != SSE_CLOSE_SLOW;
+    const bool        may_lose = overflow == SSE_DROP_OLDEST;
     sse_app_options   options;
     sse_topic_options o;
     sse_app          *app;
@@ -1161,6 +1161,7 @@ int main(void) {
     never_kept();
     trimmed_meanwhile(SSE_CLOSE_SLOW);
     trimmed_meanwhile(SSE_DROP_OLDEST);
+    trimmed_meanwhile(SSE_KEEP_NEWEST);
     leaves_room(NULL);
     in_pages(true);
     in_pages(false);
