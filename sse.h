@@ -17786,7 +17786,8 @@ typedef struct sse__store {
     size_t   starts_cap, nstarts;
     uint64_t reserved;    /* numbers up to there may be given: it knows that they may have been */
     uint64_t began;       /* numbers above are of this start */
-    uint64_t cut;         /* numbers up to there may have gone with the power: K2 */
+    uint64_t cut;         /* numbers up to there may have gone in an earlier start: K2 */
+    uint64_t lost, saved_lost; /* likewise in this one, unsaved; and of that, what it knows */
     bool     marked;      /* it has a row SSE__ROW_BOOT, of this start */
     int64_t  clock;       /* by how much the time of day is ahead of the loop's; 0: unknown */
     char    *owner;       /* the file that is locked: K4. NULL: none */
@@ -18197,8 +18198,9 @@ static int sse__store_cut(const sse__sequence *sequence, sse__store *store) {
     int         error = sse__store_get(store->db, SSE__ROW_CUT, &store->cut);
     if (error >= 0) error = sse__store_get(store->db, SSE__ROW_BOOT, &boot);
     if (error < 0) return error;
+    store->lost = store->saved_lost = store->cut;
     if (!boot || boot == sse__boot()) return SSE_OK;
-    store->cut = store->reserved;
+    store->lost = store->saved_lost = store->cut = store->reserved;
     sse__log(sequence->app, SSE_LOG_WARNING,
              "%s: the machine went down under the server before this one, and events that were "
              "published last may be lost: clients are told of a gap. PRAGMA synchronous = FULL "
@@ -18288,7 +18290,7 @@ typedef struct sse__save {
     sse__db_job       job;
     sse__store       *store;
     sse__save_topic  *topics;
-    uint64_t          reserved, began, boot; /* boot: of SSE__ROW_BOOT; 0: none */
+    uint64_t          reserved, began, boot, cut; /* boot, cut: of SSE__ROW_...; 0: none */
     int64_t           clock, shift; /* shift: by how much the times in the store are wrong */
     bool              waits;        /* for a lock */
     int               error;
@@ -18336,6 +18338,7 @@ static int sse__save_write(sse_db *db, void *user) { /* in a transaction */
     if (n >= 0 && save->reserved) n = sse__store_put(db, SSE__ROW_RESERVED, save->reserved);
     if (n >= 0 && save->reserved) n = sse__store_put(db, SSE__ROW_BOOT, save->boot);
     if (n >= 0 && save->reserved) n = sse__store_put_start(db, save->store->epoch, save->reserved);
+    if (n >= 0 && save->cut) n = sse__store_put(db, SSE__ROW_CUT, save->cut);
     for (t = save->topics; t && n >= 0; t = t->next) n = sse__save_write_topic(db, t, save->clock);
     return n < 0 ? n : SSE_OK;
 }
@@ -18401,6 +18404,7 @@ static sse__save *sse__save_new(sse__sequence *sequence, sse__store *store) {
     save->shift = store->clock ? save->clock - store->clock : 0;
     if (save->shift < SSE__CLOCK_JUMP_MS && save->shift > -SSE__CLOCK_JUMP_MS) save->shift = 0;
     if (sequence->last > store->reserved) save->reserved = sequence->last + SSE__RESERVE;
+    if (store->lost > store->saved_lost) save->cut = store->lost;
     for (link = sequence->dirty.next; link != &sequence->dirty; link = link->next) {
         sse__history *h = SSE__CONTAINER(link, sse__history, dirty);
         if (h->limits.store != store || sse__save_add(save, h)) continue;
@@ -18454,6 +18458,7 @@ static void sse__save_landed(sse__sequence *sequence, sse__save *save) {
     }
     if (store->failing) sse__sequence_tell(sequence, SSE_LOG_WARNING, "events are kept again", "");
     store->failing = false;
+    if (save->cut) store->saved_lost = save->cut;
     if (save->reserved) {
         store->reserved = save->reserved;
         store->marked   = save->boot != 0;
@@ -18504,7 +18509,7 @@ static void sse__flight_load(sse__flight *flight, bool retries) {
             sse__store_failed(sequence, store, sse_error_text(SSE_E_NOMEM));
             continue;
         }
-        if (!save->topics && !save->reserved) { /* it lacks nothing */
+        if (!save->topics && !save->reserved && !save->cut) { /* it lacks nothing */
             sse__save_free(save);
             continue;
         }
@@ -18567,6 +18572,12 @@ static void sse__sequence_sync(sse__sequence *sequence) {
         }
         if (!i) sse__sequence_save(sequence);
     }
+}
+
+static bool sse__sequence_is_saved(const sse__sequence *sequence) { /* all that stores lack */
+    const sse__store *store = sequence->stores;
+    while (store && store->lost == store->saved_lost) store = store->next;
+    return !store && sse__list_empty(&sequence->dirty);
 }
 
 static bool sse__sequence_is_reserved(const sse__sequence *sequence) { /* by all stores: K1 */
@@ -19580,20 +19591,30 @@ static void sse__topic_free(sse__topic *topic) {
     SSE_FREE(topic);
 }
 
+/* Numbers up to there may be lacking from the topics of a rule. Its store is to know of that, for
+   the next start: K2. */
+static void sse__rule_lost(const sse__topics *topics, sse__rule *rule, uint64_t upto) {
+    sse__store *store = rule->limits.store;
+    if (rule->gone < upto) rule->gone = upto;
+    if (!store || store->lost >= upto) return;
+    store->lost = upto;
+    sse__net_tell(topics->app->net);
+}
+
+static void sse__topic_forget_history(const sse__topic *topic, const sse__history *h) {
+    const bool     saved = h->limits.store && sse__history_is_saved(h);
+    const uint64_t upto  = h->count ? sse__history_seq(h, h->count - 1) : h->lost;
+    sse__sequence *all   = &topic->owner->sequence;
+    const uint64_t at    = h->count && !saved ? ++all->losses : h->lost_at;
+    if (all->forgot < at) all->forgot = at;
+    if (!saved) sse__rule_lost(topic->owner, topic->rule, upto);
+    else if (all->on_disk_upto < upto) all->on_disk_upto = upto;
+}
+
 /* Frees a topic whose history may not be all there, or that is to make room: what it lost stays
    known, K2. */
 static void sse__topic_forget(sse__topic *topic) {
-    const sse__history *h    = topic->history;
-    sse__sequence      *all  = &topic->owner->sequence;
-    uint64_t            upto = 0, lost_at, *known = NULL;
-    if (h) {
-        upto  = h->count ? sse__history_seq(h, h->count - 1) : h->lost;
-        known = h->limits.store && sse__history_is_saved(h) ? &all->on_disk_upto
-                                                            : &topic->rule->gone;
-        lost_at = h->count && known == &topic->rule->gone ? ++all->losses : h->lost_at;
-        if (all->forgot < lost_at) all->forgot = lost_at;
-    }
-    if (known && *known < upto) *known = upto;
+    if (topic->history) sse__topic_forget_history(topic, topic->history);
     sse__upstream_raise(topic->channel.source);
     sse__topic_free(topic);
 }
@@ -19858,9 +19879,9 @@ static void sse__topics_save_last(sse_app *app) {
     sse__sequence *sequence = &app->topics->sequence;
     int            tries;
     for (tries = 0; tries < 3; tries++) {
-        if (!sse__list_empty(&sequence->dirty)) sequence->retries = true;
+        if (!sse__sequence_is_saved(sequence)) sequence->retries = true;
         sse__sequence_save(sequence);
-        if (sse__list_empty(&sequence->dirty)) return;
+        if (sse__sequence_is_saved(sequence)) return;
     }
 }
 
@@ -19965,7 +19986,8 @@ static int sse__topic_add_outbox(sse_app *app, const char *name, sse_db *db, con
       is followed by what was trimmed: by count,     expired  [history.lost]
         bytes or age                                          [topics.load_lost]
       is followed by what went when the machine      expired  [store.cut]
-        lost its power
+        lost its power, or in an earlier start
+        before its store took it
       is followed by what no store took, and that    expired  [history.missing]
         is no more
       is followed by what went with a history that   expired  [rule.gone]
@@ -20866,7 +20888,7 @@ static sse__left_out sse__publication_leave_out(const sse__publication *p, sse_a
    debugging: the program may publish it, and to such a topic. */
 static void sse__publication_lost(const sse__publication *p, sse__topics *topics,
                                   sse__rule *rule) {
-    rule->gone              = sse__sequence_next(&topics->sequence);
+    sse__rule_lost(topics, rule, sse__sequence_next(&topics->sequence));
     topics->sequence.forgot = ++topics->sequence.losses;
     if (sse__log_due(topics->app, SSE__LIT("an event is not kept")))
         sse__log(topics->app, SSE_LOG_WARNING, "an event for %s is sent but not kept: there are "

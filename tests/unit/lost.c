@@ -452,8 +452,9 @@ static void note_not_kept(int level, const char *line, void *user) {
     not_kept += level == SSE_LOG_WARNING && strstr(line, "not kept") != NULL;
 }
 
-/* All topics that there may be are in use: an event of one more is sent, and not kept. */
-static void never_kept(void) { /* K2 */
+/* All topics that there may be are in use: an event of one more is sent, and not kept. The next
+   start knows if there is a database. */
+static void never_kept(sse_db *db) { /* K2 */
     sse_app_options options;
     sse_app        *app;
     sse_event       event;
@@ -462,11 +463,12 @@ static void never_kept(void) { /* K2 */
     memset(&event, 0, sizeof event);
     options.max_topics = 3;
     options.on_log = note_not_kept;
+    not_kept = 0;
     app = dial_app(&options);
     opening = subscribe;
     exact = NULL;
     pattern = "room.*";
-    topic(app, "room.*", 10, 0, NULL);
+    topic(app, "room.*", 10, 0, db);
     first_visit(app, "room.1", NULL);
     c = dial(app, "/s", NULL);
     sse_subscribe(newest, "busy.1");
@@ -482,6 +484,11 @@ static void never_kept(void) { /* K2 */
     is_int(times(c, "data: missed"), 3, "... are sent");
     is_int(not_kept, 1, "... with a warning");
     is_int(gaps_on_return(app), 1, "... and a gap for who comes back");
+    dial_free(app);
+    if (!db) return;
+    app = with_topics(0, NULL, "room.*");
+    topic(app, "room.*", 10, 0, db);
+    is_int(gaps_on_return(app), 1, "... also to the next start");
     dial_free(app);
 }
 
@@ -1052,11 +1059,16 @@ static void no_events(void) {
     sse_db_close(db);
 }
 
-static void unsaved(void) { /* a stored history that had to make room while the disk took nothing */
+/* A stored history had to make room while the disk took nothing. The next start knows as well, once
+   the disk takes something: after a while, or as late as the app goes. */
+static void unsaved(bool late) { /* K2 */
     sse_db  *db = sse_db_open(":memory:", NULL);
     sse_app *app = with_topics(2, "room.1", NULL);
+    char     before[sizeof head];
+    int      i;
     topic(app, "room.*", 10, 0, db);
     first_visit(app, "room.1", NULL);
+    snprintf(before, sizeof before, "%s", head);
     sse_db_exec(db,
         "CREATE TRIGGER full BEFORE INSERT ON sse_events BEGIN SELECT RAISE(ABORT, 'full'); END");
     say(app, "room.1", "missed");
@@ -1065,8 +1077,22 @@ static void unsaved(void) { /* a stored history that had to make room while the 
     say(app, "room.3", "more");
     say(app, "room.4", "more");
     sse_db_exec(db, "DROP TRIGGER full");
-    is_int(gaps_on_return(app), 1, "what no disk took is told of");
+    if (!late) is_int(gaps_on_return(app), 1, "what no disk took is told of");
+    for (i = 0; i < 2000 && !late && app->topics->sequence.stores->failing; i++) turns(app, 1);
+    ok(late || i < 2000, "the disk takes something again");
     dial_free(app);
+    for (i = 0; i < 2; i++) {
+        app = with_topics(2, "room.1", NULL);
+        topic(app, "room.*", 10, 0, db);
+        snprintf(head, sizeof head, "%s", before);
+        is_int(gaps_on_return(app), 1,
+            i      ? "... and by the one after that"
+            : late ? "what no disk took is told of by the next start"
+                   : "... by the next start, too");
+        first_visit(app, "room.1", NULL);
+        is_int(gaps_on_return(app), 0, "... to those that were there before, and no others");
+        dial_free(app);
+    }
     sse_db_close(db);
 }
 #endif
@@ -1131,7 +1157,8 @@ int main(void) {
     place_by_another();
     many_starts();
     unknown();
-    unsaved();
+    unsaved(false);
+    unsaved(true);
     unread();
     no_room();
     no_room_meanwhile();
@@ -1142,6 +1169,9 @@ int main(void) {
     no_events();
     db = sse_db_open(":memory:", NULL);
     leaves_room(db);
+    sse_db_close(db);
+    db = sse_db_open(":memory:", NULL);
+    never_kept(db);
     sse_db_close(db);
 #endif
     aged_out("room.1", "room.1", NULL, NULL);
@@ -1158,7 +1188,7 @@ int main(void) {
     evicted_once();
     evicted_by_others();
     made_later();
-    never_kept();
+    never_kept(NULL);
     trimmed_meanwhile(SSE_CLOSE_SLOW);
     trimmed_meanwhile(SSE_DROP_OLDEST);
     trimmed_meanwhile(SSE_KEEP_NEWEST);
