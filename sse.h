@@ -18810,10 +18810,12 @@ static uint64_t sse__outbox_greet(const sse__outbox *o, int n) {
     return n > 0 && sse__outbox_before(o, n, &id) == SSE_OK && id < o->last ? id : o->last;
 }
 
-static bool sse__outbox_has(const sse__outbox *o, uint64_t id) {
-    long long value;
-    return id == 0 || (sse_db_one(o->db, &value, o->sql, (long long)id - 1) == 0 &&
-                       (uint64_t)value == id);
+/* Whether a row is there; 0: the place before all. After an error nobody knows. */
+static int sse__outbox_has(const sse__outbox *o, uint64_t id, bool *has) {
+    long long value = 0; /* stays, if there is none */
+    const int error = id ? sse_db_one(o->db, &value, o->sql, (long long)id - 1) : SSE_OK;
+    *has = (uint64_t)value == id;
+    return error < 0 ? error : SSE_OK;
 }
 
 /* SQL with a ? as a format of >>db, and what stands around it. NULL: no memory. */
@@ -18915,14 +18917,17 @@ static void sse__outbox_refill(sse__sub *sub) { /* one query finds the row befor
     else if (!page.there) sse__stream_cut(stream, SSE_BY_QUEUE); /* B4 */
 }
 
-/* Whether a client that comes back with an id lacks nothing that it cannot be sent. *known: the
-   id may be a row's, *seq. Other servers read the table too: B3. */
-static bool sse__outbox_resume(sse__outbox *o, sse_str id, uint64_t *seq, bool *known) {
+/* A client comes back with an id. *known: that may be a row's, *seq; *lost: it lacks what it cannot
+   be sent. Other servers read the table too: B3. */
+static int sse__outbox_resume(sse__outbox *o, sse_str id, uint64_t *seq, bool *known,
+                              bool *lost) {
     const bool number = sse__parse_u64(id, INT64_MAX, seq);
-    const bool there  = number && sse__outbox_has(o, *seq);
+    bool       there  = false;
+    const int  error  = number ? sse__outbox_has(o, *seq, &there) : SSE_OK;
     *known = there || (number && *seq <= o->last);
+    *lost  = !there;
     if (there && *seq > o->last) o->ahead = true;
-    return there;
+    return error;
 }
 
 /* ---- to all ----------------------------------------------------------------------------- */
@@ -18967,8 +18972,10 @@ static bool sse__outbox_was_reset(sse__outbox *o) {
     const uint64_t before = o->remains;
     uint64_t       newest = 0;
     long long      sequence;
+    bool           there;
     o->remains = UINT64_MAX;
-    if (sse__outbox_has(o, o->last) || sse__outbox_before(o, 0, &newest) || newest >= o->last)
+    if (sse__outbox_has(o, o->last, &there) || there || sse__outbox_before(o, 0, &newest) ||
+        newest >= o->last)
         return false;
     o->remains = newest;
     if (!newest || newest > before) return newest > 0;
@@ -20514,8 +20521,11 @@ static void sse__stream_resume(sse__stream *stream, sse_req *req) {
     }
     if (sse__nonempty(id)) {
         r.id = sse__text(id);
-        if (rows) r.lost = !sse__outbox_resume(rows->channel->outbox, r.id, &r.seq, &r.found);
-        else sse__resume_find(&r, stream);
+        if (!rows) sse__resume_find(&r, stream);
+        else if (sse__outbox_resume(rows->channel->outbox, r.id, &r.seq, &r.found, &r.lost)) {
+            sse__stream_cut(stream, SSE_BY_ERROR); /* nobody knows what it missed: it comes back */
+            return;
+        }
         resumed = r.found && !r.lost;
         placed  = resumed && !r.old;
         if (resumed) counts->resumes++;
