@@ -12689,6 +12689,22 @@ static void sse__conn_take_input(sse__conn *c, sse_buf *to) {
     c->net->used = 0;
 }
 
+/* A large body was in the inbox. What came behind it may wait long, and counts nowhere: it keeps
+   only the memory that it needs (C6). */
+static void sse__conn_trim_inbox(sse__conn *c) {
+    sse_buf     *in   = &c->inbox->bytes;
+    const size_t left = in->len - c->net->used;
+    char        *less;
+    if (in->cap <= 2 * SSE__READ_SIZE || left > in->cap / 4) return;
+    memmove(in->ptr, in->ptr + c->net->used, left);
+    in->len      = left;
+    c->net->used = 0;
+    less         = (char *)SSE_REALLOC(in->ptr, left + 1); /* F1 */
+    if (!less) return;
+    in->ptr = less;
+    in->cap = left + 1;
+}
+
 /* Drops the input that is done with and puts the rest into the inbox: C3. A new inbox takes over
    the state of the parser. */
 static void sse__conn_stash_input(sse__conn *c) {
@@ -12701,7 +12717,9 @@ static void sse__conn_stash_input(sse__conn *c) {
         if (c->inbox) c->inbox->bytes.len = 0; /* nothing further will be read as a request */
     } else if (c->inbox) {
         if (net->used) memmove(in->ptr, in->ptr + net->used, left);
-        in->len = left;
+        in->len   = left;
+        net->used = 0;
+        sse__conn_trim_inbox(c);
     } else if (left) {
         c->inbox = inbox = (sse__inbox *)sse__zalloc(sizeof *inbox + fields);
         if (inbox) {
@@ -12898,8 +12916,10 @@ static void sse__conn_process(sse__conn *c) {
             break;
         if (c->state == SSE__IDLE || c->state == SSE__HEAD) more = sse__conn_parse(c);
         else if (c->state == SSE__BODY) more = sse__conn_body(c);
-        else if (answered && !c->out.count && net->out.len < SSE__READ_SIZE) sse__conn_next(c);
-        else more = false;
+        else if (answered && !c->out.count && net->out.len < SSE__READ_SIZE) {
+            if (c->inbox) sse__conn_trim_inbox(c); /* the next request may take it */
+            sse__conn_next(c);
+        } else more = false;
     }
     sse__conn_stash_input(c);
     sse__conn_send_gathered(c);

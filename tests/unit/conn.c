@@ -1265,6 +1265,45 @@ static void exact_room(void) { /* for all bodies together */
     sse_app_free(app);
 }
 
+/* What comes behind a large body may wait long, and does not keep the memory of that. */
+static void behind_a_large_one(void) {
+    enum { BODY = 1000000 };
+    static const char *const rows[][2] = {
+        {"/taken", GET("/s") "G"},
+        {"/taken", GET("/later") "G"},
+        {"/taken", GET("/large") "G"},
+        {"/s", "G"},
+    };
+    sse_app *app = still_app(NULL);
+    char    *bytes = (char *)malloc(BODY + 500);
+    size_t   i, at, n;
+    sse_post(app, "/s", dial_open, NULL);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const int  fd = joins(app);
+        sse__conn *c = SSE__CONTAINER(app->net->conns.next, sse__conn, all);
+        n = (size_t)snprintf(bytes, BODY, POST("%s", "%d"), rows[i][0], BODY);
+        memset(bytes + n, 'b', BODY);
+        strcpy(bytes + n + BODY, rows[i][1]);
+        n += BODY + strlen(rows[i][1]);
+        for (at = 0; at < n; (void)sse_test_run(app, 0)) {
+            const ssize_t sent = send(fd, bytes + at, n - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+            if (sent > 0) at += (size_t)sent;
+        }
+        ok(c->state > SSE__BODY && c->inbox && c->inbox->bytes.cap < SSE__READ_SIZE,
+            "a byte behind a body of %s is all there is: %lu", rows[i][0],
+            (unsigned long)c->inbox->bytes.cap);
+        if (c->req)
+            ok(c->req->input.cap < SSE__READ_SIZE, "... and %lu of the request before it",
+                (unsigned long)c->req->input.cap);
+        if (c->req) sse_finish(waiting[0]);
+        close(fd);
+        (void)sse_test_run(app, 0);
+    }
+    is_int(nwaiting, 1, "one was deferred");
+    free(bytes);
+    sse_app_free(app);
+}
+
 /* The rest of a body that nobody wants is read if it is short, and the connection kept. */
 static void skipped(void) {
     static const struct {
@@ -2024,6 +2063,7 @@ int main(void) {
     refusals();
     exact_limits();
     exact_room();
+    behind_a_large_one();
     skipped();
     expects();
     turns_of_many();
