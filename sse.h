@@ -3350,9 +3350,10 @@ typedef struct sse_db_options {
 /* Opens file in WAL mode with synchronous NORMAL and foreign keys enforced: what was committed
    outlives the process, and, if PRAGMA synchronous = FULL is set, also a power cut. If the file is
    replaced while a live view or sse_topic_from_table follows it, the new one is opened. If it is
-   deleted, that is logged as an error, once, and every call goes on as before: the contents of the
-   database then end with the process (VACUUM INTO saves them). Neither is noticed of a database
-   that nothing follows.
+   deleted, that is logged as an error, once, and every call goes on as before, but that what is
+   posted, and events that topics keep, are written on the loop: the contents of the database then
+   end with the process (VACUUM INTO saves them). Neither is noticed of a database that nothing
+   follows, and all calls go on with the old file.
    file: a path, ":memory:", or a file: URI; borrows until return. A relative one stays what it is
    now, also if the program changes its working directory. options: NULL is all defaults.
    Returned, free with sse_db_close; NULL only without memory. A file that cannot be opened gives a
@@ -10091,12 +10092,15 @@ struct sse_rows {
     sse__table_set written; /* when it runs, triggers and cascades included */
 };
 
+typedef struct sse__file_id { dev_t dev; ino_t ino; } sse__file_id; /* {0}: none, or unknown */
+
 struct sse_db {
     sqlite3       *raw;
     pid_t          process;      /* that opened it */
     sse__thread_id thread;       /* that opened it, or used it last: D7 */
     char          *file;         /* NULL: attached */
-    sse_buf        whole;        /* file from the root on, to open it again; empty: as it is */
+    sse_buf        whole;        /* file from the root on, to open it again; empty: in memory */
+    sse__file_id   id;           /* of the file as it was opened */
     int            busy_ms;
     bool           read_only;
     bool           raw_given;    /* the program may hold the connection itself */
@@ -10966,11 +10970,31 @@ static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
     }
 }
 
-static int sse__db_connect(sse_db *db, sqlite3 **raw) { /* *raw is to be closed in any case */
-    int flags = db->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    const char *file = db->whole.len ? sse_buf_text(&db->whole) : db->file;
-    int         rc   = sqlite3_open_v2(file, raw, flags | SQLITE_OPEN_URI, NULL);
+static sse__file_id sse__file_id_of(const char *path) {
+    sse__file_id id;
+    struct stat  s;
+    memset(&id, 0, sizeof id);
+    if (!path || stat(path, &s)) return id;
+    id.dev = s.st_dev;
+    id.ino = s.st_ino;
+    return id;
+}
+
+static bool sse__file_id_equal(sse__file_id a, sse__file_id b) { /* false: not known to be */
+    return a.ino && a.ino == b.ino && a.dev == b.dev;
+}
+
+/* Only sse_db_open makes a file that is missing: one that was deleted lives on for its connections,
+   and would be given up for an empty one. *raw is to be closed in any case. */
+static int sse__db_connect(sse_db *db, sqlite3 **raw) {
+    const bool  again = db->is_writer || db->raw;
+    const int   flags = db->read_only ? SQLITE_OPEN_READONLY
+                        : again       ? SQLITE_OPEN_READWRITE
+                                      : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+    const char *file  = db->whole.len ? sse_buf_text(&db->whole) : db->file;
+    int         rc    = sqlite3_open_v2(file, raw, flags | SQLITE_OPEN_URI, NULL);
     if (rc == SQLITE_OK) rc = sse__db_setup(db, *raw);
+    if (rc == SQLITE_OK) db->id = sse__file_id_of(sqlite3_db_filename(*raw, "main"));
 #ifndef SQLITE_OMIT_AUTHORIZATION
     if (rc == SQLITE_OK) sqlite3_set_authorizer(*raw, sse__db_authorize, db);
 #endif
@@ -10998,14 +11022,18 @@ static const char *sse__db_path(const sse_db *db) {
 static int sse__db_note_whole(sse_db *db) {
     const bool  uri  = strncmp(db->file, "file:", 5) == 0;
     const char *name = uri ? db->file + 5 : db->file;
-    char       *dir;
-    if (*name == '/' || !sse__db_path(db)) return SSE_OK;
-    dir = sse__path_whole("");
-    if (!dir) return SSE_E_NOMEM;
-    if (uri) sse_url(&db->whole, "file:%s", dir);
+    char       *dir  = NULL, *mode;
+    if (!sse__db_path(db)) return SSE_OK;
+    if (*name != '/') {
+        dir = sse__path_whole("");
+        if (!dir) return SSE_E_NOMEM;
+    }
+    if (uri) sse_url(&db->whole, "file:%s", dir ? dir : "");
     else sse_puts(&db->whole, dir);
     sse_puts(&db->whole, name);
     SSE_FREE(dir);
+    mode = uri ? strstr(sse_buf_text(&db->whole), "mode=rwc") : NULL;
+    if (mode) mode[7] = '&'; /* "mode=rw": see sse__db_connect */
     return db->whole.error;
 }
 
@@ -11225,8 +11253,9 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return NULL; }
 
   The job of >>history that saves events uses the same connection.
 
-  D5  db->writer is another connection to the same file. While jobs of it
-      are with the disk's thread, no other thread touches it.
+  D5  db->writer is another connection to the same file: while that is not
+      the one that has its name, db itself does what is to be done. While
+      jobs of the writer are with the disk's thread, no other touches it.
   PO1  Each statement that was accepted runs once and is answered once.
 ==========================================================================*/
 
@@ -11238,6 +11267,7 @@ typedef struct sse__db_job {
     sse_db *on;          /* its writer, or db itself: then the loop does it */
     int     synchronous; /* as db has it, or more: of a writer */
 #ifndef SSE_NO_SQLITE
+    sse__file_id   id;           /* of db: D5 */
     int            foreign_keys, autocheckpoint; /* as db has them */
     sse__table_set wrote;        /* D4 */
 #endif
@@ -11290,9 +11320,11 @@ static int sse__db_autocheckpoint(sse_db *db) { /* pages of its WAL */
 
 /* On the loop, before it goes to the thread. */
 static void sse__db_job_begin(sse__db_job *job, sse_db *db) {
-    sse_db   *w = sse__db_writer(db);
+    const bool there = sse__file_id_equal(db->id, sse__file_id_of(sse__db_path(db))); /* D5 */
+    sse_db    *w     = there ? sse__db_writer(db) : NULL;
     job->db = db;
     job->on = w ? w : db;
+    job->id = db->id;
     if (!w) return;
     job->synchronous = sse__db_synchronous(db);
     job->autocheckpoint = sse__db_autocheckpoint(db);
@@ -11318,6 +11350,10 @@ static int sse__db_job_enter(const sse__db_job *job) {
     if (sse__db_check(w, rc, w->file) != SSE_OK) {
         sse__db_disconnect(w);
         return w->error;
+    }
+    if (!sse__file_id_equal(w->id, job->id)) { /* D5 */
+        sse__db_disconnect(w);
+        return sse__db_fail(w, SSE_E_DB, "the file was replaced: nothing was written", w->file);
     }
     snprintf(set, sizeof set, "PRAGMA synchronous = %d; PRAGMA foreign_keys = %d; "
              "PRAGMA wal_autocheckpoint = %d", job->synchronous, job->foreign_keys,

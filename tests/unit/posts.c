@@ -582,20 +582,24 @@ static void unreachable(void) { /* the directory is elsewhere for a while */
     sse_db             *db = open_db("posts.db");
     sse_app            *app = begin();
     sse_db_post_options o = to(app, "a");
+    int                 i;
     must(getcwd(here, sizeof here) != NULL, "a directory");
     snprintf(away, sizeof away, "%s-away", here);
     sse_db_close(db);
     snprintf(answers[MOST - 1], sizeof answers[0], "%s/posts.db", here);
     db = open_db(answers[MOST - 1]);
-    must(rename(here, away) == 0, "moved");
-    sse_db_post(db, &o, "DELETE FROM t");
-    wait_for(app, 1);
-    ok(db->writer ? strstr(answers[0], "unable to open database file") != NULL : true,
-        "its thread cannot open the file: %s", answers[0]);
-    must(rename(away, here) == 0, "moved back");
-    sse_db_post(db, &o, "DELETE FROM t");
-    wait_for(app, 2);
-    ok(strstr(answers[1], "a: -") == NULL, "and tries again the next time: %s", answers[1]);
+    for (i = 0; i < 2; i++) {
+        must(rename(here, away) == 0, "moved");
+        sse_db_post(db, &o, "INSERT INTO t (data) VALUES (%d)", 7);
+        wait_for(app, 2 * i + 1);
+        ok(strstr(answers[2 * i], "a: 1 ") != NULL, "it is posted to all the same: %s",
+            answers[2 * i]);
+        must(rename(away, here) == 0, "moved back");
+        sse_db_post(db, &o, "INSERT INTO t (data) VALUES (%d)", 7);
+        wait_for(app, 2 * i + 2);
+        ok(strstr(answers[2 * i + 1], "a: 1 ") != NULL, "... as ever: %s", answers[2 * i + 1]);
+    }
+    is_int(sse_db_exec(db, "DELETE FROM t WHERE data = 7"), 4, "... where it belongs");
     dial_free(app);
     sse_db_close(db);
 }
@@ -635,6 +639,92 @@ static void replaced(void) { /* what is posted goes to the file that has the nam
     dial_free(app);
     sse_db_close(db);
     unlink("old.db");
+}
+
+static void forget(const char *file) { /* with all that belongs to it */
+    char name[100];
+    unlink(file);
+    snprintf(name, sizeof name, "%s-wal", file);
+    unlink(name);
+    snprintf(name, sizeof name, "%s-shm", file);
+    unlink(name);
+}
+
+static bool there(const char *file) { return access(file, F_OK) == 0; }
+
+/* A file that is deleted lives on for its database, and what is posted is written there: nobody
+   makes a new one, for which the old one would be given up. */
+static void deleted(const char *name, bool followed, bool posted) {
+    sse_db             *db = open_db(name);
+    sse_app            *app = begin();
+    sse_db_post_options o = to(app, "a");
+    int                 i, n = 0;
+    if (followed) is_int(sse_on_commit(app, db, NULL, committed, NULL), 0, "it is followed");
+    if (posted) sse_db_post(db, &o, "INSERT INTO t (txt) VALUES (%d)", n++);
+    wait_for(app, n);
+    sse_db_exec(db, "INSERT INTO t (txt) VALUES ('kept')");
+    turns(app, 20);
+    forget("gone.db");
+    for (i = 0; i < 3; i++) {
+        sse_db_post(db, &o, "INSERT INTO t (txt) VALUES (%d)", n++);
+        wait_for(app, n);
+        if (followed) sse__changes_tick(&app->changes->alarm);
+        ok(strstr(answers[n - 1], "a: 1 ") != NULL, "what is posted is written: %s",
+            answers[n - 1]);
+        is_int(count(db), n + 1, name);
+    }
+    ok(!there("gone.db"), "the file is not there");
+    dial_free(app);
+    sse_db_close(db);
+    forget("gone.db");
+}
+
+static void replaced_unseen(void) { /* nothing follows it */
+    sse_db             *db = open_db("old.db");
+    sse_app            *app = begin();
+    sse_db_post_options o = to(app, "a");
+    sse_db_exec(db, "VACUUM INTO 'new.db'");
+    forget("old.db");
+    must(rename("new.db", "old.db") == 0, "replaced");
+    sse_db_post(db, &o, "INSERT INTO t (txt) VALUES ('posted')");
+    wait_for(app, 1);
+    is_answer(0, "a: 1 1 ");
+    is_int(count(db), 1, "what is posted is where the database reads");
+    dial_free(app);
+    sse_db_close(db);
+    forget("old.db");
+}
+
+/* The file goes behind what is on its way to the thread. */
+static void goes_meanwhile(bool replaced, bool connected) {
+    sse_db     *db = open_db("gone.db");
+    sse__db_job job;
+    const char *words;
+    int         error;
+    sse_db_exec(db, "VACUUM INTO 'new.db'");
+    if (connected) must(sse__db_writer(db) != NULL, "a writer");
+    if (connected) must(!sse__db_connect(db->writer, &db->writer->raw), "connected");
+    memset(&job, 0, sizeof job);
+    sse__db_job_begin(&job, db);
+    ok(sse__db_job_is_away(&job), "a job is for the thread");
+    forget("gone.db");
+    if (replaced) must(rename("new.db", "gone.db") == 0, "replaced");
+    error = sse__db_job_enter(&job);
+    sse__db_job_leave(&job);
+    if (connected) is_int(error, 0, "who has the file uses it");
+    else is_int(error, SSE_E_DB, "who comes late does not");
+    words = sse_buf_text(&job.on->message);
+    if (!connected)
+        ok(strstr(words, replaced ? "was replaced" : "unable to open") && strstr(words, "gone.db"),
+            "... and says why: %s", words);
+    is_int(there("gone.db"), replaced, "... and makes none");
+    sse__db_job_end(&job);
+    sse__db_job_begin(&job, db);
+    ok(!sse__db_job_is_away(&job), "the next job stays on the loop");
+    sse__db_job_end(&job);
+    sse_db_close(db);
+    forget("gone.db");
+    unlink("new.db");
 }
 
 static void ends(void) { /* who goes waits for what was posted */
@@ -748,6 +838,7 @@ static void views(void) { /* hear of what was posted, and of its table only */
 
 int main(void) {
     char dir[] = "/tmp/sse-posts-XXXXXX";
+    int  i;
     must(mkdtemp(dir) && chdir(dir) == 0, "a directory");
     sleeps_begin();
     loop_self = pthread_self();
@@ -768,6 +859,10 @@ int main(void) {
     journal();
     unreachable();
     replaced();
+    for (i = 0; i < 4; i++) deleted("gone.db", i & 1, i & 2);
+    deleted("file:gone.db?mode=rwc", true, false);
+    replaced_unseen();
+    for (i = 0; i < 4; i++) goes_meanwhile(i & 1, i & 2);
     ends();
     endless();
     scarce(":memory:");
