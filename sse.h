@@ -10947,8 +10947,23 @@ SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int coun
 
 /* ---- opening and closing ---- */
 
+/* A change to WAL needs the file for itself, and SQLite does not always wait for that, as when
+   several programs start at once; where it does, it is not to wait as well. */
+static int sse__db_set_wal(const sse_db *db, sqlite3 *raw) {
+    const uint64_t until = sse__clock_ms() + (uint64_t)db->busy_ms;
+    int            rc;
+    sqlite3_busy_timeout(raw, 0);
+    for (;;) {
+        rc = sqlite3_exec(raw, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+        if ((rc & 0xFF) != SQLITE_BUSY || sse__clock_ms() >= until) break;
+        sqlite3_sleep(10);
+    }
+    sqlite3_busy_timeout(raw, db->busy_ms);
+    return rc;
+}
+
 static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
-    int rc, waited;
+    int rc;
     sqlite3_extended_result_codes(raw, 1);
     sqlite3_busy_timeout(raw, db->busy_ms);
     /* The limit, on what is left of the -wal file when it is begun anew, is what SQLite lets it
@@ -10961,13 +10976,7 @@ static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
     if (rc != SQLITE_OK) return rc;
     if (db->read_only || db->is_writer) /* is it a database at all? */
         return sqlite3_exec(raw, "PRAGMA schema_version", NULL, NULL, NULL);
-    /* A change to WAL needs the file for itself, and SQLite does not always wait for that, as when
-       several programs start at once. */
-    for (waited = 0;; waited += 10) {
-        rc = sqlite3_exec(raw, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
-        if ((rc & 0xFF) != SQLITE_BUSY || waited >= db->busy_ms) return rc;
-        sqlite3_sleep(10);
-    }
+    return sse__db_set_wal(db, raw);
 }
 
 static sse__file_id sse__file_id_of(const char *path) {

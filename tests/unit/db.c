@@ -52,6 +52,7 @@ int main(void) {
 }
 
 #else
+#include "sleeps.h"
 
 static char dir[] = "/tmp/sse-db-XXXXXX";
 
@@ -728,6 +729,32 @@ static void many_start_at_once(void) { /* each turns the new file to WAL, migrat
     sse_db_close(db);
 }
 
+/* Somebody reads a file that is not in WAL mode yet, for long. */
+static void waits_for_wal(void) {
+    sse_db_options o;
+    sqlite3       *raw;
+    sqlite3_stmt  *rows;
+    sse_db        *db;
+    uint64_t       began;
+    memset(&o, 0, sizeof o);
+    o.busy_ms = 100;
+    sqlite3_open(file("read.db"), &raw);
+    sqlite3_exec(raw, "CREATE TABLE t(a); INSERT INTO t VALUES(1), (2)", NULL, NULL, NULL);
+    sqlite3_prepare_v2(raw, "SELECT a FROM t", -1, &rows, NULL);
+    is_int(sqlite3_step(rows), SQLITE_ROW, "a query is open");
+    sleeps = 0;
+    began = sse__clock_ms();
+    db = sse_db_open(file("read.db"), &o);
+    is_int(sse__db_open_error(db), SSE_E_BUSY, "who wants another mode does not get it");
+    ok(sse__clock_ms() - began >= 100 && sleeps <= 11, "... within busy_ms: %d naps", sleeps);
+    sse_db_close(db);
+    sqlite3_finalize(rows);
+    db = sse_db_open(file("read.db"), &o);
+    is_int(ONE(db, &got, "PRAGMA busy_timeout"), 100, "... later it does, and waits as ever");
+    sse_db_close(db);
+    sqlite3_close(raw);
+}
+
 static void full(void) { /* a disk that takes no more */
     sse_db *db = sse_db_open(file("full.db"), NULL);
     sse_str blob = {NULL, 50000};
@@ -1279,6 +1306,7 @@ int main(void) {
     failing.xRealloc = sqlite_realloc;
     sqlite3_config(SQLITE_CONFIG_MALLOC, &failing);
     if (!mkdtemp(dir)) return 1;
+    sleeps_begin();
     values();
     refusals();
     rows();
@@ -1297,6 +1325,7 @@ int main(void) {
     several_broken();
     forked();
     many_start_at_once();
+    waits_for_wal();
     full();
     locked();
     wal_shrinks();
