@@ -2355,7 +2355,8 @@ SSE_API int sse_test_close(sse_test_reply *reply);
 /* Counters since the app was made, and present numbers. */
 typedef struct sse_stats {
     uint64_t connections, streams, views;        /* now */
-    uint64_t accepted, refused, requests, bad_requests, timeouts;
+    uint64_t accepted, refused, requests, bad_requests, timeouts; /* refused: connections, for lack
+                                                                     of room */
     uint64_t streams_opened, events;             /* events: each counted once, published or sent */
     uint64_t bytes_in, bytes_out, sends;         /* sends: system calls that wrote */
     uint64_t renders, renders_same, renders_failed; /* of live views; same: byte for byte the last
@@ -12705,7 +12706,7 @@ static bool sse__put_refusal(sse_buf *b, sse_app *app, int status, const char *b
 static bool sse__conn_refuse(sse__conn *c, int status, const char *bytes, const sse__head *head) {
     sse_app *app = c->net->app;
     sse_buf  b   = {NULL, 0, 0, SSE_OK};
-    c->net->counts.bad_requests++;
+    c->net->counts.bad_requests += !c->surplus; /* whose requests may be good: it is refused */
     sse__log(app, SSE_LOG_DEBUG, "refused a request with %d %s", status, sse__status_own(status));
     c->resets = sse__put_refusal(&b, app, status, bytes, head);
     c->net->why = NULL;
@@ -13231,6 +13232,7 @@ static int sse__conn_new(const sse__listener *l, int fd, const sse__peer *peer, 
     sse__list_add(&net->conns, &c->all);
     net->count++;
     net->surplus += surplus;
+    net->counts.refused += surplus;
     net->counts.accepted++;
     sse__conn_deadline(c, surplus ? SSE__SURPLUS_MS : net->app->options.header_timeout_ms);
     return SSE_OK;

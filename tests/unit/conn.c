@@ -1486,10 +1486,10 @@ static void surplus(void) {
         sse_app *app = still_app(&o);
         app->options.max_connections = maxima[i][0];
         for (n = 0; n < 1 + maxima[i][1]; n++) fds[n] = joins(app);
-        is_int((int)stats_of(app).refused, 0, "so many more are there, to be refused in words");
+        is_int((int)stats_of(app).refused, n - 1, "so many more are there, to be refused in words");
         is_int((int)stats_of(app).connections, n, "... each for itself");
         fds[n] = joins(app);
-        is_int((int)stats_of(app).refused, 1, "... and one more is refused at once");
+        is_int((int)stats_of(app).refused, n, "... and one more is refused at once");
         is_str(hears(fds[n]), "", "... without a word");
         ok(over, "... as it has said nothing");
         close(fds[n]);
@@ -1497,7 +1497,9 @@ static void surplus(void) {
         close(fds[n - 1]);
         (void)sse_test_run(app, 0);
         fds[n - 1] = joins(app);
-        is_int((int)stats_of(app).refused, 1, "where one has left there is room");
+        is_int((int)stats_of(app).connections, n, "where one has left there is room");
+        is_int((int)stats_of(app).refused, n + 1, "... each counts once, whether it asks or not");
+        is_int((int)stats_of(app).bad_requests, 0, "... and as nothing else");
         while (n--) close(fds[n]);
         sse_app_free(app);
     }
