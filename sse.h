@@ -11042,7 +11042,8 @@ static int sse__db_note_whole(sse_db *db) {
     else sse_puts(&db->whole, dir);
     sse_puts(&db->whole, name);
     SSE_FREE(dir);
-    mode = uri ? strstr(sse_buf_text(&db->whole), "mode=rwc") : NULL;
+    mode = uri && *sse_buf_text(&db->whole) ? strchr(db->whole.ptr, '?') : NULL;
+    if (mode) mode = strstr(mode, "mode=rwc");
     if (mode) mode[7] = '&'; /* "mode=rw": see sse__db_connect */
     return db->whole.error;
 }
