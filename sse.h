@@ -23565,9 +23565,9 @@ static void sse__req_conclude(sse_req *req) {
         sse__conn_reply_end(c);
     }
     if (req->error == SSE_E_NOMEM) app->net->counts.no_memory++;
-    if (req->status >= 500) app->net->counts.replies_5xx++;
+    if (!c) req->status = 499; /* its client left before it, whatever it would have been */
+    else if (req->status >= 500) app->net->counts.replies_5xx++;
     else if (req->status >= 400) app->net->counts.replies_4xx++;
-    if (!c && !req->status) req->status = 499; /* for the log: the client left before its reply */
     if (app->options.on_reply) {
         upcall = sse__upcall_begin(app, SSE__IN_REPLY);
         app->options.on_reply(req, app->options.user);

@@ -779,7 +779,9 @@ static void set_time(sse_app *app) { /* Sun, 06 Nov 1994 08:49:37.999 GMT */
 
 static void logs(void) { /* of each reply on_reply, the topic and the access log are told, once */
     sse_app_options o;
+    sse_stats       stats;
     sse_app        *app;
+    int             i;
     memset(&o, 0, sizeof o);
     o.on_log = tells_lines;
     o.on_reply = tells;
@@ -826,12 +828,23 @@ static void logs(void) { /* of each reply on_reply, the topic and the access log
         "127.0.0.1 - - [06/Nov/1994:08:49:37 +0000] \"GET /later HTTP/1.1\" 499 0\n"
         "log: GET /later 499\n",
         "... for nobody");
-    is_int(sse_test_request(app, "GET /later", NULL, NULL, &r), 0, "another");
-    sse_test_close(&r);
-    (void)sse_set_status(deferred, 201);
-    is_int(sse_finish(deferred), 0, "... that has a status");
-    sse_test_run(app, 0);
-    ok(strncmp(what_was_said(), "on_reply /later 201\n", 20) == 0, "... is told of with it");
+    for (i = 0; i < 4; i++) {
+        is_int(sse_test_request(app, "GET /later", NULL, NULL, &r), 0, "another");
+        sse_test_close(&r);
+        if (i == 0) (void)sse_set_status(deferred, 201);
+        if (i == 1) (void)sse_redirect(deferred, "/");
+        if (i > 1) (void)sse_fail(deferred, i == 2 ? 404 : 503, "none");
+        is_int(sse_finish(deferred), 0, "... that has a status");
+        sse_test_run(app, 0);
+        is_str(what_was_said(),
+            "on_reply /later 499\n"
+            "127.0.0.1 - - [06/Nov/1994:08:49:37 +0000] \"GET /later HTTP/1.1\" 499 0\n"
+            "log: GET /later 499\n",
+            "... for nobody, too");
+    }
+    sse_stats_get(app, &stats);
+    is_int((int)stats.replies_4xx, 1, "nobody's is no reply that counts (/none is)");
+    is_int((int)stats.replies_5xx, 0, "... also as an error");
     done(app);
 }
 
