@@ -1922,12 +1922,13 @@ SSE_API void sse_htmx_oob(sse_buf *b, const char *target_id, const char *swap, c
    answer that is no stream, such as the 502 of a proxy whose server restarts. Only 204 is the end.
    The first try comes within retry_ms, the next ones after waits that double up to max_retry_ms,
    each less a random part of up to a half, and at once when the page is looked at again or the
-   network is back. Streams that break within 5 s, one after the other, count as failed tries. A
-   retry: of the server (.retry_ms of a stream) makes the waits no shorter than it says, until a
-   stream is open again. While nobody answers a try, as when a machine is down, another one is made
-   every 2.5 s, and all are given up after 20 s. A dead line (a pulled cable) is found by its
-   silence, if idle_ms says how long: more than the .ping_ms of the stream. The default pings of a
-   compressed stream are nothing that a page can see; give it an .on_ping that writes a comment.
+   network is back. Streams that break within 5 s, one after the other, make the waits longer as
+   failed tries do, but are none for max_retries: somebody is there. A retry: of the server
+   (.retry_ms of a stream) makes the waits no shorter than it says, until a stream is open again.
+   While nobody answers a try, as when a machine is down, another one is made every 2.5 s, and all
+   are given up after 20 s. A dead line (a pulled cable) is found by its silence, if idle_ms says
+   how long: more than the .ping_ms of the stream. The default pings of a compressed stream are
+   nothing that a page can see; give it an .on_ping that writes a comment.
 
    SSE_SCRIPT_STATUS: "open", "connecting" or "closed", as <html data-sse>, as the text of each
    element [data-sse-status], or what its data-open, data-connecting, data-closed say instead, and
@@ -1970,7 +1971,8 @@ typedef struct sse_script_options {
     unsigned    which;        /* SSE_SCRIPT_ bits. default: SSE_SCRIPT_ALL */
     int         retry_ms;     /* RECONNECT: the first wait at most. default: 500 */
     int         max_retry_ms; /* ... the longest wait. default: 2000, or retry_ms if that is more */
-    int         max_retries;  /* ... in a row, then the stream is closed. default: for ever */
+    int         max_retries;  /* ... that fail in a row, then the stream is closed. default: for
+                                 ever */
     int         idle_ms;      /* ... silence after which a stream is opened again. default: never */
     const char *nonce;        /* of <script>, for a Content-Security-Policy. default: none */
 } sse_script_options;
