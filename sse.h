@@ -24632,22 +24632,43 @@ static bool sse__channel_is_ours(const sse__channel *channel) {
     return live && live->user && live->user == live->app->monitor;
 }
 
+enum {
+    SSE__SORT_STATE, SSE__SORT_AGE, SSE__SORT_WAITING, SSE__SORT_EVENTS, SSE__SORT_BYTES,
+    SSE__SORT_IDLE, SSE__SORT_PEER, SSE__SORT_WHO, SSE__SORT_LABEL, SSE__SORT_PATH
+};
+
+/* by: the place of its name in a list; down: the highest first. */
+typedef struct sse__order { int by; bool down; } sse__order;
+
+/* Of a name of the list, with a "-" before it: down. What is none: by the first of them, down. */
+static sse__order sse__order_of(const char *name, const char (*names)[12], int n) {
+    const char *text = name ? name : "";
+    sse__order  o    = {0, *text == '-'};
+    while (--n >= 0 && strcmp(names[n], text + o.down) != 0) {}
+    if (n < 0) o.down = true;
+    else o.by = n;
+    return o;
+}
+
 /* What a page asks for. find: in small letters. */
 typedef struct sse__wish {
-    char        find[64];
-    const char *sort, *topics;
-    uint64_t    page, rows;
+    char       find[64];
+    sse__order sort, topics;
+    uint64_t   page, rows;
 } sse__wish;
 
 static sse__wish sse__wish_of(const char *find, const char *sort, const char *topics,
                               const char *page, const char *rows) {
+    static const char sorts[][12] = {"state", "age", "waiting", "events", "bytes", "idle", "peer",
+                                     "who", "label", "path"};
+    static const char topic_sorts[][12] = {"watchers", "rate", "kept", "name"};
     sse__wish w;
     size_t    i;
     memset(&w, 0, sizeof w);
     for (i = 0; find && find[i] && i < sizeof w.find - 1; i++) w.find[i] = sse__lower(find[i]);
-    w.sort   = sse__nonempty(sort) ? sort : "-state";
-    w.topics = sse__nonempty(topics) ? topics : "-watchers";
-    if (!sse__parse_u64(sse__text(page), SSE__MONITOR_LOOKS, &w.page)) w.page = 0;
+    w.sort   = sse__order_of(sort, sorts, (int)SSE__COUNT(sorts));
+    w.topics = sse__order_of(topics, topic_sorts, (int)SSE__COUNT(topic_sorts));
+    if (!sse__parse_u64(sse__text(page), UINT64_MAX, &w.page)) w.page = 0;
     if (!sse__parse_u64(sse__text(rows), SSE__MONITOR_ROWS, &w.rows) || !w.rows)
         w.rows = SSE__MONITOR_ROWS_OF;
     return w;
@@ -24745,19 +24766,6 @@ static void sse__picks_page(sse__picks *p, uint64_t page, uint64_t rows) {
     sse__picks_sort(p, 0, p->count);
 }
 
-enum {
-    SSE__SORT_STATE, SSE__SORT_AGE, SSE__SORT_WAITING, SSE__SORT_EVENTS, SSE__SORT_BYTES,
-    SSE__SORT_IDLE, SSE__SORT_PEER, SSE__SORT_WHO, SSE__SORT_LABEL, SSE__SORT_PATH
-};
-
-/* The place of a name in a list of names of 12 bytes; 0, if it is not there. A "-" before it does
-   not count. */
-static int sse__sort_of(const char *name, const char (*names)[12], int n) {
-    if (*name == '-') name++;
-    while (--n > 0 && strcmp(names[n], name) != 0) {}
-    return n;
-}
-
 static uint64_t sse__sort_peer(const sse__peer *peer) { /* IPv4 by its four bytes */
     const unsigned char *at = peer->address;
     uint64_t             key = 0;
@@ -24792,10 +24800,7 @@ static bool sse__picks_add_stream(sse__picks *p, const sse__stream *stream, int 
    Answers the number of the first that it did not look at. */
 static uint32_t sse__monitor_look(const sse_app *app, const sse__wish *w, sse__figures *f,
                                   sse__picks *p) {
-    static const char names[][12] = {"state", "age", "waiting", "events", "bytes", "idle", "peer",
-                                     "who", "label", "path"};
-    const sse__slots *all  = &app->streams->all;
-    const int         sort = w ? sse__sort_of(w->sort, names, (int)SSE__COUNT(names)) : 0;
+    const sse__slots *all = &app->streams->all;
     uint32_t          i, looks = 0;
     for (i = 0; i < all->used && looks < SSE__MONITOR_LOOKS; i++) {
         const sse__stream *stream = (const sse__stream *)all->at[i].item;
@@ -24808,9 +24813,9 @@ static uint32_t sse__monitor_look(const sse_app *app, const sse__wish *w, sse__f
             f->full  += condition >= SSE__FULL;
             f->stuck += condition == SSE__STUCK;
         }
-        if (w && sse__wish_wants(w, stream) && !sse__picks_add_stream(p, stream, sort)) break;
+        if (w && sse__wish_wants(w, stream) && !sse__picks_add_stream(p, stream, w->sort.by)) break;
     }
-    if (w) p->down = *w->sort == '-';
+    if (w) p->down = w->sort.down;
     SSE_ASSERT(looks <= SSE__MONITOR_LOOKS); /* N2 */
     return looks;
 }
@@ -25029,10 +25034,9 @@ static void sse__monitor_put_topic(sse_buf *out, const sse__topic *topic) {
 /* The topics of a map that are wanted. left: how many more may be looked at: N2. */
 static void sse__picks_add_topics(sse__picks *p, const sse__map *map, const sse__wish *w,
                                   uint32_t *left) {
-    static const char names[][12] = {"watchers", "rate", "kept", "name"};
-    const int         sort = sse__sort_of(w->topics, names, (int)SSE__COUNT(names));
-    sse__node        *node;
-    uint32_t          i;
+    const int  sort = w->topics.by;
+    sse__node *node;
+    uint32_t   i;
     for (i = 0; i < map->cap && *left; i++)
         for (node = map->buckets[i]; node && *left; node = node->next, --*left) {
             const sse__topic *t = SSE__CONTAINER(node, sse__topic, node);
@@ -25052,7 +25056,7 @@ static void sse__monitor_put_topics(sse_app *app, const sse__wish *w, sse_buf *o
     p.dice = (uint32_t)(app->map_key[1] ^ app->loop.wheel.now);
     sse__picks_add_topics(&p, &app->topics->exact, w, &left);
     sse__picks_add_topics(&p, &app->topics->patterns, w, &left);
-    p.down = *w->topics == '-';
+    p.down = w->topics.down;
     sse__picks_page(&p, 0, w->rows);
     sse_printf(out, ",\"topics\":{\"open\":%lu,\"found\":%lu,\"rows\":[",
                (unsigned long)(app->topics->exact.count + app->topics->patterns.count),

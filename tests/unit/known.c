@@ -439,7 +439,7 @@ static void topics(void) {
     } rows[] = {{"", "b a c"}, {"?topics=-watchers", "b a c"}, {"?topics=watchers", "c a b"},
         {"?topics=-rate", "a c b"}, {"?topics=rate", "b c a"}, {"?topics=-kept", "c b a"},
         {"?topics=kept", "a b c"}, {"?topics=name", "a b c"}, {"?topics=-name", "c b a"},
-        {"?topics=other", "c a b"}};
+        {"?topics=other", "b a c"}};
     static const char *const watch[] = {"a", "a", "b", "b", "b", "c"};
     static const char *const say_to[] = {"a", "a", "a", "b", "c", "c"};
     sse_topic_options        keeps;

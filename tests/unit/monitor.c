@@ -549,8 +549,9 @@ static void a_row(void) { /* all that is said of a stream */
     done();
 }
 
-static void is_now(const char *path, const char *want) { /* without a turn of the loop */
-    const sse__wish w = sse__wish_of(NULL, NULL, NULL, NULL, NULL);
+/* Without a turn of the loop. */
+static void is_now_by(const char *sort, const char *path, const char *want) {
+    const sse__wish w = sse__wish_of(NULL, sort, NULL, NULL, NULL);
     sse_buf         b = {NULL, 0, 0, SSE_OK};
     sse_str         value = SSE__LIT("none");
     sse__monitor_put(app, &w, false, &b);
@@ -558,6 +559,8 @@ static void is_now(const char *path, const char *want) { /* without a turn of th
     is_mem(value.ptr, value.len, want, strlen(want), path);
     sse_buf_free(&b);
 }
+
+static void is_now(const char *path, const char *want) { is_now_by(NULL, path, want); }
 
 static void are_now(const char *state, const char *full, const char *stuck) {
     is_now("streams.rows.0.state", state);
@@ -597,6 +600,12 @@ static void states(void) { /* what a stream waits for; the worst comes first */
     are_now("\"full\"", "1", "0");
     c->progressed = false;
     are_now("\"stuck\"", "1", "1");
+    is_now_by("state", "streams.rows.0.who", "\"a\"");
+    is_now_by("-state", "streams.rows.0.who", "\"b\"");
+    is_now_by("none", "streams.rows.0.who", "\"b\"");
+    is_now_by("-who ", "streams.rows.0.who", "\"b\"");
+    is_now_by("-", "streams.rows.0.who", "\"b\"");
+    is_now_by("", "streams.rows.0.who", "\"b\"");
     stream->stuck_since -= 4999;
     is_now("streams.rows.0.stuck_s", "4");
     sse_test_request(app, "GET /m/metrics", NULL, NULL, &r);
@@ -619,9 +628,10 @@ static void pages(
         int         from, rows;
     } rows[] = {{"", 0, 20}, {"?rows=0", 0, 20}, {"?rows=1", 0, 1}, {"?rows=25", 0, 25},
         {"?rows=200", 0, 25}, {"?rows=201", 0, 20}, {"?rows=x", 0, 20}, {"?page=1", 20, 5},
-        {"?page=2", 20, 5}, {"?page=-1", 0, 20}, {"?page=32769", 0, 20}, {"?page=32768", 20, 5},
-        {"?rows=5&page=4", 20, 5}, {"?rows=5&page=5", 20, 5}, {"?rows=5&page=1", 5, 5},
-        {"?rows=24&page=1", 24, 1}, {"?q=none&page=1", 0, 0}};
+        {"?page=2", 20, 5}, {"?page=-1", 0, 20}, {"?page=32769", 20, 5}, {"?page=32768", 20, 5},
+        {"?page=18446744073709551615", 20, 5}, {"?page=x", 0, 20}, {"?rows=5&page=4", 20, 5},
+        {"?rows=5&page=5", 20, 5}, {"?rows=5&page=1", 5, 5}, {"?rows=24&page=1", 24, 1},
+        {"?q=none&page=1", 0, 0}};
     sse_test_reply streams[25];
     size_t         i;
     memset(streams, 0, sizeof streams);
@@ -708,6 +718,9 @@ static void topics_and_views(void) {
         (unsigned long)sse__topic_find(app->topics, SSE__LIT("kept"))->history->bytes,
         app->topics->sequence.epoch);
     is_told("?topics=name", "topics.rows", sse_buf_text(&want));
+    is_told("?topics=watchers", "topics.rows.0.name", "\"kept\"");
+    is_told("?topics=-watchers", "topics.rows.2.name", "\"kept\"");
+    is_told("?topics=none", "topics.rows.2.name", "\"kept\"");
     is_told("", "views.rows",
         "[{\"name\":\"/v/{x} /two\",\"watchers\":2},"
         "{\"name\":\"/v/{x} /one\",\"watchers\":1}]");
