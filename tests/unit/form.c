@@ -175,6 +175,7 @@ static void test_multipart(void) { /* M1 */
         {PART("name=a; name=b", ""), "-400"},
         {PART("name=f; filename=x; filename=y", ""), "-400"},
         {PART("name=\"a\"b", ""), "-400"},
+        {PART("name; filename=\"a\"", ""), "-400"},
         {PART("name=\"a\\\"b", ""), "-400"},
         {PART("name=f; filename=\"a\\", ""), "-400"},
         {PART("name=f; filename=\"a\\\"b\"c\"", ""), "-400"},
