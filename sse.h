@@ -6738,6 +6738,7 @@ typedef struct sse__multipart {
     char        delimiter[4 + 70]; /* CR LF - - boundary, at most 70 bytes */
     uint32_t    delimiter_len;
     uint32_t    matched;           /* bytes of the delimiter that the input seen so far ends with */
+    uint32_t    ahead;             /* of these: the end of the line before the text: no data */
     uint8_t     stage;
     bool        in_part, cr;       /* cr: the line's end has begun */
     int         refused;           /* a status that stays */
@@ -6764,7 +6765,7 @@ static bool sse__multipart_init(sse__multipart *m, sse_str content_type, char *m
     memcpy(m->delimiter, "\r\n--", 4);
     memcpy(m->delimiter + 4, boundary.ptr, boundary.len);
     m->delimiter_len = (uint32_t)boundary.len + 4;
-    m->matched       = 2; /* the first delimiter needs no line end before it */
+    m->matched = m->ahead = 2; /* the first delimiter needs no line end before it */
     m->memory        = memory;
     m->size          = size;
     return true;
@@ -6859,6 +6860,7 @@ static int sse__multipart_line(sse__multipart *m) {
     if (!value.len) {
         m->stage   = SSE__MULTI_TEXT;
         m->in_part = true;
+        m->matched = m->ahead = 2; /* RFC 2046 5.1.1: the delimiter's if the part has no body */
         return m->name ? SSE__PART_BEGIN : -400;
     }
     name = sse__cut(&value, ':', false);
@@ -6899,9 +6901,9 @@ static int sse__multipart_text(sse__multipart *m, sse_str *in) {
             return SSE__PART_END;
         }
         if (i == text.len) return SSE__PART_MORE;
-        m->data    = sse__str(m->delimiter, n);
-        m->matched = 0;
-        return SSE__PART_DATA;
+        m->data    = sse__str(m->delimiter + m->ahead, n - m->ahead);
+        m->matched = m->ahead = 0;
+        return m->data.len ? SSE__PART_DATA : SSE__PART_MORE;
     }
     while (i + n < text.len && n < m->delimiter_len) {
         const char *cr;

@@ -255,7 +255,7 @@ static void fuzz_written_parts(input *in) {
         if (k & 2 && !(k & 16)) sse_puts(&body, "Content-Type:  text/x; a=b \r\n");
         sse_puts(&body, "\r\n");
         sse__put_str(&body, sse__str(p->data.ptr, p->data.len));
-        sse_puts(&body, delimiter);
+        sse_puts(&body, delimiter + (k & 32 && !p->data.len ? 2 : 0)); /* the blank line ends it */
         n++;
         if (p->data.len && (memmem(p->data.ptr, p->data.len, delimiter, 7) ||
                                (p->data.len > 4 && !memcmp(p->data.ptr, delimiter + 2, 5))))

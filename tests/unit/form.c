@@ -114,6 +114,7 @@ static const char *run(const char *body, size_t len, size_t first, size_t step, 
 
 #define PART(headers, data) \
     "--XX\r\nContent-Disposition: form-data; " headers "\r\n\r\n" data "\r\n"
+#define BARE(headers) "--XX\r\nContent-Disposition: form-data; " headers "\r\n\r\n"
 
 static void test_multipart(void) { /* M1 */
     static const struct {
@@ -158,6 +159,15 @@ static void test_multipart(void) { /* M1 */
         {"--XX \t\r\nX: y\r\ncontent-disposition:form-data;name=a\r\n\r\n1\r\n--XX \r\n"
          "Content-Disposition: form-data; name=b\r\n\r\n\r\n--XX--",
             "{a,-,-:1}{b,-,-:}."},
+        {BARE("name=a") "--XX--", "{a,-,-:}."},
+        {BARE("name=a") PART("name=b", "2") "--XX--", "{a,-,-:}{b,-,-:2}."},
+        {PART("name=a", "1") BARE("name=b") BARE("name=c") "--XX--", "{a,-,-:1}{b,-,-:}{c,-,-:}."},
+        {BARE("name=a") "--XX", "{a,-,-:}"},
+        {BARE("name=a") "--X", "{a,-,-:"},
+        {PART("name=a", "--X") "--XX--", "{a,-,-:--X}."},
+        {PART("name=a", "-\r\n-\r\n--X") "--XX--", "{a,-,-:-\r\n-\r\n--X}."},
+        {PART("name=a", "--X\r\n--X") "--XX--", "{a,-,-:--X\r\n--X}."},
+        {PART("name=a", "\n--XX") "--XX--", "{a,-,-:\n--XX}."},
         {PART("name=a", "1"), "{a,-,-:1"},
         {PART("name=a", "1") "--XX", "{a,-,-:1}"},
         {PART("name=a", "1") "--XX-", "{a,-,-:1}"},
