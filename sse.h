@@ -20046,7 +20046,7 @@ static int sse__topic_add_outbox(sse_app *app, const char *name, sse_db *db, con
 /*==========================================================================
   >>replay   streams that are behind: they catch up, and resume by Last-Event-ID
   Uses: >>topics >>history >>outbox
-  Tests: tests/unit/topics.c lost.c tests/wire/topics.test.mjs ends.test.mjs
+  Tests: tests/unit/topics.c lost.c source.c tests/wire/topics.test.mjs ends.test.mjs
 
   A stream that subscribes in its opening handler to a topic with a history
   is replaying: it gets what has a number from the histories, in order, as
@@ -20643,7 +20643,7 @@ static int sse__upstream_may_answer(sse_stream s, const char *call, sse__held **
 
 SSE_API int sse_replay_end(sse_stream s, const char *last_id) {
     sse__held *held;
-    bool       on;
+    bool       on, begins;
     const int  error = sse__upstream_may_answer(s, "sse_replay_end", &held);
     if (error) return error;
     if (last_id ? !sse__place_ok(last_id) : *held->place != '\0')
@@ -20654,10 +20654,11 @@ SSE_API int sse_replay_end(sse_stream s, const char *last_id) {
                             "sse_replay_end: last_id %s comes before %s, as .compare orders them",
                             last_id, held->place);
     sse__alarm_cancel(&held->alarm);
-    on = last_id && (!*held->place || held->source->compare(last_id, held->place) > 0);
+    begins = !*held->place; /* it may have had events, but without ids */
+    on     = last_id && (begins || held->source->compare(last_id, held->place) > 0);
     held->phase = on ? SSE__HELD_ASK : SSE__HELD_AHEAD;
     if (on) sse__place_set(held->place, sse__text(last_id));
-    if (on && held->stream->events == held->events) { /* its client has no id for that: O4 */
+    if (on && (begins || held->stream->events == held->events)) { /* O4: no id for that yet */
         sse_event at = sse__event_new(NULL);
         at.id = held->place;
         sse_stream_send(s, &at);

@@ -731,6 +731,26 @@ static void test_ends_first(void) {
     sse_test_close(&r);
 }
 
+/* What is kept nowhere reaches a newcomer before its source has answered. */
+static void test_placed(void) { /* O4 */
+    sse_test_reply r = {0};
+    sse_event      event;
+    node           n;
+    begin(&n, 10);
+    add(5);
+    come(&n, "GET /feed", NULL, &r);
+    memset(&event, 0, sizeof event);
+    event.data = "typing";
+    event.ephemeral = true;
+    is_int(sse_publish(n.app, "chat", &event), 0, "an event without an id");
+    is_int(sse_replay_end(asks[0].s, id_of(5)), 0, "a newcomer begins with nothing");
+    sse_test_run(n.app, 0);
+    ok(last_id(&r) && strcmp(last_id(&r), id_of(5)) == 0, "it has an id to come back with: %s",
+        r.body);
+    sse_app_free(n.app);
+    sse_test_close(&r);
+}
+
 static void test_misplaced(void) { /* answers, in words */
     sse_test_reply r = {0};
     node           n;
@@ -1339,6 +1359,7 @@ int main(void) {
     test_ends();
     test_ends_first();
     test_misplaced();
+    test_placed();
     test_overflow();
     test_stop();
     test_restart();
