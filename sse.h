@@ -2368,7 +2368,7 @@ typedef struct sse_stats {
     uint64_t topics;                             /* now */
     uint64_t replies_4xx, replies_5xx;           /* of handlers, and without a route; requests that
                                                     are not HTTP are bad_requests */
-    uint64_t closed[8];                          /* streams, by sse_reason */
+    uint64_t closed[8];                          /* of those opened, by sse_reason */
     uint64_t queue_high;                         /* the most bytes that ever waited for a stream */
     uint64_t resumes, gaps, drops;               /* streams that came back in time; too late; events
                                                     that slow readers lost */
@@ -16839,16 +16839,19 @@ static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
 static int sse__stream_deliver(sse__stream *stream, const sse__message *plain,
                                const sse__message *m) {
     sse_stats *counts = &stream->app->net->counts;
+    int        error;
     if (!m) {
         counts->no_memory++;
         sse__stream_cut(stream, SSE_BY_ERROR);
         return SSE_E_NOMEM;
     }
+    error = sse__stream_queue(stream, m);
+    if (error) return error; /* it did not get it */
     counts->delivered++;
     stream->events++;
     counts->bytes_events += plain->bare_to - plain->bare_from;
     counts->bytes_frames += m->bare_to - m->bare_from;
-    return sse__stream_queue(stream, m);
+    return SSE_OK;
 }
 
 /* The event of plain as a frame: a delta of codec, or with NULL a key. NULL: no memory. */
@@ -17268,7 +17271,8 @@ static void sse__streams_run_closed(sse_app *app) {
         sse__sub    *sub;
         while ((sub = sse__stream_subs(stream)) != NULL)
             sse__channel_leave(sub); /* on_close does not count it */
-        streams->app->net->counts.closed[stream->reason]++;
+        if (stream->begun || stream->by.req) /* it was opened */
+            streams->app->net->counts.closed[stream->reason]++;
         sse__stream_set_phase(stream, SSE__STREAM_CLOSED);
         if (stream->on_close) {
             const sse__upcall upcall = sse__upcall_begin(app, SSE__IN_CLOSE);

@@ -976,6 +976,62 @@ static void counted(void) {
     sse_test_close(&replies[1]);
 }
 
+static int closed_in_all(void) {
+    const sse_stats now = counts();
+    uint64_t        n = 0;
+    size_t          i;
+    for (i = 0; i < SSE__COUNT(now.closed); i++) n += now.closed[i];
+    return (int)n;
+}
+
+static void counted_as_closed(void) { /* what was opened, and nothing else */
+    still_app();
+    ask("HEAD /as");
+    is_int(over, SSE_BY_END, "a request for a head alone");
+    ask("GET /as?status=199");
+    is_int(over, SSE_BY_ERROR, "... and one whose stream is not opened");
+    is_int(closed_in_all(), 0, "... close no stream");
+    ask("GET /as");
+    sse_stream_end(newest, NULL);
+    sse_test_run(app, 0);
+    is_int(closed_in_all(), 1, "one that was open does");
+    is_int(counts().streams_opened, 1, "... and was counted as such");
+    end_of_app();
+}
+
+/* An event that is too much for a queue reaches nobody. */
+static void overflows(void) {
+    static const char *const heads[] = {NULL, "Accept-Encoding: gzip\n"};
+    char                     text[701];
+    sse_event                event;
+    sse_stats                now;
+    size_t                   i, k;
+    int                      received = -1;
+    unsigned                 seed = 5;
+    memset(&event, 0, sizeof event);
+    event.data = text;
+    event.receivers = &received;
+    text[700] = '\0';
+    for (i = 0; i < SSE__COUNT(heads); i++) {
+        still_app();
+        is_int(sse_test_request(app, "GET /as?on=t&queue=1000", heads[i], NULL, &reply), 0,
+            heads[i] ? heads[i] : "plain");
+        for (k = 0; k < 3 * 700; k++) { /* the largest event counts for nothing */
+            seed = seed * 1103515245 + 12345;
+            text[k % 700] = (char)('!' + (seed >> 16) % 90);
+            if (k % 700 < 699) continue;
+            is_int(sse_publish(app, "t", &event), 0, "an event");
+            is_int(received, k < 1400, k < 1400 ? "... that fits has a receiver" : "... has none");
+        }
+        now = counts();
+        is_int(now.delivered, 2, "two were delivered");
+        is_int(now.bytes_events, 2 * 708, "... and their bytes are counted");
+        sse_test_run(app, 0);
+        is_int(over, SSE_BY_QUEUE, "the stream is cut");
+        end_of_app();
+    }
+}
+
 /* What slow readers lose is counted; compressed or not, what may be lost is. */
 static void drops(void) {
     static const char *const heads[] = {NULL, "Accept-Encoding: gzip\n", "Accept-Encoding: br\n"};
@@ -1128,6 +1184,8 @@ int main(void) {
     refusals();
     found();
     counted();
+    counted_as_closed();
+    overflows();
     drops();
     noted();
     own_histories();
