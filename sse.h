@@ -3130,7 +3130,8 @@ SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern);
 
 /* Sends an event to all subscribers, formatted once, however many they are. event: borrowed until
    return. With a history it is kept, unless .ephemeral, and gets an id; one that it brings itself
-   is sent as it is, and found again (the newest of that name) when a client comes back with it.
+   is sent as it is, and found again (the newest of that name, in any topic of the stream) when a
+   client comes back with it.
    Where it is the first of its topic and max_topics topics and patterns are in use, it is sent but
    not kept, without an id of ours: a warning is logged, and a client that comes back with an id
    from before it gets the gap event.
@@ -20456,15 +20457,17 @@ typedef struct sse__resume {
     bool     found, lost, old, ours;
 } sse__resume;
 
+/* The newest event of that name, of all histories. */
 static void sse__resume_by_program_id(sse__history *h, sse__sub *sub, void *user) {
-    sse__resume *r = (sse__resume *)user;
-    uint32_t     i;
+    sse__resume *r    = (sse__resume *)user;
+    uint32_t     i    = h->count;
+    bool         here = false;
     (void)sub;
-    for (i = h->count; i && !r->found; i--) {
-        const sse__message *m = sse__history_entry(h, i - 1)->message;
-        r->found = sse__eq(sse__message_id(m), r->id);
-        if (r->found) r->seq = m->seq;
-    }
+    while (i && !here && sse__history_seq(h, i - 1) > r->seq)
+        here = sse__eq(sse__message_id(sse__history_entry(h, --i)->message), r->id);
+    if (!here) return;
+    r->found = true;
+    r->seq   = sse__history_seq(h, i);
 }
 
 static void sse__resume_lost(sse__history *h, sse__sub *sub, void *user) {

@@ -1097,6 +1097,26 @@ static void unsaved(bool late) { /* K2 */
 }
 #endif
 
+/* An id that the program gave in two topics of a stream stands for the newest event of that name,
+   whichever topic the stream subscribed to first. */
+static void same_id(const char *first, const char *then) {
+    sse_app *app = with_topics(0, first, NULL);
+    client  *c;
+    exact_too = then;
+    topic(app, "a", 10, 0, NULL);
+    topic(app, "b", 10, 0, NULL);
+    say_as(app, "a", "one", "x");
+    say_as(app, "a", "two", "y");
+    say_as(app, "b", "three", "x");
+    say_as(app, "a", "four", "z");
+    c = dial(app, "/s", "Last-Event-ID: x\r\n");
+    turns(app, 3);
+    is_int(times(c, "data: "), 1, "who had the newest of that name is sent what follows it");
+    is_int(times(c, "data: four"), 1, "... alone");
+    exact_too = NULL;
+    dial_free(app);
+}
+
 /* Everywhere, and nothing is left of it. */
 static bool is_refused(const sse_buf *b, sse_app *app, const sse_event *event) {
     return !b->len && sse_publish(app, "t", event) == SSE_E_FIELD &&
@@ -1181,6 +1201,8 @@ int main(void) {
     began_behind(400);
     told_once("a", "b", NULL);
     told_once(NULL, NULL, "*");
+    same_id("a", "b");
+    same_id("b", "a");
     unsubscribed();
     evicted();
     larger_than_a_page();
