@@ -2953,7 +2953,8 @@ typedef enum sse_overflow {
     SSE_DROP_OLDEST, /* the oldest waiting events are dropped */
     SSE_KEEP_NEWEST  /* of waiting events with the same event.key only the newest is sent, whether
                         the queue is full or not. Where that is not enough, and where the history
-                        drops what its client has yet to get: as SSE_CLOSE_SLOW */
+                        drops what its client has yet to get: as SSE_CLOSE_SLOW. Keys are not
+                        written to a .db: what is read back from there is sent, each event */
 } sse_overflow;
 
 /* A topic with a history numbers its events: each gets an id, and a client that comes back with the
@@ -17898,6 +17899,7 @@ typedef struct sse__limits {
     sse__store *store;
     char       *gap_event;
     bool        sourced; /* by a log elsewhere: patterns do not match it */
+    bool        droppable; /* a queue may lose its events */
 } sse__limits;
 
 /* Streams that an event was not for, and that would yet find it in its history. Few events have
@@ -18697,6 +18699,7 @@ static int sse__history_load(sse__history *h) {
         char              id[SSE__ID_ROOM + 1];
         sse_buf           b = {NULL, 0, 0, SSE_OK};
         sse__message     *m;
+        meta.droppable = h->limits.droppable;
         if (!sse_db_text(rows, 2)) meta.id_line = sse__id_line(id, sequence->epoch, meta.seq);
         sse__message_begin(&b);
         sse__put_str(&b, sse_db_blob(rows, 3));
@@ -19900,6 +19903,7 @@ static sse__rule *sse__rule_new(const char *name, const sse_topic_options *o) {
         rule->limits.max_bytes = o->history_bytes ? o->history_bytes : 4194304;
         rule->limits.max_age   = (uint64_t)o->history_age_ms;
         rule->limits.sourced   = o->source != NULL;
+        rule->limits.droppable = o->overflow == SSE_DROP_OLDEST;
     }
     if (rule->name && (rule->limits.gap_event || !named_gap)) return rule;
     sse__rule_free(rule);

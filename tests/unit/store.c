@@ -453,6 +453,29 @@ static void read_again(void) { /* K2 */
     sse_db_close(db);
 }
 
+/* What a queue may lose it may lose after a restart, too. */
+static void still_droppable(void) {
+    sse_db             *db = impatient();
+    sse_app            *app;
+    sse_topic_options   o;
+    const sse__history *h;
+    int                 i;
+    memset(&o, 0, sizeof o);
+    o.history = 100;
+    o.overflow = SSE_DROP_OLDEST;
+    o.db = db;
+    for (i = 0; i < 2; i++) {
+        app = new_app();
+        is_int(sse_topic(app, "t", &o), 0, "a topic whose events may be dropped");
+        if (!i) say(app, "kept");
+        h = sse__topic_find(app->topics, SSE__LIT("t"))->history;
+        is_int(h->count, 1, i ? "... is read back" : "... has one");
+        ok(sse__message_droppable(sse__history_entry(h, 0)->message), "... that may be");
+        sse_app_free(app);
+    }
+    sse_db_close(db);
+}
+
 /* A file beside the database that cannot be locked: a link to somewhere. */
 static void unlockable(void) { /* K4 */
     sse_db     *db = impatient();
@@ -587,6 +610,8 @@ int main(void) {
     kept_at_the_end();
     anew();
     read_again();
+    anew();
+    still_droppable();
     anew();
     unlockable();
     anew();
