@@ -2135,8 +2135,9 @@ SSE_API int       sse_timer_cancel(sse_timer timer); /* SSE_E_CLOSED if it has e
 SSE_API int sse_watch(sse_app *app, int fd, int events, sse_fd_fn fn, void *user);
 
 /* Reads fd and calls fn for each line, without its line break (LF or CR LF); bytes of a line after
-   65535 are dropped. At the end fn gets NULL once and the watch is gone; fd stays open. Returns and
-   threads as sse_watch. */
+   65535 are dropped. At the end fn gets NULL once and the watch is gone; fd stays open. A second
+   call, also from fn, changes fn and user: the next line is the first of theirs, none is lost.
+   Returns and threads as sse_watch. */
 SSE_API int sse_watch_lines(sse_app *app, int fd, sse_line_fn fn, void *user);
 
 /* Runs fn on the loop, soon, after earlier calls. Once accepted it runs exactly once, at the latest
@@ -8790,9 +8791,9 @@ static void sse__poller_remove(sse__poller *p, sse__source *source) {
 }
 
 /* What a source waits for now. An edge-triggered one was registered for everything once and needs
-   no call. */
-static void sse__poller_interest(sse__poller *p, sse__source *source, int wish) {
-    if (!(wish & SSE__EDGE)) (void)sse__poller_control(p, EPOLL_CTL_MOD, source, wish);
+   no call. An error: its descriptor names another file by now. */
+static int sse__poller_interest(sse__poller *p, sse__source *source, int wish) {
+    return wish & SSE__EDGE ? SSE_OK : sse__poller_control(p, EPOLL_CTL_MOD, source, wish);
 }
 
 /* How many are to be dispatched; none if that is not positive. */
@@ -8832,10 +8833,11 @@ static void sse__poller_close(sse__poller *p) {
     SSE_FREE(p->sources);
 }
 
-static void sse__poller_interest(sse__poller *p, sse__source *source, int wish) {
+static int sse__poller_interest(sse__poller *p, sse__source *source, int wish) {
     p->fds[source->index].events =
         (short)((wish & SSE_READ ? POLLIN : 0) | (wish & SSE_WRITE ? POLLOUT : 0) |
                 (wish & SSE_PRI ? POLLPRI : 0));
+    return SSE_OK; /* the number is all that counts */
 }
 
 static int sse__poller_add(sse__poller *p, sse__source *source, int wish) {
@@ -8848,8 +8850,7 @@ static int sse__poller_add(sse__poller *p, sse__source *source, int wish) {
     p->sources[source->index]     = source;
     p->fds[source->index].fd      = source->fd;
     p->fds[source->index].revents = 0;
-    sse__poller_interest(p, source, wish & SSE__EDGE ? SSE_READ : wish);
-    return SSE_OK;
+    return sse__poller_interest(p, source, wish & SSE__EDGE ? SSE_READ : wish);
 }
 
 /* Leaves a hole, so that a walk over the arrays stays valid. */
@@ -9627,6 +9628,16 @@ static sse__watch *sse__watch_find(sse_app *app, int fd) { /* a program watches 
     return NULL;
 }
 
+/* Of lines again, and of the same file: in place, so that nothing is lost of what was read. */
+static bool sse__watch_change(sse__watch *w, const sse__watch *init) {
+    if (!w->line_fn || !init->line_fn || w->app->loop.closing) return false;
+    if (!w->always && sse__poller_interest(&w->app->loop.poller, &w->source, w->events))
+        return false;
+    w->line_fn = init->line_fn;
+    w->user    = init->user;
+    return true;
+}
+
 /* init: the functions and events that the program gave; no events: the watch of fd ends. */
 static int sse__watch_start(sse_app *app, int fd, const sse__watch *init) {
     const char *call = init->fn || !init->events ? "sse_watch" : "sse_watch_lines";
@@ -9635,6 +9646,7 @@ static int sse__watch_start(sse_app *app, int fd, const sse__watch *init) {
     int         error;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     w = sse__watch_find(app, fd);
+    if (w && sse__watch_change(w, init)) return SSE_OK;
     if (w) sse__watch_end(w); /* anew: the number may name another file by now */
     if (!init->events) return SSE_OK;
     if (app->loop.closing) return SSE_E_STATE;
@@ -13082,9 +13094,9 @@ static void sse__net_run(sse__net *net) {
         if (c->state != SSE__CLOSED) sse__conn_read(c);
         if (c->state == SSE__CLOSED) continue;
         if (c->readable && sse__conn_wants_input(c)) sse__conn_schedule(c);
-        sse__poller_interest(&net->loop->poller, &c->source,
-                         SSE__EDGE | (sse__conn_wants_input(c) ? SSE_READ : 0) |
-                             (sse__conn_waits_to_write(c) ? SSE_WRITE : 0));
+        (void)sse__poller_interest(&net->loop->poller, &c->source,
+                                   SSE__EDGE | (sse__conn_wants_input(c) ? SSE_READ : 0) |
+                                       (sse__conn_waits_to_write(c) ? SSE_WRITE : 0));
     }
 }
 
@@ -13276,7 +13288,7 @@ static void sse__net_listen_for(sse__net *net, int events) { /* SSE_READ, or 0: 
     sse__link *link;
     for (link = net->listeners.next; link != &net->listeners; link = link->next) {
         sse__listener *l = SSE__CONTAINER(link, sse__listener, link);
-        sse__poller_interest(&net->loop->poller, &l->source, events);
+        (void)sse__poller_interest(&net->loop->poller, &l->source, events);
     }
 }
 

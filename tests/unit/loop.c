@@ -627,6 +627,7 @@ static void   hear_some(sse_app *app, const char *text, void *user) { /* until o
     if (text && strlen(text) > longest) longest = strlen(text);
     snprintf(some_heard + n, sizeof some_heard - n, "[%.9s]", text ? text : "end");
     if (text && strcmp(text, "stop") == 0) sse_watch(app, file_fd, 0, NULL, NULL);
+    if (text && strcmp(text, "again") == 0) sse_watch_lines(app, file_fd, hear_some, NULL);
 }
 
 /* What a file of n times x and of text is heard as. */
@@ -652,6 +653,49 @@ static void hear_all(size_t n, const char *text, const char *want, const char *n
     close(file_fd);
 }
 
+static void hear_more(sse_app *app, const char *text, void *user) {
+    strcat(some_heard, text ? text : "(end)");
+    strcat(some_heard, user ? "2 " : "1 ");
+    if (text && strcmp(text, "head") == 0) sse_watch_lines(app, file_fd, hear_more, some_heard);
+}
+
+/* A watch of lines that is changed, by itself too, misses nothing of what it has read. */
+static void change_lines(void) {
+    sse_app *app = sse_app_new(NULL);
+    int      fds[2], turned;
+    if (pipe(fds)) return;
+    some_heard[0] = '\0';
+    file_fd = fds[0];
+    is_int(sse_watch_lines(app, file_fd, hear_more, NULL), SSE_OK, "lines");
+    ok(write(fds[1], "one\nhead\nb\nha", 13) == 13, "(some)");
+    for (turned = 0; turned < 40 && !strstr(some_heard, "b2"); turned++) sse_poll(app, 20);
+    for (turned = 0; turned < 3; turned++) sse_poll(app, 0);
+    is_str(some_heard, "one1 head1 b2 ", "who took over in a line has the next");
+    is_int(sse_watch_lines(app, file_fd, hear_more, NULL), SSE_OK, "another one");
+    ok(write(fds[1], "lf\nlast", 7) == 7, "(more)");
+    close(fds[1]);
+    for (turned = 0; turned < 40 && !strstr(some_heard, "(end)"); turned++) sse_poll(app, 20);
+    is_str(some_heard, "one1 head1 b2 half1 last1 (end)1 ", "... has half a line, and the end");
+    sse_app_free(app);
+    close(fds[0]);
+}
+
+/* The number of a watch that was not ended names another pipe by now. */
+static void lines_of_another(void) {
+    sse_app *app = sse_app_new(NULL);
+    int      fds[2], next[2], turned;
+    if (pipe(fds) || pipe(next)) return;
+    some_heard[0] = '\0';
+    (void)sse_watch_lines(app, fds[0], hear_more, NULL);
+    ok(dup2(next[0], fds[0]) == fds[0] && write(next[1], "another\n", 8) == 8, "(another)");
+    is_int(sse_watch_lines(app, fds[0], hear_more, some_heard), SSE_OK, "its lines");
+    for (turned = 0; turned < 40 && !some_heard[0]; turned++) sse_poll(app, 20);
+    is_str(some_heard, "another2 ", "... come");
+    (void)sse_watch(app, fds[0], 0, NULL, NULL);
+    sse_app_free(app);
+    close(fds[0]), close(fds[1]), close(next[0]), close(next[1]);
+}
+
 static void standard_input(void) { /* is a descriptor like others */
     const int kept = dup(0);
     close(0);
@@ -662,6 +706,9 @@ static void standard_input(void) { /* is a descriptor like others */
 
 static void test_lines(void) {
     standard_input();
+    change_lines();
+    hear_all(0, "one\nagain\nthree\n", "[one][again][three][end]", "... of a plain file");
+    lines_of_another();
     hear_all(1, "\r\ntwo\n\r\nthree\rfour\r", "[x][two][][three\rfou][end]", "breaks of lines");
     hear_all(0, "one\nstop\nthree\n", "[one][stop]", "a watch that ends has no more lines");
     hear_all(0, "one\nstop", "[one][stop]", "... nor an end, at its last line");
