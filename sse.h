@@ -11151,7 +11151,7 @@ SSE_API void sse_db_close(sse_db *db) {
 }
 
 SSE_API struct sqlite3 *sse_db_raw(sse_db *db) {
-    if (!db || db->open_error || sse__db_is_elsewhere(db)) return NULL;
+    if (!db || db->open_error || !sse__db_is_here(db)) return NULL; /* D7 */
     db->raw_given = true;
     return db->raw;
 }

@@ -1068,9 +1068,10 @@ static void test_tables(void) {
 /* ---- a database on two threads ---- */
 
 #if !defined(SSE_NO_SQLITE) && !defined(SSE_NO_THREADS)
-static int  astray_counted, astray_exec, astray_error, astray_write, astray_one, own_exec;
-static bool astray_done;
-static char astray_words[300];
+static int astray_counted, astray_exec, astray_error, astray_write, astray_one, own_exec;
+static struct sqlite3 *astray_raw;
+static bool            astray_done;
+static char            astray_words[300];
 
 static int no_write(sse_db *db, void *user) { return (void)db, (void)user, 0; }
 
@@ -1088,6 +1089,7 @@ static void use_astray(sse_app *app, void *user) { /* work on a thread of the po
     snprintf(astray_words, sizeof astray_words, "%s", why);
     astray_write = sse_db_write(db, no_write, NULL);
     astray_one = sse_db_next(sse_db_query(db, "SELECT 1")) ? 0 : sse_db_one(db, &n, "SELECT 1");
+    astray_raw = sse_db_raw(db);
     sse_db_close(db); /* does nothing */
     own = sse_db_open(":memory:", NULL);
     own_exec = sse_db_exec(own, "CREATE TABLE t(a)");
@@ -1130,6 +1132,7 @@ static void test_astray(void) { /* D7 */
     ok(strstr(astray_words, "open one for this thread") != NULL, "... in words: %s", astray_words);
     is_int(astray_write, SSE_E_THREAD, "... a transaction likewise");
     is_int(astray_one, SSE_E_THREAD, "... rows likewise");
+    ok(!astray_raw && !db->raw_given, "... its connection is not given away");
     is_int(own_exec, 0, "one of its own is fine");
     is_said("sse_db: :memory:: a database is used on one thread");
     is_int(sse_db_error(db, &why), SSE_OK, "the loop's own is as it was");
