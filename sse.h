@@ -22995,6 +22995,7 @@ static void sse__changes_noticed(sse_app *app, int fd, int events, void *user) {
     char          bytes[4096];
     (void)app, (void)events;
     while (SSE__SYS(read(fd, bytes, sizeof bytes)) > 0) {}
+    if (!ch->db) return; /* it was the parent's: see changes_end */
     (void)sse__changes_check(ch);
     /* It comes before the commit can be seen, so look again shortly, backing off. */
     sse__changes_schedule(ch, SSE__LOOK_SOON_MS);
@@ -23065,18 +23066,25 @@ static void sse__changes_drop_hooks(sse__changes *ch) {
     }
 }
 
+/* In a child the database is the parent's, and so are its watchers and what the loop waits by: the
+   child forgets it, and lets go of nothing. */
 static void sse__changes_end(sse__changes *ch) {
+    const bool     ours = !sse__db_is_elsewhere(ch->db);
     sse__changes **link = &ch->app->changes;
     while (*link != ch) link = &(*link)->next;
     *link = ch->next;
     sse__alarm_cancel(&ch->alarm);
+    sse__changes_drop_hooks(ch);
+    ch->db->on_close = NULL;
+    if (!ours) {
+        ch->db = NULL; /* the loop may still name ch */
+        return;
+    }
     if (ch->notify_fd >= 0) {
         sse_watch(ch->app, ch->notify_fd, 0, NULL, NULL);
         close(ch->notify_fd);
     }
     sse__changes_close_files(ch);
-    sse__changes_drop_hooks(ch);
-    ch->db->on_close = NULL;
     SSE_FREE(ch);
 }
 

@@ -829,6 +829,29 @@ static int lowest_free(void) { /* descriptor */
     return fd;
 }
 
+/* Its connections, and what the loop waits by, are the parent's as well. */
+static void closed_by_a_child(void) {
+    int i, status, free_fd;
+    begin("child.db", "WAL");
+    own("INSERT INTO t(a) VALUES(1)");
+    for (i = 0; i < 2; i++) {
+        hears(QUIET);
+        free_fd = lowest_free();
+        if (fork() == 0) {
+            if (i) sse__changes_stop(&app);
+            sse_db_close(db);
+            _exit(app.changes ? 2 : lowest_free() != free_fd);
+        }
+        must(wait(&status) > 0, "a child");
+        is_int(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0,
+            "a child that closes what is followed forgets it, and closes nothing");
+        rest();
+        others("INSERT INTO t(a) VALUES(2)");
+        hears_only(500, "* ", "... the parent hears of a commit at once");
+    }
+    end();
+}
+
 static void names(void) {
     const sse_str any = {NULL, 0};
     int           open_before;
@@ -897,6 +920,7 @@ int main(void) {
     replaced_later(RAW_GIVEN);
     replaced_later(ROWS_OPEN);
     deleted();
+    closed_by_a_child();
     moved_away();
     processes();
     blind();
