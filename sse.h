@@ -11685,7 +11685,7 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
 /*==========================================================================
   >>conn   connections: read, queue, write, time out
   Uses: >>core >>frame >>http >>format
-  Tests: tests/wire/conn.test.mjs tests/unit/conn.c kept.c upload.c
+  Tests: tests/wire/conn.test.mjs tests/unit/conn.c kept.c upload.c history.c
 
   It owns the sockets of clients, what is queued for them, and half requests. It finds where a
   request begins and ends; what to answer is decided by >>app, see the upcalls.
@@ -19137,7 +19137,10 @@ static sse__outbox *sse__outbox_pending(sse__outbox *o) { /* from o on, the firs
 
 static void sse__outboxes_run(sse_app *app) { /* at the end of a turn */
     sse__outbox *o = sse__outbox_pending(app->streams->outboxes);
-    for (; o; o = sse__outbox_pending(o->next)) sse__outbox_run(o);
+    for (; o; o = sse__outbox_pending(o->next)) {
+        app->loop.upcall++; /* C5: nobody's callback sends these rows */
+        sse__outbox_run(o);
+    }
 }
 
 #ifndef SSE_NO_SQLITE
@@ -21929,6 +21932,7 @@ struct sse_view {
     sse_str       query;             /* of sse_live_each: as the stream was told to show it */
     sse__message *state;             /* the last render that succeeded */
     uint64_t      rendered_at;
+    uint64_t      after;             /* C5: who marked it had published */
     uint64_t      committed;         /* by clock_us: what it shows is older. 0: as far as known,
                                         it is not; or nobody asks */
     int           failures;          /* in a row: backs off */
@@ -21955,6 +21959,8 @@ static void sse__view_render_at(sse_view *view, uint64_t when) {
 static void sse__view_mark(sse_view *view) { /* V1 */
     const sse_app *app  = view->live->app;
     const uint64_t from = view->rendered_at + (uint64_t)view->live->min_interval_ms;
+    const uint64_t after = sse__net_after(app->net);
+    if (view->after < after) view->after = after;
     if (view->dirty) return;
     if (view->rendered_at && from > app->loop.wheel.now) {
         if (!view->alarm.link.next || view->alarm.due > from) sse__view_render_at(view, from);
@@ -21981,6 +21987,7 @@ static void sse__view_alarm(sse__alarm *alarm) {
 /* Called by >>changes: tables of db were written. table absent: nobody knows which. */
 static void sse__views_changed(sse_app *app, const sse_db *db, sse_str table) {
     sse__link *link;
+    app->loop.upcall++; /* C5: a commit is kept already */
     for (link = app->views->lives.next; link != &app->views->lives; link = link->next) {
         sse__live *live = SSE__CONTAINER(link, sse__live, link);
         if (live->db == db && sse__tables_include(sse__text(live->tables), table))
@@ -22113,6 +22120,7 @@ static void sse__view_render(sse_view *view) {
         sse__message_drop(m);
         return;
     }
+    m->block->after = view->after; /* C5: whenever it is sent, and later states show it as well */
     sse__channel_send_state(&view->channel, m, streams);
     if (committed) live->app->observer->told_view(live->app, committed);
     sse__message_drop(view->state);
@@ -22128,6 +22136,7 @@ static void sse__views_render(sse_app *app) {
         sse_view *view = SSE__CONTAINER(now.next, sse_view, dirty_link);
         sse__list_remove(&view->dirty_link);
         view->dirty      = false;
+        app->loop.upcall++; /* C5: of who marked it only view.after is left */
         views->rendering = view; /* also while the log is told of it, and has a line to act on */
         sse__view_render(view);
         views->rendering = NULL;

@@ -96,6 +96,96 @@ static void locked(void) {
     sse_db_close(other);
 }
 
+static int shown; /* by the view */
+
+static void show(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    sse_printf(html, "<p id=\"x\">shown %d.</p>", shown);
+}
+
+static void count_rows(sse_view *view, sse_buf *html, void *user) {
+    long long n = -1;
+    (void)view;
+    sse_db_one((sse_db *)user, &n, "SELECT count(*) FROM r");
+    sse_printf(html, "<p id=\"x\">%lld rows.</p>", n);
+}
+
+static void publishes(sse_app *app, void *user) {
+    (void)user;
+    say(app, "t", "kept");
+}
+
+static void touches(sse_app *app, void *user) {
+    if (user) publishes(app, NULL);
+    shown++;
+    sse_touch(app, "/v");
+}
+
+static void inserts(sse_app *app, void *user) {
+    (void)app;
+    is_int(sse_db_exec((sse_db *)user, "INSERT INTO r (x) VALUES ('a row')"), 1, "a row");
+}
+
+static void subscribe_rows(sse_req *req, sse_stream s) {
+    (void)req;
+    sse_subscribe(s, "rows");
+}
+
+/* A view waits for the disk if who touched it has published, and for nobody else. */
+static void views(void) { /* C5 */
+    sse_db          *db, *other = sse_db_open(file, NULL), *table = sse_db_open(":memory:", NULL);
+    sse_app         *app = fresh(&db, 60000);
+    client          *c, *late, *follower, *counter;
+    sse_live_options of_table;
+    char             before[] = "published before";
+    int              i;
+    sse_live(app, "/v", show, NULL);
+    sse_db_exec(table, "CREATE TABLE r (id INTEGER PRIMARY KEY, x)");
+    sse_topic_from_table(app, "rows", table, "SELECT id, x FROM r WHERE id > ? ORDER BY id");
+    opening = subscribe_rows;
+    follower = dial(app, "/s", NULL);
+    shown = 0;
+    c = dial(app, "/v", NULL);
+    memset(&of_table, 0, sizeof of_table);
+    of_table.db = table;
+    of_table.user = table;
+    sse_live(app, "/rows", count_rows, &of_table);
+    counter = dial(app, "/rows", NULL);
+    turns(app, 5);
+    say(app, "t", "reserved");
+    turns(app, 5);
+    sse__sequence_sync(&app->topics->sequence);
+    is_int(times(c, "shown 0."), 1, "a view");
+    sse_db_exec(other, "BEGIN IMMEDIATE");
+    sse_call(app, touches, NULL);
+    sse_call(app, inserts, table);
+    sse_call(app, publishes, NULL);
+    turns(app, 20);
+    is_int(times(c, "shown 1."), 1, "what another publishes in the same turn does not hold it up");
+    is_int(times(follower, "a row"), 1, "... nor a row of a table");
+    is_int(times(counter, "1 rows."), 1, "... nor a commit");
+    ok(app->net->kept < app->net->told, "... which still waits for the disk");
+    sse_call(app, touches, before);
+    turns(app, 20);
+    is_int(times(c, "shown 2."), 0, "who has published holds up what they touch");
+    late = dial(app, "/v", NULL);
+    turns(app, 20);
+    is_int(times(late, "shown 2."), 0, "... for those that come meanwhile, too");
+    sse_call(app, touches, NULL);
+    turns(app, 20);
+    is_int(times(c, "shown 3."), 0, "... and later states, which show it as well");
+    sse_db_exec(other, "ROLLBACK");
+    for (i = 0; i < 3000 && !(times(c, "shown 3.") && times(late, "shown 3.")); i++) turns(app, 1);
+    ok(times(c, "shown 3.") == 1 && times(late, "shown 3.") == 1, "... until it is kept");
+    sse_call(app, touches, NULL);
+    turns(app, 20);
+    is_int(times(c, "shown 4."), 1, "then nothing holds it up");
+    dial_free(app);
+    sse_db_close(db);
+    sse_db_close(other);
+    sse_db_close(table);
+}
+
 static void full(void) {
     sse_db  *db;
     sse_app *app = fresh(&db, 100);
@@ -323,6 +413,7 @@ int main(void) {
 #ifndef SSE_NO_THREADS /* without, the loop waits for the lock */
     locked();
     under_way();
+    views();
 #endif
     full();
     replaced();
