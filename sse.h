@@ -22438,7 +22438,7 @@ static int sse__live_guard_ask(const sse__target *t, sse_req *req, sse_view **ea
     if (own) req->app->views->ask_hooks(req);
     refused = sse__req_answered(req) || req->stream_asked; /* of a hook, a stream is the reply */
     if (own && !refused) sse__live_ask_guard(t->live, req);
-    error = !own || req->error == SSE_E_NOMEM       ? SSE_E_NOMEM
+    error = !own || req->error == SSE_E_NOMEM   ? SSE_E_NOMEM
             : refused || sse__req_answered(req) ? SSE_E_STATE
                                                 : SSE_OK;
     if (!error && t->live->render_each) *each = sse__view_each(t, req);
