@@ -89,7 +89,8 @@ test('a page that came through the tunnel may post', async () => {
 test('any agent: the first address without a path, not of this machine', async () => {
   const server = await start(agent('talks', `echo "Welcome! Docs: https://example.org/docs/ ." >&2
 echo "forwarding to http://localhost:1234 (http://127.0.0.1:4040)"
-echo "| https://abc-1.example:8443/ | is yours"
+echo "to have a name of your own go to https://admin.example/"
+echo "| https://abc-1.example:8443 | is yours"
 echo "https://second.example"
 i=0
 while [ $i -lt 3000 ]; do
