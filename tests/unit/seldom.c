@@ -874,15 +874,15 @@ static void lines_of_a_watch(void) {
     sse_poll(app, 20);
     fail_at = 0;
     is_str(lines, "[][two]", "one that memory lacked for is empty, the next one is whole");
-    is_int(sse_watch_lines(app, fds[0], note_line, NULL), 0, "a watch anew");
+    is_int(sse_watch_lines(app, fds[0], note_line, NULL), 0, "a second call");
     for (i = 0; i < 2; i++) sse_poll(app, 0);
     ok(write(fds[1], "three\n", 6) == 6, "(a line)");
     for (i = 0; i < 3; i++) sse_poll(app, 0);
-    is_str(lines, "[][two][three]", "... has forgotten half of a line");
+    is_str(lines, "[][two][halfthree]", "... keeps the half of a line that was read");
     refuse("read(w->source.fd", 1, EIO);
     ok(write(fds[1], "four\n", 5) == 5, "(a line)");
     for (i = 0; i < 3; i++) sse_poll(app, 0);
-    is_str(lines, "[][two][three][end]", "what cannot be read has ended");
+    is_str(lines, "[][two][halfthree][end]", "what cannot be read has ended");
     is_int(sse_watch_lines(app, fds[0], note_line, NULL), 0, "(once more)");
     for (i = 0; i < 3; i++) sse_poll(app, 0);
     sse_watch(app, fds[0], 0, NULL, NULL);
