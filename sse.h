@@ -25422,6 +25422,7 @@ struct sse_server {
     int          grace_ms;   /* guarded by loop.mutex: sse_stop_background sets it */
     int          armed_ms;   /* what grace is armed with; -1: not yet */
     void       (*signals_back)(sse_app *app); /* set by sse_stop_on_signals */
+    pid_t        process;    /* whose loop it is; 0: not yet known */
     bool         inited;     /* on_init has run, on_exit has not: Y2 */
     bool         turning;    /* callbacks run, in which no loop is turned */
     bool         background; /* guarded by loop.mutex: its thread is not joined yet */
@@ -25839,7 +25840,10 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     if (!sse__on_loop(app)) return SSE_E_THREAD;
     if (server->turning) return SSE_E_STATE; /* called from a callback */
     if (server->over) return 0;
-    if (!server->inited && sse__server_check_databases(app)) return SSE_E_STATE;
+    if (server->process != getpid()) { /* at first, and in a child */
+        if (sse__server_check_databases(app)) return SSE_E_STATE;
+        server->process = getpid();
+    }
     if (!app->loop.owned) sse__server_own(app, true);
     server->turning = true;
     if (!server->inited) {

@@ -1236,8 +1236,8 @@ static void forked(void) { /* between sse_db_open and sse_serve */
     sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false, 0, false, 0};
     sse_live_options  live;
     int               round, status = -1;
-    /* used by a view, by a topic's history, by a topic's rows */
-    for (round = 0; round < 3; round++) {
+    /* used by a view, by a topic's history, by a topic's rows; of an app that has turned, or not */
+    for (round = 0; round < 6; round++) {
         sse_db           *db = sse_db_open(file("forked.db"), NULL);
         sse_app          *app = sse_app_new(NULL);
         sse_rows         *open_rows;
@@ -1249,13 +1249,14 @@ static void forked(void) { /* between sse_db_open and sse_serve */
         kept.history = 10;
         sse_db_migrate(db,
             "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, x); INSERT INTO t(x) VALUES(1)");
-        if (round == 0) is_int(sse_live(app, "/v", view_nothing, &live), 0, "a view");
-        if (round == 1) is_int(sse_topic(app, "t", &kept), 0, "a history");
-        if (round == 2)
+        if (round % 3 == 0) is_int(sse_live(app, "/v", view_nothing, &live), 0, "a view");
+        if (round % 3 == 1) is_int(sse_topic(app, "t", &kept), 0, "a history");
+        if (round % 3 == 2)
             is_int(sse_topic_from_table(app, "t", db,
                        "SELECT id, x FROM t WHERE id > ? ORDER BY id"),
                 0, "rows");
         is_int(sse_listen(app, &any), 0, "it listens");
+        if (round > 2) is_int(sse_poll(app, 0), 1, "... and turns");
         open_rows = sse_db_query(db, "SELECT x FROM t");
         child = fork();
         if (child == 0) _exit(in_child(db, open_rows, app));
