@@ -22662,8 +22662,8 @@ typedef struct sse__dbfile { /* main, temp or an attached database of our connec
     sqlite3            *watcher; /* NULL: none; all that we ran is taken as committed */
     sqlite3_stmt       *watcher_version, *our_version;
     int                 watcher_saw, we_saw, writer_saw;
-    dev_t               dev;
-    ino_t               ino, wal_ino;
+    sse__file_id        id;
+    ino_t               wal_ino;
     bool                listed, deleted; /* deleted: no file has its name, and that was logged */
 } sse__dbfile;
 
@@ -22764,13 +22764,10 @@ static void sse__dbfile_watch(sse__dbfile *f) {
 }
 
 static void sse__dbfile_open(sse_db *db, sse__dbfile *f) {
-    struct stat s;
     f->our_version = sse__version_prepare(db->raw, f->schema);
     (void)sse__version_read(f->our_version, &f->we_saw);
-    if (!f->path[0] || stat(f->path, &s)) return;
-    f->dev = s.st_dev;
-    f->ino = s.st_ino;
-    sse__dbfile_watch(f);
+    f->id = sse__file_id_of(f->path);
+    if (f->id.ino) sse__dbfile_watch(f);
 }
 
 static void sse__dbfile_free(sse__dbfile *f) {
@@ -22784,8 +22781,8 @@ static void sse__dbfile_free(sse__dbfile *f) {
 }
 
 static bool sse__dbfile_replaced(const sse__dbfile *f) { /* another file has taken its name */
-    struct stat s;
-    return f->path[0] && stat(f->path, &s) == 0 && (s.st_ino != f->ino || s.st_dev != f->dev);
+    const sse__file_id now = sse__file_id_of(f->path);
+    return now.ino && !sse__file_id_equal(now, f->id);
 }
 
 /* ---- who committed ---- */
@@ -22989,7 +22986,7 @@ static void sse__changes_report_deleted(sse__changes *ch) {
     sse__dbfile *f;
     struct stat  s;
     for (f = ch->files; f; f = f->next) {
-        const bool deleted = f->ino && stat(f->path, &s) && errno == ENOENT;
+        const bool deleted = f->id.ino && stat(f->path, &s) && errno == ENOENT;
         if (deleted && !f->deleted)
             sse__log(ch->app, SSE_LOG_ERROR, "%s was deleted: what is in it ends with this process "
                      "(VACUUM INTO saves it)", f->path);
