@@ -306,7 +306,7 @@ static void texts_stay(void) { /* R1: while others come, and its client leaves *
     dial_free(app);
 }
 
-static int  decoded[3]; /* before it asked for the query, for the signals, behind both */
+static int  decoded[4]; /* before it asked for the query, for the signals, behind both; an index */
 static void lazy(sse_req *req, void *user) {
     (void)user;
     decoded[0] = req->query.end || req->cookies.end || req->form.end || req->signals_read;
@@ -314,6 +314,7 @@ static void lazy(sse_req *req, void *user) {
     decoded[1] = req->query.end && !req->cookies.end && !req->signals_read;
     (void)sse_signal(req, "a");
     decoded[2] = req->signals_read && !req->cookies.end && !req->form.end;
+    decoded[3] = req->signals_index != NULL;
 }
 
 static void only_what_is_asked_for(void) { /* R2 */
@@ -324,6 +325,7 @@ static void only_what_is_asked_for(void) { /* R2 */
     ok(!decoded[0], "nothing is decoded before a handler runs");
     ok(decoded[1], "then the query, when it asks for that");
     ok(decoded[2], "and the signals");
+    ok(decoded[3], "... which have an index, so that none looks through all of the JSON");
     dial_free(app);
 }
 
