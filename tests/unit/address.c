@@ -212,7 +212,7 @@ static void socket_options(void) {
         sse_get(app, "/", who, NULL);
         is_int(listens(app, "127.0.0.1", 0), 0, "an app with a time for sending, or none");
         fd = come(app, "127.0.0.1");
-        for (i = 0; i < 2000 && !app->net->count; i++) sse_poll(app, 5);
+        for (i = 0; i < 30000 && !app->net->count; i++) sse_poll(app, 5);
         for (i = 0; i < (int)SSE__COUNT(wanted); i++) {
             const sse__conn *c = SSE__CONTAINER(app->net->conns.next, sse__conn, all);
             socklen_t        n = sizeof value;

@@ -457,7 +457,7 @@ static void heads(void) { /* what is refused before a byte of a body is taken */
     sse_route(app, "/any", length, NULL, &o);
     for (k = 0; k < 2; k++) {
         c = send_from_new(app, k ? fine : old, (k ? sizeof fine : sizeof old) - 1);
-        for (i = 0; i < 3000 && !c->len; i++) turns(app, 1);
+        for (i = 0; i < 30000 && !c->len; i++) turns(app, 1);
         ok(strstr(c->got, k ? " 200 " : " 411 ") != NULL, "HTTP/1.0 says how long a body is: %.12s",
             c->got);
     }
@@ -509,7 +509,7 @@ static void bodies(void) {
                 "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%.*s", order[i],
                 len, len, body);
             c = send_from_new(app, request, strlen(request));
-            for (n = 0; n < 3000 && !c->len; n++) turns(app, 1);
+            for (n = 0; n < 30000 && !c->len; n++) turns(app, 1);
             snprintf(line, sizeof line, "HTTP/1.1 %d ", want);
             ok(strncmp(c->got, line, strlen(line)) == 0, "%s with %d bytes: %.12s", order[i], len,
                 c->got);
@@ -540,11 +540,11 @@ static void unwanted_yet(void) {
     later.body_later = true;
     sse_route(app, "/pauses", pauses, NULL, &later);
     c = send_from_new(app, head, sizeof head - 1);
-    for (n = 0; n < 3000 && !paused; n++) turns(app, 1);
+    for (n = 0; n < 30000 && !paused; n++) turns(app, 1);
     turns(app, 20);
     is_int((int)c->len, 0, "while a handler pauses its client is not asked for the body");
     is_int(sse_body_pause(paused, false), 0, "then it is");
-    for (n = 0; n < 3000 && !c->len; n++) turns(app, 1);
+    for (n = 0; n < 30000 && !c->len; n++) turns(app, 1);
     is_str(c->got, "HTTP/1.1 100 Continue\r\n\r\n", "... asked");
     dial_free(app);
 }
@@ -580,7 +580,7 @@ static void unwanted(void) {
         snprintf(request, sizeof request, "%sContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
             heads[i]);
         c = send_from_new(app, request, strlen(request));
-        for (n = 0; n < 3000 && !c->len; n++) turns(app, 1);
+        for (n = 0; n < 30000 && !c->len; n++) turns(app, 1);
         snprintf(line, sizeof line, "HTTP/1.1 %d ", wants[i]);
         ok(strncmp(c->got, line, strlen(line)) == 0, "%.10s: %.12s", heads[i], c->got);
     }

@@ -88,7 +88,7 @@ static client *send_from_new(sse_app *app, const void *bytes, size_t n) {
 }
 
 /* Asks for a path, with these head lines or as an EventSource, and turns the loop until it is
-   answered. Returns the client. */
+   answered or hung up on. Returns the client. */
 static client *dial(sse_app *app, const char *path, const char *head) {
     char    request[1024];
     client *c;
@@ -96,7 +96,7 @@ static client *dial(sse_app *app, const char *path, const char *head) {
     snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", path,
         head ? head : "Accept: text/event-stream\r\n");
     c = send_from_new(app, request, strlen(request));
-    for (i = 0; i < 500 && !c->len; i++) turns(app, 1);
+    for (i = 0; i < 3000 && !c->len && !c->over; i++) turns(app, 1);
     return c;
 }
 

@@ -69,7 +69,7 @@ static void locked(void) {
     is_int(sleeps, 0, "the loop does not wait for who holds the lock");
     turns(app, 5);
     is_int(times(c, "data: first"), 0, "the event is held back meanwhile,");
-    for (i = 0; i < 1000 && !times(c, "data: first"); i++) poll(NULL, 0, 10), turns(app, 1);
+    for (i = 0; i < 30000 && !times(c, "data: first"); i++) poll(NULL, 0, 10), turns(app, 1);
     is_int(times(c, "data: first"), 1, "for busy_ms");
     for (i = 0; i < 130; i++) { /* 1.3 s and more: retries are among them */
         if (i % 5 == 0) say(app, "t", "more");
@@ -82,7 +82,7 @@ static void locked(void) {
     is_int(lost, 1, "which is said once");
     is_int(rows(db), 1, "none is kept");
     sse_db_exec(other, "ROLLBACK");
-    for (i = 0; i < 3000 && (rows(db) == 1 || !kept); i++) poll(NULL, 0, 10), turns(app, 1);
+    for (i = 0; i < 30000 && (rows(db) == 1 || !kept); i++) poll(NULL, 0, 10), turns(app, 1);
     is_int(rows(db), 28, "when the lock is gone all are written");
     is_int(kept, 1, "which is said as well");
     sse_db_exec(other, "BEGIN IMMEDIATE");
@@ -175,7 +175,7 @@ static void views(void) { /* C5 */
     turns(app, 20);
     is_int(times(c, "shown 3."), 0, "... and later states, which show it as well");
     sse_db_exec(other, "ROLLBACK");
-    for (i = 0; i < 3000 && !(times(c, "shown 3.") && times(late, "shown 3.")); i++) turns(app, 1);
+    for (i = 0; i < 30000 && !(times(c, "shown 3.") && times(late, "shown 3.")); i++) turns(app, 1);
     ok(times(c, "shown 3.") == 1 && times(late, "shown 3.") == 1, "... until it is kept");
     sse_call(app, touches, NULL);
     turns(app, 20);
@@ -207,7 +207,7 @@ static void full(void) {
     is_int(lost, 1, "a full disk is told of once, not for each event and each try");
     sse__sequence_sync(&app->topics->sequence);
     sqlite3_exec(db->writer->raw, "PRAGMA max_page_count = 100000", NULL, NULL, NULL);
-    for (i = 0; i < 3000 && !kept; i++) poll(NULL, 0, 10), turns(app, 1);
+    for (i = 0; i < 30000 && !kept; i++) poll(NULL, 0, 10), turns(app, 1);
     is_int(kept, 1, "... and once when there is room again");
     dial_free(app);
     sse_db_close(db);
@@ -221,7 +221,7 @@ static void replaced(void) { /* the file has become one without our tables */
     sse__sequence_sync(&app->topics->sequence);
     sse_db_migrate(db, "DROP TABLE sse_events; DROP TABLE sse_topics; DROP TABLE sse_sequence");
     say(app, "t", "after");
-    for (i = 0; i < 3000 && !kept; i++) poll(NULL, 0, 10), turns(app, 1);
+    for (i = 0; i < 30000 && !kept; i++) poll(NULL, 0, 10), turns(app, 1);
     is_int(rows(db), 1, "what comes is kept again, in tables made anew");
     dial_free(app);
     sse_db_close(db);

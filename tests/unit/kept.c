@@ -267,7 +267,7 @@ static void reads_again(void) { /* C5 */
     serve.host = "unix:newest.socket";
     is_int(sse_listen(app, &serve), 0, "a unix socket");
     fd = come_with(app, serve.host, request);
-    for (i = 0; i < 100 && !nopened; i++) sse_poll(app, 10);
+    for (i = 0; i < 30000 && !nopened; i++) sse_poll(app, 10);
     setsockopt(only_conn(app)->source.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
     for (i = 0; i < 1000 && only_conn(app)->writable; i++) say_newest(app, big);
     ok(!only_conn(app)->writable && !only_conn(app)->out.begun, "that does not read");

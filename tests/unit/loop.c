@@ -569,7 +569,7 @@ static void test_upcalls(void) {
     sse_after(app, 0, note_upcall, NULL);
     sse_watch(app, fds[0], SSE_READ, note_watch, NULL);
     sse_watch(app, other, SSE_READ, note_watch, NULL);
-    for (i = 0; i < 100 && nupcalls < 6; i++) sse_poll(app, 20);
+    for (i = 0; i < 30000 && nupcalls < 6; i++) sse_poll(app, 20);
     is_int(nupcalls, 6, "two calls, two timers, two watches");
     for (i = 0; i < 6; i++)
         for (k = 0; k < i; k++) same += upcalls[i] == upcalls[k];
@@ -646,7 +646,7 @@ static void hear_all(size_t n, const char *text, const char *want, const char *n
             lseek(file_fd, 0, SEEK_SET) == 0,
         "(a file)");
     is_int(sse_watch_lines(app, file_fd, hear_some, NULL), SSE_OK, "its lines");
-    for (turned = 0; turned < 100 && strcmp(some_heard, want) != 0; turned++) sse_poll(app, 20);
+    for (turned = 0; turned < 30000 && strcmp(some_heard, want) != 0; turned++) sse_poll(app, 20);
     for (turned = 0; turned < 3; turned++) sse_poll(app, 0);
     is_str(some_heard, want, name);
     sse_app_free(app);
@@ -668,13 +668,13 @@ static void change_lines(void) {
     file_fd = fds[0];
     is_int(sse_watch_lines(app, file_fd, hear_more, NULL), SSE_OK, "lines");
     ok(write(fds[1], "one\nhead\nb\nha", 13) == 13, "(some)");
-    for (turned = 0; turned < 40 && !strstr(some_heard, "b2"); turned++) sse_poll(app, 20);
+    for (turned = 0; turned < 30000 && !strstr(some_heard, "b2"); turned++) sse_poll(app, 20);
     for (turned = 0; turned < 3; turned++) sse_poll(app, 0);
     is_str(some_heard, "one1 head1 b2 ", "who took over in a line has the next");
     is_int(sse_watch_lines(app, file_fd, hear_more, NULL), SSE_OK, "another one");
     ok(write(fds[1], "lf\nlast", 7) == 7, "(more)");
     close(fds[1]);
-    for (turned = 0; turned < 40 && !strstr(some_heard, "(end)"); turned++) sse_poll(app, 20);
+    for (turned = 0; turned < 30000 && !strstr(some_heard, "(end)"); turned++) sse_poll(app, 20);
     is_str(some_heard, "one1 head1 b2 half1 last1 (end)1 ", "... has half a line, and the end");
     sse_app_free(app);
     close(fds[0]);
@@ -689,7 +689,7 @@ static void lines_of_another(void) {
     (void)sse_watch_lines(app, fds[0], hear_more, NULL);
     ok(dup2(next[0], fds[0]) == fds[0] && write(next[1], "another\n", 8) == 8, "(another)");
     is_int(sse_watch_lines(app, fds[0], hear_more, some_heard), SSE_OK, "its lines");
-    for (turned = 0; turned < 40 && !some_heard[0]; turned++) sse_poll(app, 20);
+    for (turned = 0; turned < 30000 && !some_heard[0]; turned++) sse_poll(app, 20);
     is_str(some_heard, "another2 ", "... come");
     (void)sse_watch(app, fds[0], 0, NULL, NULL);
     sse_app_free(app);

@@ -73,7 +73,7 @@ int main(void) {
         sse_db_migrate(db, "CREATE TABLE t(a)");
         is_int(sse_db_post(db, &to, "INSERT INTO t VALUES(1)"), 0, "a statement is posted");
         is_int(changes, -1000, "... and does not run at once");
-        for (i = 0; i < 100 && changes == -1000; i++) turns(app, 1);
+        for (i = 0; i < 30000 && changes == -1000; i++) turns(app, 1);
         is_int(changes, 1, "... but on the loop");
         is_int(sse_topic(app, "kept", &topic), 0, "a history in a database");
         say(app, "kept", "x");

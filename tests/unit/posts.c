@@ -69,7 +69,7 @@ static sse_app *begin(void) {
 
 static void wait_for(sse_app *app, int n) {
     int i;
-    for (i = 0; i < 3000 && n_answers < n; i++) turns(app, 1);
+    for (i = 0; i < 30000 && n_answers < n; i++) turns(app, 1);
     turns(app, 2);
     ok(n_answers == n, "%d answers, of %d", n_answers, n);
 }
@@ -211,19 +211,19 @@ static void unanswered(void) {
     is_int(sse_db_post(db, &others, "SELECT 1"), SSE_E_STATE, "another app posts too");
     is_str(said(db), "another app posts to this database", "in words");
     is_int(sse_db_post(db, &o, "INSERT INTO t(id, txt) VALUES(1, 'x')"), 0, "nor for its failure");
-    for (i = 0; i < 3000 && !strstr(logged, "sse_db_post: "); i++) turns(app, 1);
+    for (i = 0; i < 30000 && !strstr(logged, "sse_db_post: "); i++) turns(app, 1);
     is_str(logged,
         "sse_db_post: posts.db: UNIQUE constraint failed: t.id"
         " [INSERT INTO t(id, txt) VALUES(1, 'x')]\n",
         "which is logged, with the file");
     for (i = 0; i < 3; i++) sse_db_post(db, &o, "INSERT INTO t(id, txt) VALUES(1, 'x')");
-    for (i = 0; i < 3000 && db->posts; i++) turns(app, 1);
+    for (i = 0; i < 30000 && db->posts; i++) turns(app, 1);
     ok(strstr(strchr(logged, '\n'), "sse_db_post") == NULL, "... once a second: %s", logged);
     is_int(sse_db_post(db, &o, "DELETE FROM t WHERE id = 2"), 0, "one that changes no row");
-    for (i = 0; i < 3000 && db->posts; i++) turns(app, 1);
+    for (i = 0; i < 30000 && db->posts; i++) turns(app, 1);
     ok(strstr(strchr(logged, '\n'), "sse_db_post") == NULL, "is no failure: %s", logged);
     is_int(sse_db_exec(db, "DELETE FROM t"), 1, "the first one was done");
-    for (i = 0; i < 3000 && db->posts; i++) turns(app, 1);
+    for (i = 0; i < 30000 && db->posts; i++) turns(app, 1);
     is_int(sse_db_post(db, &others, "INSERT INTO t(id, txt) VALUES(1, 'x')"), 0,
         "once they are done the other app may");
     wait_for(other, 1);
@@ -403,7 +403,7 @@ static void scarce_words(void) {
         good = n;
         turns(app, 1);
         good = -1;
-        for (i = 0; i < 100 && !n_answers; i++) turns(app, 1);
+        for (i = 0; i < 30000 && !n_answers; i++) turns(app, 1);
         wordless += !strstr(answers[0], "UNIQUE") && !strstr(answers[0], "SSE_E_");
     }
     is_int(wordless, 0, "each failure has its words");
@@ -478,7 +478,7 @@ static void close_first(void) { /* the first of seven answers closes the databas
     sse_db_post(the_db, &o, "SELECT 1");
     o.done = done;
     for (i = 0; i < 6; i++) sse_db_post(the_db, &o, "SELECT 1");
-    for (i = 0; i < 2000 && the_db; i++) turns(app, 1);
+    for (i = 0; i < 30000 && the_db; i++) turns(app, 1);
     turns(app, 5);
     is_int(n_answers, 7, "all others are answered");
     dial_free(app);
@@ -745,7 +745,7 @@ static void ends(void) { /* who goes waits for what was posted */
     rounds = 0;
     o.done = again;
     sse_db_post(the_db, &o, "DELETE FROM t");
-    for (i = 0; i < 2000 && rounds < 20; i++) turns(app, 1);
+    for (i = 0; i < 30000 && rounds < 20; i++) turns(app, 1);
     is_int(rounds, 20, "an answer may post the next one");
     is_int(count(the_db), 19, "and each is done");
     o = to(app, "a");
@@ -760,7 +760,7 @@ static void ends(void) { /* who goes waits for what was posted */
     sse_db_post(the_db, &o, "DELETE FROM t");
     o.done = done;
     sse_db_post(the_db, &o, "INSERT INTO t (txt) VALUES ('after')");
-    for (i = 0; i < 2000 && the_db; i++) turns(app, 1);
+    for (i = 0; i < 30000 && the_db; i++) turns(app, 1);
     turns(app, 5);
     ok(!the_db && n_answers == 1,
         "an answer may close the database: the others are answered before");
@@ -824,7 +824,7 @@ static void views(void) { /* hear of what was posted, and of its table only */
     }
     is_int(rendered, before, "a view is not rendered for another table");
     sse_db_post(db, &o, "INSERT INTO child VALUES (NULL)");
-    for (i = 0; i < 500 && rendered == before; i++) turns(app, 1);
+    for (i = 0; i < 30000 && rendered == before; i++) turns(app, 1);
     is_int(rendered, before + 1, "and once for its own");
     for (i = 0; i < 30; i++) turns(app, 1);
     before = rendered;

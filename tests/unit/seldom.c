@@ -853,7 +853,7 @@ static void ends_of_timers(void) {
     sse_after(app, 0, count_app, NULL);
     every = sse_every(app, 1, ends_itself, NULL);
     sse_call(app, count_app, NULL);
-    for (i = 0; i < 3000 && living > had; i++) sse_poll(app, 1);
+    for (i = 0; i < 30000 && living > had; i++) sse_poll(app, 1);
     is_int(living, had, "... after it fired, or in its own callback, and a call likewise");
     sse_app_free(app);
 }

@@ -339,7 +339,8 @@ static void counted(void) {
     got = one->len + other->len;
     sse_stats_get(app, &before);
     say(app, "news", "0");
-    for (i = 0; i < 1000 && !(times(one, "data: 0") && times(other, "data: 0")); i++) turns(app, 1);
+    for (i = 0; i < 30000 && !(times(one, "data: 0") && times(other, "data: 0")); i++)
+        turns(app, 1);
     turns(app, 1);
     sse_stats_get(app, &now);
     is_int(app->net->senders->started, 2, "the most that were");
@@ -363,7 +364,7 @@ static void held(void) { /* of what waits for the disk */
     turns(app, 20);
     is_int(times(c, "data: 0"), 0, "... does not leave before what is to be kept");
     sse__net_keep(app->net, app->net->told);
-    for (i = 0; i < 1000 && !times(c, "data: 0"); i++) turns(app, 1);
+    for (i = 0; i < 30000 && !times(c, "data: 0"); i++) turns(app, 1);
     is_int(times(c, "data: 0"), 1, "... is");
     dial_free(app);
 }

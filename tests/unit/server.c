@@ -380,7 +380,7 @@ static void idle_ends(void) {
     sse_listen(app, any_port(600000));
     fds[0] = dial(sse_port(app), NULL);
     fds[1] = dial(sse_port(app), "/");
-    for (i = 0; i < 3000 && (app->net->count < 2 || !readable(fds[1], 0)); i++) sse_poll(app, 10);
+    for (i = 0; i < 30000 && (app->net->count < 2 || !readable(fds[1], 0)); i++) sse_poll(app, 10);
     is_int((int)app->net->count, 2, "two connections, of which one was answered");
     turns(app, 3);
     sse_stop(app);
@@ -1380,7 +1380,7 @@ static void signals_twice(void) {
             is_int(sse_stop_on_signals(app), 0, "an app that signals stop");
             sse_listen(app, any_port(600000));
             late = dial(sse_port(app), "/later");
-            for (i = 0; i < 3000 && !app->net->counts.requests; i++) sse_poll(app, 10);
+            for (i = 0; i < 30000 && !app->net->counts.requests; i++) sse_poll(app, 10);
             raise(numbers[first]);
             for (i = 0; i < 3; i++)
                 is_int(sse_poll(app, 0), 1, "a signal: what is open is waited for");

@@ -170,7 +170,7 @@ static void test_reader(void) {
         snprintf(request, sizeof request,
             "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello", paths[i]);
         c = send_from_new(app, request, strlen(request));
-        for (n = 0; n < 500 && !c->len; n++) turns(app, 1);
+        for (n = 0; n < 30000 && !c->len; n++) turns(app, 1);
         is_int(times(c, replies[i]), 1, replies[i]);
         ok(i || strstr(line, "no such table: nowhere") || strstr(line, "/reads failed: SSE_E_DB"),
             "a reader whose database fails, and says nothing: %s", line);

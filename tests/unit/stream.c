@@ -673,7 +673,7 @@ static void stops_late(void) {
     turns(app, 5);
     over = -1;
     ok(send(late->fd, head + 20, sizeof head - 21, MSG_NOSIGNAL) > 0, "the rest of a head");
-    for (i = 0; i < 1000 && over < 0; i++) turns(app, 1);
+    for (i = 0; i < 30000 && over < 0; i++) turns(app, 1);
     is_int(over, SSE_BY_STOP, "its stream is told to stop as well");
     is_int(times(late, "data: bye\n\n"), 1, "... and says so");
     ok(sse_stream_is_open(drains), "... one that drains goes on");

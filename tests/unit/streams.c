@@ -254,7 +254,7 @@ static void own_callbacks(void) {
         for (i = 0; i < 3; i++) dial(app, "/own", NULL);
         all_open = true;
         if (!step_kind) sse_stop(app);
-        for (i = 0; i < 300 && nclosed < 3; i++) turns(app, 1);
+        for (i = 0; i < 30000 && nclosed < 3; i++) turns(app, 1);
         is_int(nclosed, 3,
             "a callback of a stream ends, leaves, publishes or stops: each closes once");
         dial_free(app);

@@ -154,7 +154,7 @@ static void ends(void) {
     sse_tunnel_stop(t);
     logged[0] = '\0';
     t = sse_tunnel_start(app, "echo https://a.example; echo bye");
-    for (i = 0; i < 3000 && t->out >= 0; i++) turns(app, 1), poll(NULL, 0, 10);
+    for (i = 0; i < 30000 && t->out >= 0; i++) turns(app, 1), poll(NULL, 0, 10);
     is_str(sse_tunnel_url(t, 0), "https://a.example", "the loop reads what it says, too");
     ok(t->out < 0, "... and it stays when the agent has ended");
     ok(strstr(logged, "2 tunnel at https://a.example\n") && strstr(logged, "agent ended: bye\n"),
@@ -308,7 +308,7 @@ static void stopped_by_log(void) {
         serving = begin(true);
         ok(sse_tunnel_start(serving, "echo words https://a.example") != NULL, "an agent starts");
         last_words = lines[i];
-        for (turned = 0; turned < 3000 && last_words; turned++) sse_poll(serving, 10);
+        for (turned = 0; turned < 30000 && last_words; turned++) sse_poll(serving, 10);
         turns(serving, 3);
         ok(!serving->tunnel, "a line of the log makes the program stop it: %s", lines[i]);
         dial_free(serving);

@@ -324,7 +324,7 @@ static void no_watcher(void) {
     for (n = 0; n < 3; n++) {
         const int before = committed;
         is_int(sse_db_exec(other, "INSERT INTO t VALUES(1)"), 1, "another writes");
-        for (i = 0; i < 3000 && committed == before; i++) sse_poll(app, 1);
+        for (i = 0; i < 30000 && committed == before; i++) sse_poll(app, 1);
         is_int(committed - before, 1, "... which is seen");
         turns(app, 300);
     }

@@ -178,7 +178,7 @@ static void more(sse_app *app, client *c, const void *bytes,
 
 static void answered(sse_app *app, client *c) {
     int i;
-    for (i = 0; i < 3000 && !c->over && !strstr(c->got, "\r\n\r\n"); i++) turns(app, 1);
+    for (i = 0; i < 30000 && !c->over && !strstr(c->got, "\r\n\r\n"); i++) turns(app, 1);
 }
 
 /* In the directory. By ls, as under qemu readdir fails in 32-bit programs: their off_t has no room
@@ -485,7 +485,7 @@ static void leaves(void) { /* UP2: in the middle: gathered, or written already *
         more(app, c, big, sent[i]);
         turns(app, 5);
         hang_up(c);
-        for (n = 0; n < 3000 && !dones; n++) turns(app, 1);
+        for (n = 0; n < 30000 && !dones; n++) turns(app, 1);
         ok(dones == 1 && last_error == SSE_E_CLOSED, "it left after %lu bytes",
             (unsigned long)sent[i]);
         turns(app, 3);
@@ -571,7 +571,7 @@ static void held_back(void) {
     app = app_with(&o);
     SSE__FLAG_SET(held);
     c = begin(app, "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2500000\r\n\r\n");
-    for (i = 0; i < 500 && sse__list_empty(&app->router->kept); i++) turns(app, 1);
+    for (i = 0; i < 30000 && sse__list_empty(&app->router->kept); i++) turns(app, 1);
     req = SSE__CONTAINER(app->router->kept.next, sse_req, kept);
     u = (sse__upload *)req->body_user;
     for (i = 0; i < 3000 && !req->conn->paused; i++) {
@@ -715,7 +715,7 @@ static void leaves_early(void) {
     more(app, c, big, 1000);
     turns(app, 5);
     hang_up(c);
-    for (i = 0; i < 3000 && !dones; i++) turns(app, 1);
+    for (i = 0; i < 30000 && !dones; i++) turns(app, 1);
     ok(dones == 1 && last_error == SSE_E_CLOSED, "it left while the disk has much to do");
     ok(SSE__FLAG(shut), "... which it does not wait for");
     SSE__FLAG_CLEAR(shut);
@@ -741,12 +741,12 @@ static void leaves_late(void) {
     for (i = 0; i < SSE__POOL_THREADS; i++) sse__uploads_do(app, waits, NULL, NULL);
     SSE__FLAG_CLEAR(held);
     u = (sse__upload *)SSE__CONTAINER(app->net->conns.next, sse__conn, all)->req->body_user;
-    for (i = 0; i < 3000 && !u->file.error; i++) turns(app, 1); /* what removes it waits */
+    for (i = 0; i < 30000 && !u->file.error; i++) turns(app, 1); /* what removes it waits */
     hang_up(c);
     turns(app, 5);
     is_int(dones, 0, "it leaves while what the disk refused is not yet removed");
     SSE__FLAG_CLEAR(shut);
-    for (i = 0; i < 3000 && !dones; i++) turns(app, 1);
+    for (i = 0; i < 30000 && !dones; i++) turns(app, 1);
     ok(dones == 1 && last_error == SSE_E_IO, "... the disk is the cause (%d)", last_error);
     snprintf(keep, sizeof keep, "sse_body_to_file: %s: %s (/file)", path, strerror(ENOSPC));
     is_str(words, keep, "... in the log as well");
@@ -803,7 +803,7 @@ static void few_left(void) {
 static void tells(sse_app *app, sse__upload *u, uint64_t now, client *watcher, int want) {
     int i;
     sse__upload_tell(u, now);
-    for (i = 0; i < 300 && times(watcher, "event: progress\n") < want; i++) turns(app, 1);
+    for (i = 0; i < 30000 && times(watcher, "event: progress\n") < want; i++) turns(app, 1);
     turns(app, 2);
     is_int(times(watcher, "event: progress\n"), want, "... so often in all");
 }
@@ -968,7 +968,7 @@ static void progress_of_form(const char *before, const char *behind, bool chunks
     if (chunks) more(app, c, chunk, strlen(chunk));
     more(app, c, before, strlen(before));
     more(app, c, big, FIRST);
-    for (i = 0; i < 3000 && !times(watcher, "event: progress"); i++) turns(app, 1);
+    for (i = 0; i < 30000 && !times(watcher, "event: progress"); i++) turns(app, 1);
     ok(strstr(watcher->got, "\"bytes\":") != NULL, "a topic hears of a file in a form");
     if (chunks) ok(!strstr(watcher->got, "total"), "... of no total, where the client says none");
     else {
