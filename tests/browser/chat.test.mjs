@@ -113,7 +113,9 @@ test('the server restarts: the pages come back by themselves', async () => {
   assert(lines.length > 0)
   await Promise.all(pages.slice(1).map(page => page.context().close()))
   pages = [pages[0]]
-  assert.deepEqual(await server.restart(), { code: 0, signal: null, stderr: '' })
+  const { stderr, ...end } = await server.restart()
+  assert.deepEqual(end, { code: 0, signal: null })
+  assert.equal(stderr.replace(/^.* held the loop for .*\n/mg, ''), '') // on a busy machine
   await sleep(1500)
   execFileSync('sqlite3',
     [path.join(server.dir, 'chat.db'), "INSERT INTO msgs(txt) VALUES('after the restart')"])
