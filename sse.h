@@ -17545,11 +17545,12 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
         error  = sse__stream_check(req, &o);
         stream = sse__stream_make(req->app, &o);
         if (!stream) sse__req_error(req, SSE_E_NOMEM);
-        req->misanswered = req->misanswered || !stream || error;
     }
     if (!stream) {
         if (o.on_close) o.on_close(closed, SSE_BY_ERROR, o.user); /* S2, as far as possible */
-        return here && req->phase == SSE__REQ_GUARDED ? sse__stream_handle(req->stream) : closed;
+        if (here && req->phase == SSE__REQ_GUARDED) return sse__stream_handle(req->stream);
+        if (here) req->misanswered = true;
+        return closed;
     }
     if (!error) error = sse__stream_set_options(stream, &o);
     if (!error) error = sse__stream_first(req->app, &o, &first);
@@ -17559,6 +17560,7 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
     if (error || req->head_only) { /* a head may be all it asked for */
         if (error) sse__req_error(req, error);
         else (void)sse_set_type(req, o.type ? o.type : "text/event-stream");
+        req->misanswered = req->misanswered || error;
         req->head_stream = !error;
         sse__message_drop(first);
         sse__stream_mark_cut(stream, error ? SSE_BY_ERROR : SSE_BY_END);

@@ -963,8 +963,11 @@ static void finished(void) {
 static void replies_badly(sse_req *req, void *user) {
     const char        *how = sse_query(req, "how");
     sse_stream_options o;
+    sse_event          torn;
     (void)user;
     memset(&o, 0, sizeof o);
+    memset(&torn, 0, sizeof torn);
+    torn.id = "a\nb";
     o.status = 1000;
     if (strcmp(how, "redirect") == 0) sse_redirect(req, "/a b");
     if (strcmp(how, "javascript") == 0) sse_redirect(req, "javascript:1");
@@ -972,7 +975,10 @@ static void replies_badly(sse_req *req, void *user) {
     if (strcmp(how, "status") == 0) sse_set_status(req, 1000);
     if (strcmp(how, "back") == 0) sse_come_back(req, -1);
     if (strcmp(how, "file") == 0) sse_send_file(req, NULL, NULL);
-    if (strcmp(how, "stream") == 0) (void)sse_stream_open(req, &o);
+    if (strcmp(how, "first") == 0) o.first = &torn;
+    if (strcmp(how, "last") == 0) o.last = &torn;
+    if (o.first || o.last) o.status = 0;
+    if (o.first || o.last || strcmp(how, "stream") == 0) (void)sse_stream_open(req, &o);
     if (strcmp(how, "again") == 0 && sse_redirect(req, "/a b")) sse_redirect(req, "/login");
     if (strcmp(how, "header") == 0) sse_set_header(req, "X-A", "a\nb");
 }
@@ -982,8 +988,8 @@ static void refused_replies(void) {
         const char *how;
         int         status;
     } rows[] = {{"redirect", 500}, {"javascript", 500}, {"nowhere", 500}, {"status", 500},
-        {"back", 500}, {"file", 500}, {"stream", 500}, {"again", 303}, {"header", 200},
-        {"none", 200}};
+        {"back", 500}, {"file", 500}, {"stream", 500}, {"first", 500}, {"last", 500},
+        {"again", 303}, {"header", 200}, {"none", 200}};
     sse_app *app = fresh(NULL);
     size_t   i;
     sse_before(app, "/mine", replies_badly, NULL);
