@@ -15559,7 +15559,8 @@ static bool sse__req_answered(const sse_req *req) {
    read the request may have answered NULL: nothing that the program made of that is right, nor what
    it failed with. */
 static void sse__reply_answer(sse_req *req) {
-    const bool silent = !req->out.len && !req->out.error && !req->status && !req->type;
+    const bool typed  = req->type && !req->misanswered; /* a type alone is an empty reply */
+    const bool silent = !req->out.len && !req->out.error && !req->status && !typed;
     const bool framed = req->head.minor > 0;
     const char *why   = NULL; /* the warning of the call itself may have been one too many */
     int        error  = req->out.error ? req->out.error : req->headers.error, retry_ms;

@@ -975,6 +975,9 @@ static void replies_badly(sse_req *req, void *user) {
     if (strcmp(how, "status") == 0) sse_set_status(req, 1000);
     if (strcmp(how, "back") == 0) sse_come_back(req, -1);
     if (strcmp(how, "file") == 0) sse_send_file(req, NULL, NULL);
+    if (strcmp(how, "typed") == 0) sse_set_type(req, "text/plain");
+    if (strcmp(how, "json") == 0) (void)sse_out_json(req);
+    if (strcmp(how, "typed") == 0 || strcmp(how, "json") == 0) sse_redirect(req, "/a b");
     if (strcmp(how, "first") == 0) o.first = &torn;
     if (strcmp(how, "last") == 0) o.last = &torn;
     if (o.first || o.last) o.status = 0;
@@ -989,7 +992,7 @@ static void refused_replies(void) {
         int         status;
     } rows[] = {{"redirect", 500}, {"javascript", 500}, {"nowhere", 500}, {"status", 500},
         {"back", 500}, {"file", 500}, {"stream", 500}, {"first", 500}, {"last", 500},
-        {"again", 303}, {"header", 200}, {"none", 200}};
+        {"typed", 500}, {"json", 500}, {"again", 303}, {"header", 200}, {"none", 200}};
     sse_app *app = fresh(NULL);
     size_t   i;
     sse_before(app, "/mine", replies_badly, NULL);
