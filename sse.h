@@ -9553,6 +9553,8 @@ typedef struct sse__watch {
     sse_buf     line;    /* the beginning of one */
     int         events;
     bool        always;  /* a plain file */
+    dev_t       dev;     /* which file it is, also where its number comes to name another */
+    ino_t       ino;
 } sse__watch;
 
 enum { SSE__LINE_MAX = 65535, SSE__WATCH_AGAIN_MS = 100 };
@@ -9630,7 +9632,9 @@ static sse__watch *sse__watch_find(sse_app *app, int fd) { /* a program watches 
 
 /* Of lines again, and of the same file: in place, so that nothing is lost of what was read. */
 static bool sse__watch_change(sse__watch *w, const sse__watch *init) {
+    struct stat st;
     if (!w->line_fn || !init->line_fn || w->app->loop.closing) return false;
+    if (fstat(w->source.fd, &st) || st.st_ino != w->ino || st.st_dev != w->dev) return false;
     if (!w->always && sse__poller_interest(&w->app->loop.poller, &w->source, w->events))
         return false;
     w->line_fn = init->line_fn;
@@ -9656,6 +9660,8 @@ static int sse__watch_start(sse_app *app, int fd, const sse__watch *init) {
     if (!w) return SSE_E_NOMEM;
     *w           = *init;
     w->app       = app;
+    w->dev       = st.st_dev;
+    w->ino       = st.st_ino;
     w->source.fd = fd;
     w->source.fn = sse__watch_fire;
     w->alarm.fn  = sse__watch_fire_always;

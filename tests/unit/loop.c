@@ -680,20 +680,33 @@ static void change_lines(void) {
     close(fds[0]);
 }
 
-/* The number of a watch that was not ended names another pipe by now. */
+/* The number of a watch that was not ended names another pipe by now: of what had it before, a pipe
+   or a plain file, no half line is left, nor that it can always be read. */
 static void lines_of_another(void) {
     sse_app *app = sse_app_new(NULL);
-    int      fds[2], next[2], turned;
-    if (pipe(fds) || pipe(next)) return;
-    some_heard[0] = '\0';
-    (void)sse_watch_lines(app, fds[0], hear_more, NULL);
-    ok(dup2(next[0], fds[0]) == fds[0] && write(next[1], "another\n", 8) == 8, "(another)");
-    is_int(sse_watch_lines(app, fds[0], hear_more, some_heard), SSE_OK, "its lines");
-    for (turned = 0; turned < 30000 && !some_heard[0]; turned++) sse_poll(app, 20);
-    is_str(some_heard, "another2 ", "... come");
-    (void)sse_watch(app, fds[0], 0, NULL, NULL);
+    int      fds[2], next[2], turned, round;
+    for (round = 0; round < 2; round++) {
+        FILE *plain = tmpfile();
+        if (!plain || pipe(fds) || pipe(next)) return;
+        some_heard[0] = '\0';
+        ok(write(fds[1], "half", 4) == 4 && fputs("half", plain) >= 0, "(half a line)");
+        rewind(plain);
+        if (round) dup2(fileno(plain), fds[0]);
+        (void)sse_watch_lines(app, fds[0], hear_more, NULL);
+        if (!round) sse_poll(app, 20);
+        ok(dup2(next[0], fds[0]) == fds[0], "(another)");
+        is_int(sse_watch_lines(app, fds[0], hear_more, some_heard), SSE_OK, "its lines");
+        (void)fcntl(fds[0], F_SETFL, O_NONBLOCK);
+        for (turned = 0; turned < 3; turned++) sse_poll(app, 0);
+        ok(!SSE__CONTAINER(app->watches.next, sse__watch, link)->always, "... are waited for");
+        ok(write(next[1], "another\n", 8) == 8, "(a line)");
+        for (turned = 0; turned < 30000 && !some_heard[0]; turned++) sse_poll(app, 20);
+        is_str(some_heard, "another2 ", "... come");
+        (void)sse_watch(app, fds[0], 0, NULL, NULL);
+        fclose(plain);
+        close(fds[0]), close(fds[1]), close(next[0]), close(next[1]);
+    }
     sse_app_free(app);
-    close(fds[0]), close(fds[1]), close(next[0]), close(next[1]);
 }
 
 static void standard_input(void) { /* is a descriptor like others */
