@@ -3361,7 +3361,8 @@ typedef struct sse_db_options {
    end with the process (VACUUM INTO saves them). Neither is noticed of a database that nothing
    follows, and all calls go on with the old file.
    file: a path, ":memory:", or a file: URI; borrows until return. A relative one stays what it is
-   now, also if the program changes its working directory. options: NULL is all defaults.
+   now, also if the program changes its working directory, and so does what a link leads to.
+   options: NULL is all defaults.
    Returned, free with sse_db_close; NULL only without memory. A file that cannot be opened gives a
    database that answers its error everywhere, and until sse_db_close of it no app listens on this
    thread (sse_listen and sse_serve answer SSE_E_DB): which app would use it, nobody knows. So does
@@ -10124,7 +10125,7 @@ struct sse_db {
     pid_t          process;      /* that opened it */
     sse__thread_id thread;       /* that opened it, or used it last: D7 */
     char          *file;         /* NULL: attached */
-    sse_buf        whole;        /* file from the root on, to open it again; empty: in memory */
+    sse_buf        whole;        /* file without links, to open it again; empty: in memory */
     sse__file_id   id;           /* of the file as it was opened */
     int            busy_ms;
     bool           read_only;
@@ -11052,20 +11053,16 @@ static const char *sse__db_path(const sse_db *db) {
     return path && *path ? path : NULL;
 }
 
-/* It may be opened again when the program works elsewhere: reopened, and by the writer. */
+/* It may be opened again, when it is replaced and by the writer, and the program may work elsewhere
+   then, or a link lead elsewhere: under the name that SQLite has for it. */
 static int sse__db_note_whole(sse_db *db) {
-    const bool  uri  = strncmp(db->file, "file:", 5) == 0;
-    const char *name = uri ? db->file + 5 : db->file;
-    char       *dir  = NULL, *mode;
-    if (!sse__db_path(db)) return SSE_OK;
-    if (*name != '/') {
-        dir = sse__path_whole("");
-        if (!dir) return SSE_E_NOMEM;
-    }
-    if (uri) sse_url(&db->whole, "file:%s", dir ? dir : "");
-    else sse_puts(&db->whole, dir);
-    sse_puts(&db->whole, name);
-    SSE_FREE(dir);
+    const char *path  = sse__db_path(db);
+    const bool  uri   = path && strncmp(db->file, "file:", 5) == 0;
+    const char *query = uri ? db->file + strcspn(db->file, "?#") : "";
+    char       *mode;
+    if (!uri) sse_puts(&db->whole, path);
+    else sse_url(&db->whole, "file:%s", path);
+    if (*query == '?') sse_puts(&db->whole, query);
     mode = uri && *sse_buf_text(&db->whole) ? strchr(db->whole.ptr, '?') : NULL;
     if (mode) mode = strstr(mode, "mode=rwc");
     if (mode) mode[7] = '&'; /* "mode=rw": see sse__db_connect */

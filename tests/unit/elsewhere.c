@@ -74,6 +74,43 @@ static void databases(void) { /* those of posts and topics, and what is opened a
     }
 }
 
+static int answered; /* what a statement that was posted came to */
+
+static void done(sse_app *app, const sse_db_result *result, void *user) {
+    (void)app, (void)user;
+    answered = result->changes;
+}
+
+static void linked(void) { /* to another file meanwhile, as to what the next release brings */
+    static const char *const names[] = {"link", "file:link?mode=rwc", "file:link#it?x"};
+    sse_app                 *app = sse_app_new(NULL);
+    sse_db_post_options      to;
+    size_t                   i;
+    int                      turn;
+    memset(&to, 0, sizeof to);
+    to.app = app;
+    to.done = done;
+    back();
+    sse_db_close(sse_db_open("second.db", NULL));
+    for (i = 0; i < SSE__COUNT(names); i++) {
+        sse_db *db;
+        is_int(symlink("first.db", "link"), 0, "a link");
+        db = sse_db_open(names[i], NULL);
+        is_int(sse_db_exec(db, "CREATE TABLE IF NOT EXISTS t(x)"), 0, names[i]);
+        is_int(unlink("link") || symlink("second.db", "link"), 0, "... leads elsewhere");
+        answered = -100;
+        is_int(sse_db_post(db, &to, "INSERT INTO t VALUES (1)"), 0, "... and what is posted");
+        for (turn = 0; turn < 3000 && answered == -100; turn++) sse_poll(app, 1);
+        is_int(answered, 1, "... is written");
+        is_int(rows(db), (int)i + 1, "... to the file that was opened");
+        is_int(sse__db_reopen(db), 0, "... which can be opened anew");
+        is_int(rows(db), (int)i + 1, "... and is the same");
+        sse_db_close(db);
+        unlink("link");
+    }
+    sse_app_free(app);
+}
+
 static void in_memory(void) { /* names that are no files stay so */
     static const char *const names[] = {":memory:", "", "file::memory:", "file:x?mode=memory"};
     size_t                   i;
@@ -87,6 +124,7 @@ static void in_memory(void) { /* names that are no files stay so */
 }
 #else
 static void databases(void) {}
+static void linked(void) {}
 static void in_memory(void) {}
 #endif
 
@@ -135,6 +173,7 @@ int main(void) {
     ok(mkdir("empty", 0700) == 0 && mkdir("sub", 0700) == 0 && mkdir("public", 0700) == 0,
         "a place for it");
     databases();
+    linked();
     in_memory();
     files();
     nowhere();
