@@ -21213,12 +21213,16 @@ static int sse__history_each(const sse__history *h, uint32_t i,
 
 SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit,
                               bool (*fn)(const sse_event *event, void *user), void *user) {
+    const sse__rule *rule;
     sse__topic *t;
     uint32_t    skip = 0;
     int         n, error;
     bool        named;
     if (!app || !topic || !fn || limit < 0) return SSE_E_ARG;
     if (!sse__on_loop(app)) return SSE_E_THREAD;
+    t    = sse__topic_find(app->topics, sse__text(topic));
+    rule = t ? NULL : sse__rule_for(app->topics, sse__text(topic));
+    if (sse__rule_keeps(rule) && !rule->limits.store) return 0; /* none makes room for it */
     t = sse__topic_with_history(app->topics, topic, &error);
     if (!t) return error ? error : SSE_E_ABSENT;
     named    = t->named;

@@ -934,6 +934,23 @@ static void no_room(void) {
     sse_db_close(db);
 }
 
+/* To look for what no topic keeps takes nothing away from the others. */
+static void nothing_kept(void) {
+    sse_app *app = with_topics(2, NULL, NULL);
+    topic(app, "room.*", 100, 0, NULL);
+    say(app, "room.1", "kept");
+    say(app, "room.2", "kept");
+    is_int(sse_topic_history(app, "room.3", 0, none_seen, NULL), 0, "a topic that keeps nothing");
+    is_int(sse_topic_history(app, "room.1", 0, none_seen, NULL), 1, "... makes room for none");
+    pattern = NULL;
+    exact = "busy.1";
+    exact_too = "busy.2";
+    dial(app, "/s", NULL);
+    exact = exact_too = NULL;
+    is_int(sse_topic_history(app, "room.3", 0, none_seen, NULL), 0, "... nor needs any");
+    dial_free(app);
+}
+
 /* An app with room for so many topics, of which a database keeps room.*; rooms are so many events
    that they are read back page by page. */
 static sse_app *with_rooms(sse_db *db, int max_topics) {
@@ -1181,6 +1198,7 @@ int main(void) {
     unsaved(true);
     unread();
     no_room();
+    nothing_kept();
     no_room_meanwhile();
     no_room_told();
     two_servers();
