@@ -21990,7 +21990,9 @@ static void sse__live_mark(sse__live *live, uint64_t committed) { /* all; 0: by 
 }
 
 static void sse__view_alarm(sse__alarm *alarm) {
-    sse__view_mark(SSE__CONTAINER(alarm, sse_view, alarm));
+    sse_view *view = SSE__CONTAINER(alarm, sse_view, alarm);
+    view->live->app->loop.upcall++; /* C5: the clock has published nothing */
+    sse__view_mark(view);
 }
 
 #ifndef SSE_NO_SQLITE

@@ -186,6 +186,33 @@ static void views(void) { /* C5 */
     sse_db_close(table);
 }
 
+/* ... nor for a timer that publishes just before it is rendered by the clock. */
+static void by_the_clock(void) { /* C5 */
+    sse_db          *db, *other = sse_db_open(file, NULL);
+    sse_app         *app = fresh(&db, 60000);
+    client          *c;
+    sse_live_options o;
+    memset(&o, 0, sizeof o);
+    o.every_ms = 100;
+    sse_live(app, "/v", show, &o);
+    shown = 0;
+    c = dial(app, "/v", NULL);
+    say(app, "t", "reserved");
+    turns(app, 5);
+    sse__sequence_sync(&app->topics->sequence);
+    sse_db_exec(other, "BEGIN IMMEDIATE");
+    shown++;
+    sse_after(app, 1, publishes, NULL);
+    poll(NULL, 0, 300); /* both are due */
+    turns(app, 5);
+    ok(app->net->kept < app->net->told, "a timer publishes, which waits for the disk");
+    is_int(times(c, "shown 1."), 1, "... a view that is rendered by the clock does not");
+    sse_db_exec(other, "ROLLBACK");
+    dial_free(app);
+    sse_db_close(db);
+    sse_db_close(other);
+}
+
 static void full(void) {
     sse_db  *db;
     sse_app *app = fresh(&db, 100);
@@ -414,6 +441,7 @@ int main(void) {
     locked();
     under_way();
     views();
+    by_the_clock();
 #endif
     full();
     replaced();
