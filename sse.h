@@ -2564,7 +2564,8 @@ SSE_API int sse_body_pause(sse_req *req, bool pause);
    thread can be started the loop writes it.) Defers the request and finishes it. The file appears
    at path once it is whole and on the disk, and replaces a file that is there; until then it is
    path.part-RANDOM, 22 bytes longer, which is removed after a failure (kill -9 leaves it).
-   path:    copied; never made from request text as it is.
+   path:    copied; never made from request text as it is. A relative one stays what it is now, also
+            if the program changes its working directory.
    done:    runs on the loop when the file is there, or failed, and may write the reply. If it
             writes none: 204; 413 if the file was too large; 400 for a form that is not well-formed
             or lacks the file; 507 on a full disk; 503 where few descriptors are left; else 500.
@@ -21618,7 +21619,8 @@ typedef struct sse__upload {
     sse_req         *req;
     sse_body_file_fn done;
     void            *user;
-    const char      *path, *partial, *field, *topic; /* partial: the file until it is whole */
+    const char      *path, *partial, *field, *topic; /* paths from the root on; partial: the file
+                                                        until it is whole */
     uint64_t         max_bytes, total;
     sse_body_file    file;      /* .bytes: gathered, or dropped because of an error */
     sse_buf          gathered, written; /* written: the job's */
@@ -21845,7 +21847,7 @@ SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn do
     sse_buf       name = {NULL, 0, 0, SSE_OK};
     sse__upload  *u;
     int           error;
-    char          fault[96];
+    char          fault[96], *whole;
     if (!path || !*path) return sse__req_refused(req, SSE_E_ARG, call, "there is no path");
     if (options && sse__mode_fault(fault, ".mode", options->mode))
         return sse__req_refused(req, SSE_E_ARG, call, fault);
@@ -21872,9 +21874,12 @@ SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn do
     u->topic     = options && options->topic ? sse_fmt(req, "%s", options->topic) : NULL;
     u->total     = (uint64_t)sse_parse_int(sse_header(req, "Content-Length"), 0);
     sse__base64url_put(&name, sse__str((const char *)random, sizeof random));
-    u->file.path = u->path = sse_fmt(req, "%s", path);
-    u->partial   = sse_fmt(req, "%s.part-%s", path, sse_buf_text(&name));
-    error        = name.error;
+    whole        = sse__path_whole(path);
+    u->file.path = sse_fmt(req, "%s", path);
+    u->path      = sse_fmt(req, "%s", whole);
+    u->partial   = sse_fmt(req, "%s.part-%s", whole, sse_buf_text(&name));
+    error        = !whole || name.error;
+    SSE_FREE(whole);
     sse_buf_free(&name);
     if (error || req->error == SSE_E_NOMEM) return sse__req_error(req, SSE_E_NOMEM);
     error = u->field ? sse_body_parts(req, sse__upload_part, u)

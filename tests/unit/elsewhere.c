@@ -153,6 +153,31 @@ static void files(void) {
     ok(access("socket", F_OK) != 0, "the file of the socket goes with it");
 }
 
+static void keep(sse_req *req, void *user) {
+    (void)user;
+    is_int(sse_body_to_file(req, "kept.bin", NULL, NULL), 0, "a body for a file");
+    away();
+}
+
+static void upload(void) { /* the program goes elsewhere before it is all in */
+    sse_app          *app = sse_app_new(NULL);
+    sse_route_options r;
+    sse_test_reply    reply;
+    memset(&r, 0, sizeof r);
+    memset(&reply, 0, sizeof reply);
+    back();
+    r.method = "PUT";
+    r.body_later = true;
+    sse_route(app, "/file", keep, NULL, &r);
+    is_int(sse_test_request(app, "PUT /file", NULL, "text", &reply), 0, "an upload");
+    is_int(reply.status, 204, "... is kept");
+    is_int(made(), 0, "... not where the program has gone");
+    back();
+    is_int(access("kept.bin", F_OK), 0, "... but where it was asked for");
+    sse_test_close(&reply);
+    sse_app_free(app);
+}
+
 static void nowhere(void) { /* a working directory that was removed has no name */
     char *path;
     back();
@@ -176,6 +201,7 @@ int main(void) {
     linked();
     in_memory();
     files();
+    upload();
     nowhere();
     if (chdir(began)) perror(began);
     is_int(nftw(place, removed, 8, FTW_DEPTH | FTW_PHYS), 0, "it goes");
