@@ -13004,7 +13004,7 @@ static bool sse__conn_wants_input(const sse__conn *c) {
     case SSE__IDLE: case SSE__HEAD: return !c->crowded;
     case SSE__LINGER: return true;
     case SSE__STREAM: return !c->pipelined;
-    case SSE__BODY: return !c->paused;
+    case SSE__BODY: return !c->paused && !c->crowded;
     default: return false; /* pipelined requests wait in the kernel: backpressure */
     }
 }

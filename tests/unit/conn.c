@@ -1420,6 +1420,33 @@ static void turns_of_many(void) {
     sse_app_free(app);
 }
 
+/* A turn ends behind a request whose body is yet to be skipped, and its peer says nothing more:
+   what it has said is answered, the requests behind the body as well. */
+static void turn_ends_in_a_body(void) {
+    static const char requests[] =
+        GET("/letter/a") POST("/letter/a", "4") "body" GET("/letter/a") GET("/letter/a");
+    sse_app          *app = still_app(NULL);
+    const int         fd = joins(app);
+    sse_route_options o;
+    memset(&o, 0, sizeof o);
+    o.method = "POST";
+    o.body_later = true;
+    sse_get(app, "/letter/{letter}", letter, NULL);
+    sse_route(app, "/letter/{letter}", letter, NULL, &o);
+    order[0] = '\0';
+    costs_ms = 2;
+    all_cost = true;
+    says(fd, requests, strlen(requests));
+    (void)shutdown(fd, SHUT_WR);
+    (void)hears_after(app, fd, 0);
+    costs_ms = 0;
+    all_cost = false;
+    is_str(order, "aaaa", "what is left of a turn in a body is answered");
+    ok(over, "... then the connection ends");
+    close(fd);
+    sse_app_free(app);
+}
+
 static void large_ones(void) { /* replies that gather up to 64 KiB */
     enum { N = 12 };
     sse_app  *app = still_app(NULL);
@@ -2069,6 +2096,7 @@ int main(void) {
     skipped();
     expects();
     turns_of_many();
+    turn_ends_in_a_body();
     large_ones();
     cuts();
     surplus();
