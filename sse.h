@@ -59,7 +59,7 @@
      >>form       queries, cookies, multipart bodies
      >>route      paths to handlers
      >>frame      br and gzip: one compression for all subscribers
-     >>sys        the system: includes, clock, mutexes, random bytes
+     >>sys        the system: includes, clock, mutexes, files, random bytes
      >>password   random bytes and password hashes, for programs
      >>loop       poller (epoll | poll), timing wheel, calls from other threads
      >>core       struct sse_app, and what every section says through it
@@ -8318,7 +8318,7 @@ static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
 }
 
 /*==========================================================================
-  >>sys   the system: includes, clock, mutexes, paths, random bytes
+  >>sys   the system: includes, clock, mutexes, files, random bytes
   Uses: >>buf, libc, POSIX              Tests: tests/unit/random.c elsewhere.c
   SY1  Bytes that must not be guessed come from the kernel, or there are
        none: nothing else is ever taken in their place.
@@ -8434,7 +8434,21 @@ static int sse__thread_start(pthread_t *thread, void *(*fn)(void *), void *user)
 }
 #endif
 
-/* ---- paths ---- */
+/* ---- files ---- */
+
+typedef struct sse__file_id { dev_t dev; ino_t ino; } sse__file_id; /* {0}: none, or unknown */
+
+/* Which file it is, whatever its names are. */
+static sse__file_id sse__file_id_of(const struct stat *s) {
+    sse__file_id id;
+    id.dev = s->st_dev;
+    id.ino = s->st_ino;
+    return id;
+}
+
+static bool sse__file_id_equal(sse__file_id a, sse__file_id b) { /* false: not known to be */
+    return a.ino && a.ino == b.ino && a.dev == b.dev;
+}
 
 /* A path from the root on, for later: the program may change its working directory. Where that has
    no name it stays as it is. Returned, free with SSE_FREE; NULL: no memory. */
@@ -9555,8 +9569,7 @@ typedef struct sse__watch {
     sse_buf     line;    /* the beginning of one */
     int         events;
     bool        always;  /* a plain file */
-    dev_t       dev;     /* which file it is, also where its number comes to name another */
-    ino_t       ino;
+    sse__file_id id;     /* the number may come to name another one */
 } sse__watch;
 
 enum { SSE__LINE_MAX = 65535, SSE__WATCH_AGAIN_MS = 100 };
@@ -9634,9 +9647,9 @@ static sse__watch *sse__watch_find(sse_app *app, int fd) { /* a program watches 
 
 /* Of lines again, and of the same file: in place, so that nothing is lost of what was read. */
 static bool sse__watch_change(sse__watch *w, const sse__watch *init) {
-    struct stat st;
+    struct stat s;
     if (!w->line_fn || !init->line_fn || w->app->loop.closing) return false;
-    if (fstat(w->source.fd, &st) || st.st_ino != w->ino || st.st_dev != w->dev) return false;
+    if (fstat(w->source.fd, &s) || !sse__file_id_equal(sse__file_id_of(&s), w->id)) return false;
     if (!w->always && sse__poller_interest(&w->app->loop.poller, &w->source, w->events))
         return false;
     w->line_fn = init->line_fn;
@@ -9662,8 +9675,7 @@ static int sse__watch_start(sse_app *app, int fd, const sse__watch *init) {
     if (!w) return SSE_E_NOMEM;
     *w           = *init;
     w->app       = app;
-    w->dev       = st.st_dev;
-    w->ino       = st.st_ino;
+    w->id        = sse__file_id_of(&st);
     w->source.fd = fd;
     w->source.fn = sse__watch_fire;
     w->alarm.fn  = sse__watch_fire_always;
@@ -10118,8 +10130,6 @@ struct sse_rows {
     size_t         count;   /* rows so far */
     sse__table_set written; /* when it runs, triggers and cascades included */
 };
-
-typedef struct sse__file_id { dev_t dev; ino_t ino; } sse__file_id; /* {0}: none, or unknown */
 
 struct sse_db {
     sqlite3       *raw;
@@ -11006,18 +11016,10 @@ static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
     return sse__db_set_wal(db, raw);
 }
 
-static sse__file_id sse__file_id_of(const char *path) {
-    sse__file_id id;
-    struct stat  s;
-    memset(&id, 0, sizeof id);
-    if (!path || stat(path, &s)) return id;
-    id.dev = s.st_dev;
-    id.ino = s.st_ino;
-    return id;
-}
-
-static bool sse__file_id_equal(sse__file_id a, sse__file_id b) { /* false: not known to be */
-    return a.ino && a.ino == b.ino && a.dev == b.dev;
+static sse__file_id sse__file_id_at(const char *path) {
+    const sse__file_id none = {0, 0};
+    struct stat        s;
+    return path && stat(path, &s) == 0 ? sse__file_id_of(&s) : none;
 }
 
 /* Only sse_db_open makes a file that is missing: one that was deleted lives on for its connections,
@@ -11030,7 +11032,7 @@ static int sse__db_connect(sse_db *db, sqlite3 **raw) {
     const char *file  = db->whole.len ? sse_buf_text(&db->whole) : db->file;
     int         rc    = sqlite3_open_v2(file, raw, flags | SQLITE_OPEN_URI, NULL);
     if (rc == SQLITE_OK) rc = sse__db_setup(db, *raw);
-    if (rc == SQLITE_OK) db->id = sse__file_id_of(sqlite3_db_filename(*raw, "main"));
+    if (rc == SQLITE_OK) db->id = sse__file_id_at(sqlite3_db_filename(*raw, "main"));
 #ifndef SQLITE_OMIT_AUTHORIZATION
     if (rc == SQLITE_OK) sqlite3_set_authorizer(*raw, sse__db_authorize, db);
 #endif
@@ -11353,7 +11355,7 @@ static int sse__db_autocheckpoint(sse_db *db) { /* pages of its WAL */
 
 /* On the loop, before it goes to the thread. */
 static void sse__db_job_begin(sse__db_job *job, sse_db *db) {
-    const bool there = sse__file_id_equal(db->id, sse__file_id_of(sse__db_path(db))); /* D5 */
+    const bool there = sse__file_id_equal(db->id, sse__file_id_at(sse__db_path(db))); /* D5 */
     sse_db    *w     = there ? sse__db_writer(db) : NULL;
     job->db = db;
     job->on = w ? w : db;
@@ -22783,7 +22785,7 @@ static void sse__dbfile_watch(sse__dbfile *f) {
 static void sse__dbfile_open(sse_db *db, sse__dbfile *f) {
     f->our_version = sse__version_prepare(db->raw, f->schema);
     (void)sse__version_read(f->our_version, &f->we_saw);
-    f->id = sse__file_id_of(f->path);
+    f->id = sse__file_id_at(f->path);
     if (f->id.ino) sse__dbfile_watch(f);
 }
 
@@ -22798,7 +22800,7 @@ static void sse__dbfile_free(sse__dbfile *f) {
 }
 
 static bool sse__dbfile_replaced(const sse__dbfile *f) { /* another file has taken its name */
-    const sse__file_id now = sse__file_id_of(f->path);
+    const sse__file_id now = sse__file_id_at(f->path);
     return now.ino && !sse__file_id_equal(now, f->id);
 }
 

@@ -16,9 +16,9 @@ import zlib from 'node:zlib'
 export const root = fileURLToPath(new URL('../../', import.meta.url))
 export const sleep = ms => new Promise(done => setTimeout(done, ms))
 
-// A test that hangs fails after ten minutes; a file that hangs ends after twenty. SLOW=20, or 1, for
-// emulated machines: both after two hours. A test that fails ends the servers it started, so that
-// no stream of theirs keeps the file from its end.
+// A test that hangs fails after ten minutes; a file that hangs ends after twenty. SLOW=20, or 1,
+// for emulated machines: both after two hours. A test that fails ends the servers it started, so
+// that no stream of theirs keeps the file from its end.
 export const patience = process.env.SLOW ? Math.max(5, Number(process.env.SLOW)) : 1
 export const test = (name, fn, more_ms = 0) =>
   node_test(name, { timeout: patience > 1 ? 7200000 : 600000 + more_ms }, async t => {
