@@ -19233,7 +19233,8 @@ static void sse__person_alarm(sse__alarm *alarm) { /* E1 */
     if (o && (p->streams > 0) != p->told) {
         fn      = p->told ? o->on_leave : o->on_join;
         p->told = !p->told; /* before the callback: what it does counts for what comes next: E2 */
-        upcall  = sse__upcall_begin(presence->app, SSE__IN_PRESENCE);
+        presence->app->loop.upcall++;
+        upcall = sse__upcall_begin(presence->app, SSE__IN_PRESENCE);
         if (fn) fn(presence->app, presence->topic, p->node.key.ptr, o->user);
         sse__upcall_end(&upcall, "on_join or on_leave of topic %s", presence->topic);
     }
@@ -19568,6 +19569,7 @@ static void sse__held_alarm(sse__alarm *alarm) {
         sse__alarm_set(&app->loop.wheel, &held->alarm,
                        app->loop.wheel.now + (uint64_t)source->wait_ms);
     memcpy(place, held->place, sizeof place); /* the callback may let it go */
+    app->loop.upcall++;
     upcall = sse__upcall_begin(app, SSE__IN_SOURCE);
     source->ask(sse__stream_handle(stream), source->name, *place ? place : NULL, source->user);
     sse__stream_upcall_end(stream, &upcall, "source"); /* it may be gone, with its topic */

@@ -213,6 +213,51 @@ static void by_the_clock(void) { /* C5 */
     sse_db_close(other);
 }
 
+static sse_stream stays;
+
+static void comes_and_goes(sse_req *req, sse_stream s) {
+    sse_subscribe(s, "who");
+    if (strcmp(sse_query(req, "who"), "ann") == 0) stays = s;
+}
+
+static void has_left(sse_app *app, const char *topic, const char *who, void *user) {
+    sse_event event;
+    (void)app, (void)topic, (void)user;
+    memset(&event, 0, sizeof event);
+    event.data = who;
+    sse_stream_send(stays, &event);
+}
+
+/* ... nor who is told that somebody has left. */
+static void leaves_by_the_clock(void) { /* C5 */
+    sse_db           *db, *other = sse_db_open(file, NULL);
+    sse_app          *app = fresh(&db, 60000);
+    client           *ann, *bob;
+    sse_topic_options o;
+    memset(&o, 0, sizeof o);
+    o.on_leave = has_left;
+    o.leave_ms = 100;
+    sse_topic(app, "who", &o);
+    opening = comes_and_goes;
+    ann = dial(app, "/s?who=ann", NULL);
+    bob = dial(app, "/s?who=bob", NULL);
+    say(app, "t", "reserved");
+    turns(app, 5);
+    sse__sequence_sync(&app->topics->sequence);
+    sse_db_exec(other, "BEGIN IMMEDIATE");
+    hang_up(bob);
+    turns(app, 5);
+    sse_after(app, 1, publishes, NULL);
+    poll(NULL, 0, 300); /* both are due */
+    turns(app, 5);
+    ok(app->net->kept < app->net->told, "a timer publishes, which waits for the disk");
+    is_int(times(ann, "data: bob"), 1, "... what is told of who has left does not");
+    sse_db_exec(other, "ROLLBACK");
+    dial_free(app);
+    sse_db_close(db);
+    sse_db_close(other);
+}
+
 static void full(void) {
     sse_db  *db;
     sse_app *app = fresh(&db, 100);
@@ -442,6 +487,7 @@ int main(void) {
     under_way();
     views();
     by_the_clock();
+    leaves_by_the_clock();
 #endif
     full();
     replaced();
