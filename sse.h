@@ -740,7 +740,8 @@
        }
 
      Calls of other threads wait for the loop in at most max_call_bytes: a producer that outruns the
-     loop gets SSE_E_FULL.
+     loop gets SSE_E_FULL. A turn of the loop takes a quarter of max_queue_bytes of them, then sends
+     what they published: a burst costs no client its stream that reads as fast as it comes.
 
      What an event to thousands costs is the system's work for each send. With .senders = 1 in
      sse_serve_options (or more, on more processors) threads of the library share those calls with
@@ -8632,9 +8633,11 @@ SSE_API bool sse_password_outdated(const char *hash, int rounds) {
       waits in wheel.due.
   W3  Arming, moving and cancelling an alarm costs the same however many
       there are.
-  W4  A turn runs a limited number of calls, and calls that wait take a
-      limited number of bytes: other threads can neither keep the loop from
-      the rest of its work, and from stopping, nor fill the memory.
+  W4  A turn runs a limited number of calls, of limited bytes, for half of
+      the loop's time, and calls that wait take a limited number of bytes:
+      other threads can neither keep the loop from the rest of its work, and
+      from stopping, nor fill the memory; and what their calls send leaves
+      before more is sent.
   W5  Whatever an app does by time asks sse__loop_clock_ms, or for the time
       of day sse__loop_wall_ms: >>test can make both stand still.
 ==========================================================================*/
@@ -8908,7 +8911,8 @@ static int sse__poller_fd(const sse__poller *p) { return (void)p, SSE_E_NOT_BUIL
 
 /* ---- the loop ---- */
 
-enum { SSE__CALLS_A_TURN = 1000 };
+/* of calls in a turn: as many at most, as many at least, and for how long */
+enum { SSE__CALLS_MOST = 1000, SSE__CALLS_LEAST = 16, SSE__CALLS_MS = 10, SSE__CALLS_MAX_MS = 100 };
 
 typedef struct sse__call sse__call;
 struct sse__call {
@@ -8926,6 +8930,8 @@ typedef struct sse__loop {
     sse__call     *calls, **calls_end;
     sse__call     *taken;          /* the oldest of them: the loop's own */
     size_t         call_bytes, max_call_bytes; /* of both: W4 */
+    size_t         turn_bytes;     /* of calls that a turn runs: what more send is for the next one */
+    uint64_t       left_ms;        /* when a turn left calls to the next one; 0: it left none */
     bool           closing;        /* no more calls: none would run */
     bool           woken;          /* a byte is in the pipe: no need for another */
     bool           rung;           /* it was read in this turn: the loop's own */
@@ -8965,6 +8971,7 @@ static int sse__loop_open(sse__loop *loop) {
     memset(loop, 0, sizeof *loop);
     loop->owner          = sse__thread_self();
     loop->calls_end      = &loop->calls;
+    loop->turn_bytes     = SIZE_MAX;
     loop->wake.fd = loop->wake_fd = -1;
     loop->wake.fn = sse__loop_drain_wake;
     sse__mutex_init(&loop->mutex);
@@ -9008,9 +9015,19 @@ static int sse__loop_post(sse__loop *loop, sse__call *call) { /* from any thread
     return error;
 }
 
-/* Runs up to n of the calls that waited when it began. Those left wake the loop again. W4 */
-static void sse__loop_run_calls(sse__loop *loop, int n) {
-    size_t bytes = 0;
+/* For how long a turn runs calls that begins now: for as long as the loop did all else since it
+   left some, so that of many streams each is sent much at a time; not for long in any case. */
+static uint64_t sse__loop_calls_ms(const sse__loop *loop, uint64_t now) {
+    const uint64_t others = loop->left_ms ? now - loop->left_ms : 0;
+    return others < SSE__CALLS_MS ? SSE__CALLS_MS
+           : others > SSE__CALLS_MAX_MS ? SSE__CALLS_MAX_MS : others;
+}
+
+/* Runs calls that waited when it began. Those left wake the loop again. W4 */
+static void sse__loop_run_calls(sse__loop *loop) {
+    const uint64_t now = sse__loop_clock_ms(loop), end = now + sse__loop_calls_ms(loop, now);
+    size_t         bytes = 0;
+    int            n;
     if (!loop->taken) { /* those taken before have run */
         sse__lock(&loop->mutex);
         loop->taken     = loop->calls;
@@ -9019,8 +9036,9 @@ static void sse__loop_run_calls(sse__loop *loop, int n) {
         sse__unlock(&loop->mutex);
         if (!loop->taken) return;
     }
-    for (; n > 0 && loop->taken; n--) {
+    for (n = 0; loop->taken && n < SSE__CALLS_MOST && bytes < loop->turn_bytes; n++) {
         sse__call *call = loop->taken;
+        if (n >= SSE__CALLS_LEAST && sse__loop_clock_ms(loop) >= end) break;
         loop->taken = call->next;
         bytes += call->bytes;
         loop->upcall++;
@@ -9029,7 +9047,8 @@ static void sse__loop_run_calls(sse__loop *loop, int n) {
     sse__lock(&loop->mutex);
     SSE_ASSERT(loop->call_bytes >= bytes); /* W4 */
     loop->call_bytes -= bytes;
-    if (loop->taken || loop->calls) sse__loop_wake(loop); /* their byte may be read already */
+    loop->left_ms = loop->taken || loop->calls ? sse__loop_clock_ms(loop) : 0;
+    if (loop->left_ms) sse__loop_wake(loop); /* their byte may be read already */
     sse__unlock(&loop->mutex);
 }
 
@@ -9045,7 +9064,7 @@ static void sse__loop_wait(sse__loop *loop, int timeout_ms) {
     loop->wheel.now = sse__loop_clock_ms(loop);
     loop->rung      = false;
     sse__poller_dispatch(&loop->poller, n);
-    if (loop->rung || loop->taken) sse__loop_run_calls(loop, SSE__CALLS_A_TURN);
+    if (loop->rung || loop->taken) sse__loop_run_calls(loop);
     sse__wheel_advance(&loop->wheel, loop->wheel.now);
 }
 
@@ -9748,7 +9767,7 @@ static void sse__app_drain(sse_app *app) {
         if (app->timers.at[i].item) sse__timer_end((sse__timer *)app->timers.at[i].item);
     SSE_FREE(app->timers.at);
     memset(&app->timers, 0, sizeof app->timers);
-    while (loop->taken || loop->calls) sse__loop_run_calls(loop, INT32_MAX);
+    while (loop->taken || loop->calls) sse__loop_run_calls(loop);
     while (!sse__list_empty(&app->watches))
         sse__watch_end(SSE__CONTAINER(app->watches.next, sse__watch, link));
     /* these, and requests that calls finished */
@@ -26118,6 +26137,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     if (!error) error = loop_error;
     if (!error && options) error = sse__options_check(app);
     app->loop.max_call_bytes = app->options.max_call_bytes;
+    app->loop.turn_bytes     = app->options.max_queue_bytes / 4 + 1; /* of each stream's queue */
     if (!error && !(app->net = sse__net_open(app))) error = SSE_E_NOMEM;
     if (!error && options && options->max_per_peer) app->net->peer_full = sse__net_peer_full;
     sse__apps_add(app);

@@ -771,6 +771,7 @@ static void test_many_calls(void) {
     sse_app        *app;
     memset(&o, 0, sizeof o);
     app = sse_app_new(&o);
+    app->loop.still_ms = 5000000; /* they take no time */
     for (i = 0; i < 2500; i++) {
         values[i] = i;
         accepted += sse_call(app, number, &values[i]) == SSE_OK;
@@ -792,6 +793,7 @@ static void test_many_calls(void) {
 
     o.max_call_bytes = 100 * sizeof(sse__app_call);
     app = sse_app_new(&o);
+    app->loop.still_ms = 5000000;
     accepted = ran = 0;
     for (i = 0; i < 200; i++) accepted += sse_call(app, number, &values[i]) == SSE_OK;
     is_int(accepted, 100, "max_call_bytes of them may wait");
@@ -813,6 +815,41 @@ static void test_many_calls(void) {
     is_int(wrong, 0, "... in their order");
 }
 
+/* Of calls that last a turn runs those of a short time. */
+static void lasts(sse_app *app, void *user) {
+    app->loop.still_ms += *(const uint64_t *)user;
+    ran++;
+}
+
+static void test_long_calls(void) {
+    static const struct {
+        uint64_t ms, others_ms; /* of a call; of the rest of a turn */
+        int      run[3];        /* in one turn after the other */
+    } rows[] = {
+        {0, 0, {1000, 200, 0}},
+        {1, 0, {16, 16, 16}},
+        {5, 0, {16, 16, 16}},
+        {1, 40, {16, 40, 40}},
+        {1, 9, {16, 16, 16}},
+        {1, 1000, {16, 100, 100}},
+    };
+    size_t i, k, n;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_app *app = sse_app_new(NULL);
+        uint64_t ms = rows[i].ms;
+        app->loop.still_ms = 5000000;
+        for (n = 0; n < 1200; n++) sse_call(app, lasts, &ms);
+        for (k = 0; k < SSE__COUNT(rows[i].run); k++) {
+            ran = 0;
+            sse__loop_wait(&app->loop, 0);
+            ok(ran == rows[i].run[k], "calls of %d ms, %d ms besides: turn %d runs %d", (int)ms,
+                (int)rows[i].others_ms, (int)k, ran);
+            app->loop.still_ms += rows[i].others_ms;
+        }
+        sse_app_free(app);
+    }
+}
+
 int main(void) {
     test_wheel();
     test_cost();
@@ -827,5 +864,6 @@ int main(void) {
     test_descriptors();
     test_late();
     test_many_calls();
+    test_long_calls();
     return tap_done();
 }

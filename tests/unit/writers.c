@@ -165,11 +165,54 @@ static void threads(void) {
     dial_free(app);
 }
 
+/* ---- a burst ---- */
+
+enum { BURST = 2000, LONG = 2000 };
+
+static void follow(sse_req *req, sse_stream s) {
+    (void)req;
+    sse_subscribe(s, "burst");
+}
+
+static void *burst(void *user) { /* much more than a stream's queue takes */
+    static char data[LONG + 1];
+    sse_event   event;
+    int         i;
+    memset(&event, 0, sizeof event);
+    memset(data, 'x', LONG);
+    event.data = data;
+    for (i = 0; i < BURST; i++) *(int *)user += sse_publish(app, "burst", &event) == SSE_OK;
+    return NULL;
+}
+
+/* Who reads as fast as the loop sends is none that is slow. */
+static void bursts(void) {
+    pthread_t thread;
+    client   *c;
+    size_t    got = 0;
+    int       published = 0, i;
+    app = dial_app(NULL);
+    opening = follow;
+    c = dial(app, "/s", NULL);
+    if (!pthread_create(&thread, NULL, burst, &published)) pthread_join(thread, NULL);
+    is_int(published, BURST, "another thread publishes 4 MB at once");
+    for (i = 0; i < 30000 && !c->over && got < (size_t)BURST * LONG; i++) {
+        c->len = 0;
+        do turns(app, 0), got += c->len;
+        while (c->len == RECEIVED - 1 && (c->len = 0, true));
+        sse_poll(app, 1);
+    }
+    ok(got >= (size_t)BURST * LONG, "its reader has all of it: %zu bytes", got);
+    is_int(nclosed, 0, "... and keeps its stream");
+    dial_free(app);
+}
+
 int main(void) {
     timers();
     descriptors();
 #ifndef SSE_NO_THREADS
     threads();
+    bursts();
 #endif
     return tap_done();
 }
