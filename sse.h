@@ -2656,7 +2656,8 @@ SSE_API bool sse_auth_bearer(sse_req *req, const char *token);
 
 /* The text that a handler writes goes out when it returns. Nothing written and no status set: 204,
    but 500 if a call to this library failed meanwhile: one with the request, with a database, or
-   sse_publish, sse_subscribe, sse_touch, sse_offload. Written: 200 text/html; charset=utf-8. If a
+   sse_publish, sse_subscribe, sse_touch, sse_offload. (A deferred one: in the callback, too, that
+   calls sse_finish.) Written: 200 text/html; charset=utf-8. If a
    call with the request failed for lack of memory the answer is 500 whatever was written. A reply
    and a stream exclude each other: the second answers SSE_E_STATE. An EventSource (GET, with
    text/event-stream and nothing else in Accept) would be ended for good by these 204 and 500: it is
@@ -8930,7 +8931,7 @@ typedef struct sse__loop {
     sse__call     *calls, **calls_end;
     sse__call     *taken;          /* the oldest of them: the loop's own */
     size_t         call_bytes, max_call_bytes; /* of both: W4 */
-    size_t         turn_bytes;     /* of calls that a turn runs: what more send is for the next one */
+    size_t         turn_bytes;     /* of calls, for a turn: what more send is for the next one */
     uint64_t       left_ms;        /* when a turn left calls to the next one; 0: it left none */
     bool           closing;        /* no more calls: none would run */
     bool           woken;          /* a byte is in the pipe: no need for another */
@@ -9019,8 +9020,9 @@ static int sse__loop_post(sse__loop *loop, sse__call *call) { /* from any thread
    left some, so that of many streams each is sent much at a time; not for long in any case. */
 static uint64_t sse__loop_calls_ms(const sse__loop *loop, uint64_t now) {
     const uint64_t others = loop->left_ms ? now - loop->left_ms : 0;
-    return others < SSE__CALLS_MS ? SSE__CALLS_MS
-           : others > SSE__CALLS_MAX_MS ? SSE__CALLS_MAX_MS : others;
+    if (others < SSE__CALLS_MS) return SSE__CALLS_MS;
+    if (others > SSE__CALLS_MAX_MS) return SSE__CALLS_MAX_MS;
+    return others;
 }
 
 /* Runs calls that waited when it began. Those left wake the loop again. W4 */
@@ -9121,6 +9123,13 @@ typedef struct sse__observer {
 /* A call with a database that failed. words: for a log; NULL: none did. kind: of its line there. */
 typedef struct sse__db_failure { int error; uint32_t kind; const char *words; } sse__db_failure;
 
+/* What has failed in a callback of the program: its silence is then no success. */
+typedef struct sse__failures {
+    bool          running;    /* there is one that runs */
+    int           call_error; /* of a call that was made with no request: see sse__call_failed */
+    unsigned long db, told;   /* sse__db_error_count when it began; as of which the log was told */
+} sse__failures;
+
 /* A kind of lines in the log, and when one of them was the last. kind 0: the place is free. */
 typedef struct sse__told { uint32_t kind; uint64_t ms; } sse__told;
 
@@ -9176,7 +9185,7 @@ struct sse_app {
     uint64_t             slow_warned_ms[SSE__CALLBACKS]; /* likewise */
     uint64_t             slow;                 /* callbacks that held the loop for slow_ms */
     sse__told            refused[32];          /* guarded by loop.mutex: see log_due */
-    int                  call_error;           /* see sse__call_failed */
+    sse__failures        failures;             /* in the callback that runs */
 };
 
 static int sse__app_open(sse_app *app) {
@@ -9254,8 +9263,47 @@ static int sse__log_level_kind(sse_app *app, int level, const char *fmt, ...) {
     return sse__log_due(app, sse__text(kind)) ? level : SSE_LOG_DEBUG;
 }
 
-/* A callback of the program that runs. app NULL: it is not measured. */
-typedef struct sse__upcall { sse_app *app; int kind; uint64_t began; } sse__upcall;
+/* Failures of this thread's databases. They know no app and no handler, and are the thread's
+   because work on another thread opens a sse_db of its own, whose failures are no concern of the
+   handler that runs meanwhile. A handler that stays silent after a failure has not succeeded. */
+static SSE__THREAD struct {
+    unsigned long failed;     /* calls, so far: D3 */
+    int           error;      /* of the latest of them */
+    uint32_t      kind;       /* likewise: see sse__db_log_due */
+    char          words[300]; /* likewise, for a log */
+} sse__db_faults;
+
+#ifdef SSE_NO_SQLITE
+#define SSE__HAS_DB 0 /* nothing can */
+#else
+#define SSE__HAS_DB 1
+#endif
+
+static unsigned long sse__db_error_count(void) {
+    return SSE__HAS_DB ? sse__db_faults.failed : 0;
+}
+
+static sse__db_failure sse__db_failed(void) { /* the latest; its words are those of now */
+    sse__db_failure f;
+    f.error = sse__db_faults.error;
+    f.kind  = sse__db_faults.kind;
+    f.words = sse__db_faults.words;
+    return f;
+}
+
+/* Whether to log a failure: each of a statement once a second, whatever SQLite says of it: a peer
+   may choose some of that (the query of a full-text search, say). */
+static bool sse__db_log_due(sse_app *app, uint32_t kind) {
+    return sse__told_due(app->db_failed, SSE__COUNT(app->db_failed), kind, app->loop.wheel.now);
+}
+
+/* A callback of the program that runs. app NULL: it is none, but one of the library's own. */
+typedef struct sse__upcall {
+    sse_app      *app;
+    int           kind;
+    uint64_t      began;  /* 0: it is not measured */
+    sse__failures around; /* of the callback that it runs in */
+} sse__upcall;
 
 static uint64_t sse__upcall_clock(const sse_app *app) { /* a rough one, where it does */
     return app->options.slow_ms < 100 ? sse__clock_ms() : sse__clock_rough_ms();
@@ -9263,10 +9311,25 @@ static uint64_t sse__upcall_clock(const sse_app *app) { /* a rough one, where it
 
 static sse__upcall sse__upcall_begin(sse_app *app, int kind) {
     sse__upcall u;
-    u.app   = app && app->options.slow_ms > 0 ? app : NULL;
-    u.kind  = kind;
-    u.began = u.app ? sse__upcall_clock(app) : 0;
+    memset(&u, 0, sizeof u);
+    u.app  = app;
+    u.kind = kind;
+    if (!app) return u;
+    if (app->options.slow_ms > 0) u.began = sse__upcall_clock(app);
+    u.around                 = app->failures;
+    app->failures.running    = true;
+    app->failures.call_error = SSE_OK;
+    app->failures.db = app->failures.told = sse__db_error_count();
     return u;
+}
+
+/* A call with a database failed in it, and nothing else tells the log: a request, a view and a step
+   say what failed in theirs. */
+static bool sse__upcall_failed(const sse__upcall *u) {
+    return u->kind != SSE__IN_HANDLER && u->kind != SSE__IN_HOOK && u->kind != SSE__IN_GUARD &&
+           u->kind != SSE__IN_BODY && u->kind != SSE__IN_RENDER && u->kind != SSE__IN_STEP &&
+           sse__db_error_count() != u->app->failures.told &&
+           sse__db_log_due(u->app, sse__db_failed().kind);
 }
 
 enum { SSE__HELD_MS = 20 }; /* what a monitor is told of; rough clocks know no less */
@@ -9276,16 +9339,23 @@ enum { SSE__HELD_MS = 20 }; /* what a monitor is told of; rough clocks know no l
 SSE__PRINTF(2, 3)
 static void sse__upcall_end(const sse__upcall *u, const char *fmt, ...) {
     sse_app       *app = u->app;
-    const uint64_t now = app ? sse__upcall_clock(app) : 0, ms = now - u->began;
-    const bool     slow = app && ms >= (uint64_t)app->options.slow_ms;
+    const uint64_t now = app && u->began ? sse__upcall_clock(app) : 0, ms = now - u->began;
+    const bool     slow = now && ms >= (uint64_t)app->options.slow_ms;
+    const bool     failed = app && sse__upcall_failed(u);
+    const int      error  = app ? app->failures.call_error : SSE_OK;
     uint64_t      *told;
     char           which[224];
     va_list        ap;
-    if (!slow && (!app || !app->observer || ms < SSE__HELD_MS)) return;
+    if (app) app->failures = u->around;
+    if (error && !u->around.call_error) app->failures.call_error = error;
+    if (!slow && !failed && (!now || !app->observer || ms < SSE__HELD_MS)) return;
     va_start(ap, fmt);
     vsnprintf(which, sizeof which, fmt, ap);
     va_end(ap);
-    if (app->observer) app->observer->told_held(app, which, ms);
+    if (failed)
+        sse__log(app, SSE_LOG_WARNING, "%s made a database call that failed: %s", which,
+                 sse__db_failed().words);
+    if (now && app->observer && ms >= SSE__HELD_MS) app->observer->told_held(app, which, ms);
     if (!slow) return;
     app->slow++;
     told = &app->slow_warned_ms[u->kind];
@@ -9443,7 +9513,8 @@ SSE__UNUSED static sse_app *sse__app_of_loop(sse__thread_id thread) { /* without
 /* Remembers that a call on the loop failed, for the handler that runs: its silence is then no
    success. */
 static int sse__call_failed(sse_app *app, int error) {
-    if (app && error < 0 && error != SSE_E_CLOSED && sse__is_owner(app)) app->call_error = error;
+    if (app && error < 0 && error != SSE_E_CLOSED && sse__is_owner(app))
+        app->failures.call_error = error;
     return error;
 }
 
@@ -10049,48 +10120,15 @@ typedef struct sse__db_broken {
     char          why[300];
 } sse__db_broken;
 
-/* Failures of this thread's databases. They know no app and no handler, and are the thread's
-   because work on another thread opens a sse_db of its own, whose failures are no concern of the
-   handler that runs meanwhile. A handler that stays silent after a failure has not succeeded. */
-static SSE__THREAD struct {
-    unsigned long  failed;     /* calls, so far: D3 */
-    int            error;      /* of the latest of them */
-    uint32_t       kind;       /* likewise: see sse__db_log_due */
-    char           words[300]; /* likewise, for a log */
-    sse__db_broken broken[4];  /* more at a time are not remembered */
-} sse__db_faults;
-
-#ifdef SSE_NO_SQLITE
-#define SSE__HAS_DB 0 /* nothing can */
-#else
-#define SSE__HAS_DB 1
-#endif
-
-static unsigned long sse__db_error_count(void) {
-    return SSE__HAS_DB ? sse__db_faults.failed : 0;
-}
+static SSE__THREAD sse__db_broken sse__db_broken_ones[4]; /* more at a time are not remembered */
 
 static const char *sse__db_broken_why(void) { /* NULL: none is broken */
-    const sse__db_broken *b = sse__db_faults.broken;
+    const sse__db_broken *b = sse__db_broken_ones;
     size_t                i;
     if (!SSE__HAS_DB) return NULL;
-    for (i = 0; i < SSE__COUNT(sse__db_faults.broken); i++)
+    for (i = 0; i < SSE__COUNT(sse__db_broken_ones); i++)
         if (b[i].db) return b[i].why;
     return NULL;
-}
-
-static sse__db_failure sse__db_failed(void) { /* the latest; its words are those of now */
-    sse__db_failure f;
-    f.error = sse__db_faults.error;
-    f.kind  = sse__db_faults.kind;
-    f.words = sse__db_faults.words;
-    return f;
-}
-
-/* Whether to log a failure: each of a statement once a second, whatever SQLite says of it: a peer
-   may choose some of that (the query of a full-text search, say). */
-static bool sse__db_log_due(sse_app *app, uint32_t kind) {
-    return sse__told_due(app->db_failed, SSE__COUNT(app->db_failed), kind, app->loop.wheel.now);
 }
 
 #ifndef SSE_NO_SQLITE
@@ -10291,7 +10329,7 @@ static int sse__db_check(sse_db *db, int rc, const char *sql) {
 /* Notes that db is broken, for the reason in its message, or no longer is, as a later try
    succeeded. Success of another script does not make up for the one that failed. */
 static int sse__db_broke(const sse_db *db, uint32_t by, int error) {
-    sse__db_broken *b = sse__db_faults.broken, *end = b + SSE__COUNT(sse__db_faults.broken);
+    sse__db_broken *b = sse__db_broken_ones, *end = b + SSE__COUNT(sse__db_broken_ones);
     sse__db_broken *unused = NULL;
     for (; b < end && !(b->db == db && b->by == by); b++)
         if (!b->db && !unused) unused = b;
@@ -10305,8 +10343,8 @@ static int sse__db_broke(const sse_db *db, uint32_t by, int error) {
 
 static void sse__db_forget_broken(const sse_db *db) { /* the program does without it */
     size_t i;
-    for (i = 0; i < SSE__COUNT(sse__db_faults.broken); i++)
-        if (sse__db_faults.broken[i].db == db) sse__db_faults.broken[i].db = NULL;
+    for (i = 0; i < SSE__COUNT(sse__db_broken_ones); i++)
+        if (sse__db_broken_ones[i].db == db) sse__db_broken_ones[i].db = NULL;
 }
 
 /* SQLite's locks belong to the process that took them: a child that goes on with its parent's
@@ -14382,6 +14420,21 @@ static void sse__req_log_db(sse_req *req, sse__db_failure f) {
                  sse_method(req), req->path, f.words);
 }
 
+/* A call with a database has failed while code of the program ran for it. */
+static void sse__req_db_failed(sse_req *req) {
+    (void)sse__req_error(req, SSE_E_DB);
+    sse__req_log_db(req, sse__db_failed());
+}
+
+/* What failed in the callback that runs, which finishes it. */
+static void sse__req_take_failures(sse_req *req) {
+    sse__failures *f = &req->app->failures;
+    if (!f->running) return;
+    if (f->db != sse__db_error_count()) sse__req_db_failed(req);
+    f->told = sse__db_error_count();
+    if (f->call_error) req->call_error = f->call_error;
+}
+
 static bool sse__req_is(const sse_req *req, const char *method) {
     return sse__eq(sse__slice_str(req->bytes, req->head.method), sse__text(method));
 }
@@ -15299,6 +15352,7 @@ SSE_API int sse_finish(sse_req *req) {
     if (req->uploading)
         return sse__refused(req->app, SSE_E_STATE, "sse_finish: sse_body_to_file does that when "
                             "the file is there (%s)", req->path);
+    if (!here) sse__req_take_failures(req);
     if (req->app->posted.words) sse__req_log_db(req, req->app->posted);
     sse__req_set_phase(req, SSE__REQ_FINISHED);
     req->restore         = sse__req_restore;
@@ -17163,9 +17217,10 @@ static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
 
 /* The step has said the end. If that is an error, or a call failed meanwhile: says why. */
 static void sse__stream_step_ended(const sse__stream *stream, int ms, bool wrong, bool db_failed) {
-    const char *path = sse__stream_path(stream), *why = NULL;
+    const int   error = stream->app->failures.call_error;
+    const char *path  = sse__stream_path(stream), *why = NULL;
     if (wrong) why = sse_error_text(ms);
-    else if (stream->app->call_error) why = sse_error_text(stream->app->call_error);
+    else if (error) why = sse_error_text(error);
     if (db_failed) why = sse__db_faults.words;
     if (!why) return;
     sse__refused(stream->app, SSE_OK, "step: it ended the stream (%s): %s",
@@ -17178,7 +17233,7 @@ static void sse__stream_step(sse__stream *stream, uint64_t now) {
     int                 ms;
     bool                wrong;
     SSE_ASSERT(sse__stream_flows(stream)); /* S7 */
-    stream->app->call_error = SSE_OK;
+    stream->app->failures.call_error = SSE_OK;
     if (stream->phase == SSE__STREAM_STOPPING) SSE__FLAG_SET(stream->app->streams->last_step);
     ms = stream->extra->step(sse__stream_handle(stream), stream->user);
     SSE__FLAG_CLEAR(stream->app->streams->last_step);
@@ -21797,6 +21852,7 @@ static void sse__upload_next(sse_app *app, void *user) {
         const sse__upcall upcall = sse__upcall_begin(u->done ? app : NULL, SSE__IN_KEPT);
         u->req->body_fn = NULL; /* what is still to come is nobody's */
         if (u->done) u->done(u->req, &u->file, u->user);
+        sse__req_take_failures(u->req);
         sse__upcall_end(&upcall, "done of sse_body_to_file of %s", u->req->path);
         sse__upload_answer(u);
         sse_buf_free(&u->gathered);
@@ -23699,12 +23755,6 @@ static void sse__req_after(sse_req *req) { /* its handler, or its body's reader,
     else sse__req_conclude(req);
 }
 
-/* A call with a database has failed while its handler, or its body's reader, ran. */
-static void sse__req_db_failed(sse_req *req) {
-    (void)sse__req_error(req, SSE_E_DB);
-    sse__req_log_db(req, sse__db_failed());
-}
-
 /* ---- upcalls of >>conn ------------------------------------------------------------- */
 
 /* A request without a length has no body (RFC 9112 6.3), but one that shows it meant to have one is
@@ -23790,13 +23840,13 @@ static void sse__req_take_body(sse_req *req, sse_str chunk, int status) {
     int                 rc;
     if (!req->body_fn || req->phase == SSE__REQ_FINISHED) return;
     if (req->phase == SSE__REQ_WAITING) sse__req_set_phase(req, SSE__REQ_HANDLED);
-    req->app->call_error = SSE_OK;
+    req->app->failures.call_error = SSE_OK;
     req->conn->req = NULL; /* it may close the connection, by a stream that it opens */
     upcall = sse__upcall_begin(req->app, SSE__IN_BODY);
     rc     = req->body_fn(req, chunk, status, req->body_user);
     sse__upcall_end(&upcall, "reader of the body of %s", req->path);
     if (sse__db_error_count() != failures) sse__req_db_failed(req);
-    if (req->app->call_error) req->call_error = req->app->call_error;
+    if (req->app->failures.call_error) req->call_error = req->app->failures.call_error;
     if (status != 1 || rc) req->body_fn = NULL;
     sse__req_after(req);
 }
@@ -23815,9 +23865,9 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
     req->told   = c->net->told;
     req->body   = body;
     req->held   = body.len; /* C6: it may outlive the connection */
-    req->app->call_error = SSE_OK;
+    req->app->failures.call_error = SSE_OK;
     sse__req_dispatch(req);
-    req->call_error = req->app->call_error;
+    req->call_error = req->app->failures.call_error;
     if (sse__db_error_count() != failures) sse__req_db_failed(req);
     if (!req->body_fn || c->state == SSE__BODY || req->phase == SSE__REQ_FINISHED)
         sse__req_after(req);

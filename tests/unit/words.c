@@ -1065,6 +1065,139 @@ static void test_tables(void) {
 }
 #endif
 
+/* ---- calls that fail in callbacks ---- */
+
+#ifndef SSE_NO_SQLITE
+static sse_db  *failing;
+static sse_req *deferred[2];
+
+static void fails(const char *where) { /* each another statement: a line a second is of each */
+    char sql[64];
+    snprintf(sql, sizeof sql, "INSERT INTO no_%s VALUES(1)", where);
+    is_int(sse_db_exec(failing, sql), SSE_E_DB, where);
+}
+
+static void fails_and_finishes(sse_req *req) {
+    const char *how = sse_param(req, "how");
+    if (strcmp(how, "publish") == 0)
+        is_int(sse_publish(sse_req_app(req), "", NULL), SSE_E_ARG, "no topic");
+    else fails(how);
+    if (strcmp(how, "conflict") == 0) sse_set_status(req, 409);
+    if (strcmp(how, "text") == 0) sse_puts(sse_out(req), "a");
+    sse_finish(req);
+}
+
+static void finishes_call(sse_app *app, void *user) {
+    (void)app;
+    fails_and_finishes((sse_req *)user);
+}
+
+static void finishes_both(sse_app *app, void *user) {
+    (void)app, (void)user;
+    fails("both");
+    sse_finish(deferred[0]);
+    sse_finish(deferred[1]);
+}
+
+static void finishes_watch(sse_app *app, int fd, int events, void *user) {
+    (void)events;
+    sse_watch(app, fd, 0, NULL, NULL);
+    fails_and_finishes((sse_req *)user);
+}
+
+static void finishes_posted(sse_app *app, const sse_db_result *result, void *user) {
+    (void)app, (void)result;
+    fails_and_finishes((sse_req *)user);
+}
+
+static void fails_file(sse_req *req, const sse_body_file *file, void *user) {
+    (void)req, (void)user;
+    is_int(file->error, SSE_OK, "a file is there");
+    fails("file");
+}
+
+static void fails_later(sse_req *req, void *user) {
+    const char         *how = sse_param(req, "how");
+    sse_app            *app = sse_req_app(req);
+    sse_db_post_options post;
+    int                 file;
+    memset(&post, 0, sizeof post);
+    post.app = app;
+    post.done = finishes_posted;
+    post.user = req;
+    if (strcmp(how, "file") == 0) {
+        sse_body_to_file(req, "words.tmp", fails_file, NULL);
+        return;
+    }
+    deferred[deferred[0] != NULL] = req;
+    sse_defer(req);
+    if (strcmp(how, "call") == 0) sse_call(app, finishes_call, req);
+    else if (strcmp(how, "done") == 0) {
+        if (sse_offload(app, no_work, finishes_call, req)) sse_call(app, finishes_call, req);
+    } else if (strcmp(how, "posted") == 0) sse_db_post(failing, &post, "DELETE FROM t");
+    else if (strcmp(how, "watch") == 0 && (file = open("/dev/zero", O_RDONLY)) >= 0) {
+        sse_watch(app, file, SSE_READ, finishes_watch, req);
+    } else if (strcmp(how, "both") && strcmp(how, "outside")) sse_after(app, 1, finishes_call, req);
+    (void)user;
+}
+
+static void fails_alone(sse_app *app, void *user) {
+    (void)app, (void)user;
+    fails("alone");
+}
+
+/* A callback that finishes a request, or runs for none. */
+static void test_failures(void) {
+    static const struct {
+        const char *how;
+        int         status, lines;
+    } rows[] = {{"timer", 500, 1}, {"call", 500, 1}, {"done", 500, 1}, {"posted", 500, 1},
+        {"watch", 500, 1}, {"file", 500, 1}, {"publish", 500, 0}, {"conflict", 409, 0},
+        {"text", 200, 1}};
+    sse_app          *app = fresh(SSE_OFF);
+    sse_route_options later;
+    client           *c[2];
+    char              text[64], line[64];
+    size_t            i;
+    memset(&later, 0, sizeof later);
+    later.body_later = true;
+    failing = sse_db_open(":memory:", NULL);
+    is_int(sse_db_exec(failing, "CREATE TABLE t(a)"), 0, "(a table)");
+    sse_route(app, "/fails/{how}", fails_later, NULL, &later);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        snprintf(text, sizeof text, "/fails/%s", rows[i].how);
+        memset(deferred, 0, sizeof deferred);
+        c[0] = dial(app, text, "");
+        snprintf(line, sizeof line, "HTTP/1.1 %d ", rows[i].status);
+        is_int(times(c[0], line), 1, text);
+        snprintf(line, sizeof line, "a database call failed: no such table: no_%s", rows[i].how);
+        is_int(said(line), rows[i].lines, "... in the log");
+        snprintf(line, sizeof line, "GET /fails/%s: a database call", rows[i].how);
+        is_int(said(line), rows[i].lines, "... as that of the request");
+    }
+    for (i = 0; i < 2; i++) {
+        snprintf(text, sizeof text, "/fails/%s", i ? "outside" : "both");
+        memset(deferred, 0, sizeof deferred);
+        snprintf(line, sizeof line, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", text);
+        c[0] = send_from_new(app, line, strlen(line));
+        c[1] = send_from_new(app, line, strlen(line));
+        while (!deferred[1]) turns(app, 1);
+        if (i) finishes_both(app, NULL);
+        else sse_after(app, 1, finishes_both, NULL);
+        while (!c[0]->len || !c[1]->len) turns(app, 1);
+        snprintf(line, sizeof line, "HTTP/1.1 %d ", i ? 204 : 500);
+        is_int(times(c[0], line) + times(c[1], line), 2, text);
+    }
+    sse_after(app, 1, fails_alone, NULL);
+    while (!said("no_alone")) turns(app, 1);
+    is_said("timer of sse_after, 1 ms, made a database call that failed: no such table: no_alone");
+    is_int(said(" made a database call that failed: "), 1, "... where no request is told");
+    sse_db_close(failing);
+    dial_free(app);
+    unlink("words.tmp");
+}
+#endif
+
 /* ---- a database on two threads ---- */
 
 #if !defined(SSE_NO_SQLITE) && !defined(SSE_NO_THREADS)
@@ -1231,6 +1364,7 @@ int main(void) {
     test_names();
 #ifndef SSE_NO_SQLITE
     test_tables();
+    test_failures();
 #endif
 #if !defined(SSE_NO_SQLITE) && !defined(SSE_NO_THREADS)
     test_astray();
