@@ -9324,11 +9324,11 @@ static sse__upcall sse__upcall_begin(sse_app *app, int kind) {
 }
 
 /* A call with a database failed in it, and nothing else tells the log: a request, a view and a step
-   say what failed in theirs. */
+   say what failed in theirs. That none is possible when the app ends is no news. */
 static bool sse__upcall_failed(const sse__upcall *u) {
     return u->kind != SSE__IN_HANDLER && u->kind != SSE__IN_HOOK && u->kind != SSE__IN_GUARD &&
            u->kind != SSE__IN_BODY && u->kind != SSE__IN_RENDER && u->kind != SSE__IN_STEP &&
-           sse__db_error_count() != u->app->failures.told &&
+           !u->app->loop.closing && sse__db_error_count() != u->app->failures.told &&
            sse__db_log_due(u->app, sse__db_failed().kind);
 }
 
@@ -10219,7 +10219,7 @@ struct sse_db {
     void          *on_close_user;
     sse_db        *writer;       /* the rest is of >>posts */
     int            writer_jobs;
-    uint64_t       writer_since, writer_doubt_ms; /* doubt: see sse__dbfile_ask_writer */
+    uint64_t       writer_since, writer_doubt_ms; /* see sse__dbfile_ask_writer */
     bool           is_writer, closing, posting, setting;
     bool           anew;         /* it was closed: what is opened next counts from the start */
     volatile int   stale;
@@ -11634,12 +11634,15 @@ static void sse__dbposts_answer(sse__dbposts *posts) {
 }
 
 static bool sse__dbposts_take(sse__dbposts *posts, sse_db *db) { /* false: none waits */
+    /* the loop has not asked the writer between those before and these */
+    const uint64_t since = db->posts ? db->writer_since : 0;
     posts->first  = db->waiting;
     posts->worked = posts->answered = false;
     db->waiting       = NULL;
     db->waiting_count = 0;
     db->posts         = posts->first ? posts : NULL;
     if (posts->first) sse__db_job_begin(&posts->job, db);
+    if (posts->first && since) db->writer_since = since;
     return posts->first != NULL;
 }
 
@@ -14127,7 +14130,7 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
 
 /*==========================================================================
   >>request   what a handler reads
-  Uses: >>options >>conn >>db >>route >>form >>http >>json >>sign
+  Uses: >>options >>conn >>core >>route >>form >>http >>json >>sign
   Tests: tests/wire/requests.test.mjs tests/unit/request.c seldom.c
 
   It owns struct sse_req: the request and the reply that its handler writes.
@@ -16425,7 +16428,7 @@ static sse__message *sse__message_gap(const sse_app *app, const char *name, bool
 
 /*==========================================================================
   >>stream   open event streams: queue, ping, slow clients, closing
-  Uses: >>message >>reply >>conn >>db
+  Uses: >>message >>reply >>conn >>timers
   Tests: tests/wire/stream.test.mjs ends.test.mjs tests/unit/stream.c streams.c
 
   The life of a stream; [f] is the function that makes the change:
@@ -22889,15 +22892,17 @@ typedef enum sse__committer {
 
 /* The writer's counter, if ours has moved. While the thread has the writer, the loop cannot ask it,
    and it may have committed already: unknown, but not for long, as another process may have. */
-static sse__committer sse__dbfile_ask_writer(sse__dbfile *f, const sse_db *db) {
+static sse__committer sse__dbfile_ask_writer(sse__dbfile *f, sse_db *db) {
     sse_db        *w = db->writer;
     sqlite3_stmt  *version;
     int            saw;
     bool           got;
     if (!w || strcmp(f->schema, "main") != 0) return SSE__BY_OTHERS;
-    if (db->writer_jobs)
-        return sse__clock_ms() - db->writer_since < db->writer_doubt_ms ? SSE__BY_UNKNOWN
-                                                                        : SSE__BY_OTHERS;
+    if (db->writer_jobs) {
+        if (sse__clock_ms() - db->writer_since < db->writer_doubt_ms) return SSE__BY_UNKNOWN;
+        db->writer_since = sse__clock_ms();
+        return SSE__BY_OTHERS;
+    }
     if (w->anew) f->writer_saw = 0; /* which SQLite's never is */
     w->anew = false;
     saw     = f->writer_saw;
@@ -22909,7 +22914,7 @@ static sse__committer sse__dbfile_ask_writer(sse__dbfile *f, const sse_db *db) {
 
 /* The table above. The watcher is asked first: a commit between the questions then counts as
    another's. */
-static sse__committer sse__dbfile_who_committed(sse__dbfile *f, const sse_db *db) {
+static sse__committer sse__dbfile_who_committed(sse__dbfile *f, sse_db *db) {
     int            watcher_sees = 0, we_see;
     sse__committer by;
     if (f->watcher && !sse__version_read(f->watcher_version, &watcher_sees)) return SSE__BY_UNKNOWN;

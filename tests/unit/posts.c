@@ -443,6 +443,46 @@ static void chain(sse_app *app, const sse_db_result *r, void *user) { /* without
     snprintf(chain_words, sizeof chain_words, "%s", chain_error ? said(the_db) : "");
 }
 
+static int told[2]; /* of t, which is posted to, and of child, which another connection writes */
+
+static void tells(sse_app *app, sse_db *db, void *user) {
+    (void)app, (void)db;
+    ++*(int *)user;
+}
+
+static int written; /* statements, one behind the other */
+
+static void writes(sse_app *app, const sse_db_result *r, void *user) {
+    sse_db_post_options o = to(app, "a");
+    (void)r, (void)user;
+    o.done = writes;
+    written++;
+    sse_db_post(the_db, &o, "INSERT INTO t (txt) VALUES (NULL)");
+}
+
+/* Commits are told of while there is always a statement that waits for its answer. */
+static void told_meanwhile(void) {
+    sse_app *app;
+    sse_db  *other;
+    the_db = open_db("told.db");
+    other = open_db("told.db");
+    app = begin();
+    sse_on_commit(app, the_db, "t", tells, &told[0]);
+    sse_on_commit(app, the_db, "child", tells, &told[1]);
+    turns(app, 50);
+    told[0] = told[1] = 0;
+    writes(app, NULL, NULL);
+    while (written < 20000 && told[0] < 5) turns(app, 1);
+    ok(told[0] == 5, "its own are: %d times in %d statements", told[0], written);
+    must(sse_db_exec(other, "INSERT INTO child VALUES (NULL)") == 1, "another's");
+    for (told[1] = written = 0; written < 20000 && told[1] < 3;) turns(app, 1);
+    ok(told[1] == 3, "... and another's");
+    dial_free(app);
+    sse_db_close(the_db);
+    sse_db_close(other);
+    unlink("told.db");
+}
+
 static void endless(void) { /* an answer that always posts again */
     sse_app            *app;
     sse_db_post_options o;
@@ -865,6 +905,7 @@ int main(void) {
     for (i = 0; i < 4; i++) goes_meanwhile(i & 1, i & 2);
     ends();
     endless();
+    told_meanwhile();
     scarce(":memory:");
     scarce("posts.db");
     scarce_words();
