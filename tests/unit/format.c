@@ -290,6 +290,8 @@ static void languages(void) { /* P1 */
     sse_json(&b, "%c,%d,%.1f", '"', 5, 0.5);
     is_str(sse_buf_text(&b), "&lt;x\"\\\"\",5,0.5", "%c is made safe, numbers are safe");
     sse_buf_free(&b);
+    is_str(family(sse_json, "[\"%p\"]", mixed), theirs("[\"%p\"]", (const void *)mixed),
+        "a pointer is written as it is, in JSON as well");
     sse_buf_free(&b);
     sse_json(&b, "[%f,%g,%e,%.2f,%8.1f]", (double)INFINITY, (double)-INFINITY, (double)NAN, 0.0,
         1e10);
