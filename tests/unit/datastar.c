@@ -260,6 +260,15 @@ static void test_events(void) {
     refused(sse_event_write(&out, &e), SSE_E_ARG, "content and a name");
     e = none(), e.elements = "a", e.id = "b\n";
     refused(sse_event_write(&out, &e), SSE_E_FIELD, "a line break in the id of elements");
+    e = none(), e.signals = "{\"a\":1}, {\"b\":2}", e.data_len = 7;
+    wrote(sse_event_write(&out, &e), "event: datastar-patch-signals\ndata: signals {\"a\":1}\n\n",
+        "a length of signals");
+    e.data_len = 6;
+    refused(sse_event_write(&out, &e), SSE_E_ARG, "signals cut before their end");
+    e = none(), e.redirect = "/a", e.patch = &o, o = defaults(), o.keep_script = true;
+    wrote(sse_event_write(&out, &e),
+        SCRIPT ">setTimeout(() => window.location.href = \"/a\")</script>\n\n",
+        "the script of a redirect may stay, too");
 }
 
 /* What is refused is told in words that name the field, also where there is no app to log them. */
