@@ -72,6 +72,8 @@ static void test_lists(void) {
     is_str(shown(sse__param(SSE__LIT("a/b;y="), SSE__LIT("y"))), "", "an empty parameter");
     is_str(shown(sse__param(SSE__LIT("a/b;y=\"c"), SSE__LIT("y"))), "-",
         "an unclosed one is absent");
+    is_str(shown(sse__param(SSE__LIT("a/b;y=\"c\"d"), SSE__LIT("y"))), "-",
+        "so is one that something follows");
     is_str(shown(sse__param(SSE__LIT("a/b;y=\""), SSE__LIT("y"))), "-", "one quote is no string");
     is_str(shown(sse__param(SSE__LIT("a/b;y"), SSE__LIT("y"))), "-", "no value, no parameter");
 }
@@ -255,6 +257,7 @@ static void test_dates(void) {
         {"Sun, 06 Nov 0000 08:49:37 GMT", -1},
         {"Sun, +6 Nov 1994 08:49:37 GMT", -1},
         {"Sun, 06-Nov-94 08:49:37 GMT", -1},
+        {"Sundae, 06-Nov-94 08:49:37 GMT", -1},
         {"", -1},
         {"0", -1},
         {"Sun", -1},
@@ -422,6 +425,7 @@ static void test_tables(void) {
     is_str(sse__status_text(999), "Unknown", "999");
     is_str(sse__mime(SSE__LIT("/a.b/index.HTML")), "text/html; charset=utf-8", "html");
     is_str(sse__mime(SSE__LIT("app.min.js")), "text/javascript; charset=utf-8", "js");
+    is_str(sse__mime(SSE__LIT("a.mjs")), "text/javascript; charset=utf-8", "a module");
     is_str(sse__mime(SSE__LIT("a.woff2")), "font/woff2", "woff2");
     is_str(sse__mime(SSE__LIT("/a.html/file")), "application/octet-stream",
         "a directory's ending is none");
@@ -433,7 +437,8 @@ static void test_tables(void) {
 static void test_compresses(void) { /* by the name of their type */
     static const char *const yes[] = {"text/html", "TEXT/x", "text/html; charset=utf-8", " text/a ",
         "application/json", "APPLICATION/JSON;a=b", "application/javascript", "font/otf",
-        "application/ld+json", "image/svg+xml", "a/b+c+xml", "a/b+XML", "a/b+xml;charset=x"};
+        "application/x-ndjson", "application/ld+json", "image/svg+xml", "a/b+c+xml", "a/b+XML",
+        "a/b+xml;charset=x"};
     static const char *const no[] = {"", "text", "image/png", "application/jso",
         "application/jsonx", "application/octet-stream", "font/woff2", "a/json", "json", "xml",
         "a/b+xml+c", "a/b+", "a/b+zip", "a/b;c=d+xml", "json xml", "a/b+json xml"};
