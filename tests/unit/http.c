@@ -359,6 +359,7 @@ static const struct {
     CASE(417, POST("Expect: \r\n")),
     CASE(417, POST("Expect: 100-continue, x\r\n")),
     CASE(417, POST("Expect: x\r\nExpect: 100-continue\r\n")),
+    CASE(417, POST("Expect: 100-continue\r\nExpect: x\r\n")),
     CASE(400, POST("Expect: x\r\nHost: b\r\n")),
 };
 
@@ -399,16 +400,17 @@ static void test_meaning(void) {
         {"GET http://b:81/ HTTP/1.1\r\nHost: b\r\n\r\n", true},
         {"GET http://b/ HTTP/1.0\r\n\r\n", false}, {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", false}};
     const char *text =
-        "\r\nPATCH /a%20b/?q=1&r HTTP/1.1\r\nhOsT: Example.com:80 \r\nX-Thing: \t one\ttwo \r\n"
+        "\r\nPATCH /a%20b/?q=1&r?s HTTP/1.1\r\nhOsT: Example.com:80 \r\nX-Thing: \t one\ttwo \r\n"
         "X-THING: three\r\nOrigin: c\r\nEmpty:\r\n\r\nnext";
     parsed  p;
     sse_str v;
     size_t  i;
     ok(parse_every_way(&p, text, strlen(text)) && p.rc == (int)strlen(text) - 4,
         "a head ends before what follows it");
-    ok(is_slice(text, p.h.method, "PATCH") && is_slice(text, p.h.target, "/a%20b/?q=1&r"),
+    ok(is_slice(text, p.h.method, "PATCH") && is_slice(text, p.h.target, "/a%20b/?q=1&r?s"),
         "method and target");
-    ok(is_slice(text, p.h.path, "/a%20b/") && is_slice(text, p.h.query, "q=1&r"), "path and query");
+    ok(is_slice(text, p.h.path, "/a%20b/") && is_slice(text, p.h.query, "q=1&r?s"),
+        "path and query, which begins at the first question mark");
     ok(is_slice(text, p.h.host, "Example.com:80") && p.h.minor == 1 && p.h.keep_alive,
         "host, version, persistence");
     ok(is_slice(text, p.h.host_name, "Example.com"), "the host's name, without the port");
