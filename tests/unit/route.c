@@ -160,6 +160,11 @@ static void test_methods(void) {
     is_str(sse__route_of(m.at->routes, SSE__LIT("PUT"))->method, "*",
         "serves those that have none of their own");
     is_str(sse__route_of(m.at->routes, SSE__LIT("GET"))->method, "GET", "and no others");
+    is_int(add("*", "/hall/{id}", false) || add("GET", "/hall/{id}", false), SSE_OK,
+        "a route for all methods, then one of its own for GET");
+    (void)sse__route_find(&root, SSE__LIT("/hall/7"), &m);
+    is_str(sse__route_of(m.at->routes, SSE__LIT("GET"))->method, "GET", "... which serves GET");
+    is_str(sse__route_of(m.at->routes, SSE__LIT("PUT"))->method, "*", "... and the other the rest");
 }
 
 static void test_words(void) { /* what is refused, and what is not */
