@@ -1,4 +1,15 @@
 /* The timing wheel against a plain list of alarms; timers, watches and calls on a real loop. */
+#define _DEFAULT_SOURCE
+#include <unistd.h>
+static void (*meanwhile)(void); /* NULL: nothing. What happens before a read, and behind it */
+static ssize_t read_of_test(int fd, void *to, size_t n) {
+    ssize_t got;
+    if (meanwhile) meanwhile();
+    got = read(fd, to, n);
+    if (meanwhile) meanwhile();
+    return got;
+}
+#define read(fd, to, n) read_of_test(fd, to, n)
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -759,6 +770,29 @@ static void number(sse_app *app, void *user) {
     ran++;
 }
 
+static sse_app *calls_come_to;
+static int      zero, made;
+static void     make_call(void) { made += sse_call(calls_come_to, number, &zero) == SSE_OK; }
+
+/* As another thread may, while the loop reads the byte that woke it. */
+static void test_call_meanwhile(void) {
+    sse_app *app = sse_app_new(NULL);
+    sse_poll(app, 0);
+    calls_come_to = app;
+    make_call();
+    meanwhile = make_call;
+    sse_poll(app, 0);
+    meanwhile = NULL;
+    ok(made > 2, "calls are made while the loop wakes");
+    sse_poll(app, 0);
+    is_int(ran, made, "... and run");
+    make_call();
+    sse_poll(app, 0);
+    is_int(ran, made, "... and the next one wakes it again");
+    sse_app_free(app);
+    ran = 0;
+}
+
 static void again(sse_app *app, void *user) {
     ++*(int *)user;
     sse_call(app, again, user);
@@ -863,6 +897,7 @@ int main(void) {
     test_lines();
     test_descriptors();
     test_late();
+    test_call_meanwhile();
     test_many_calls();
     test_long_calls();
     return tap_done();
