@@ -233,12 +233,38 @@ static void last(sse_app *app, void *user) {
     sse_stop(app);
 }
 
+static size_t taken(size_t room) { /* so much of the stack */
+    volatile char page[4096];
+    page[0] = page[sizeof page - 1] = 1;
+    return room < sizeof page ? 0 : sizeof page * (size_t)page[0] + taken(room - sizeof page);
+}
+
+static void deeper_work(sse_app *app, void *user) {
+    (void)app;
+    *(size_t *)user = taken(*(size_t *)user);
+}
+
+static void rest(void) { /* a moment */
+    struct timespec ms = {0, 1000000};
+    nanosleep(&ms, NULL);
+}
+
 static void deep(void) {
-    sse_app *app = start();
-    int      worked = 0;
+    sse_app       *app = start();
+    pthread_attr_t attr;
+    size_t         size = 0, room;
+    int            worked = 0;
     is_int(sse_offload(app, deep_work, last, &worked), 0, "work with large variables");
     run(app);
     is_int(worked, 1, "has room for them");
+    pthread_attr_init(&attr);
+    pthread_attr_getstacksize(&attr, &size);
+    pthread_attr_destroy(&attr);
+    room = size / 2;
+    is_int(sse_offload(app, deeper_work, NULL, &room), 0, "work that calls itself");
+    while (sse__pools_work(app)) rest();
+    ok(room + 4096 > size / 2, "... has what the system gives to threads: half of %lu bytes",
+        (unsigned long)size);
     worked = 0;
     is_int(sse_offload(app, masked_work, NULL, &worked), 0, "work that looks at its signals");
     sse_app_free(app);
@@ -246,11 +272,6 @@ static void deep(void) {
 }
 
 /* ---- what is not there, and what is left ---- */
-
-static void rest(void) { /* a moment */
-    struct timespec ms = {0, 1000000};
-    nanosleep(&ms, NULL);
-}
 
 static void without_threads(void) {
     const long  had = living;
@@ -359,6 +380,30 @@ static int has_begun(void) {
     return has;
 }
 
+static void meet(sse_app *app, void *user) { /* until four are there, or 10 s have passed */
+    int i, here;
+    (void)app;
+    pthread_mutex_lock(&gate);
+    ++*(int *)user;
+    pthread_mutex_unlock(&gate);
+    for (i = here = 0; i < 10000 && here >= 0 && here < 4; i++) {
+        rest();
+        pthread_mutex_lock(&gate);
+        here = *(int *)user;
+        if (i == 9999) *(int *)user = -100;
+        pthread_mutex_unlock(&gate);
+    }
+}
+
+static void uploads(void) { /* one whose disk hangs holds up no other */
+    sse_app *app = start();
+    int      here = 0, i;
+    for (i = 0; i < 4; i++) is_int(sse__uploads_do(app, meet, NULL, &here), 0, "an upload");
+    while (sse__pools_work(app)) rest();
+    is_int(here, 4, "four are written at a time");
+    sse_app_free(app);
+}
+
 /* What is under way on any pool is known, and can be waited for on the disk's. */
 static void under_way(void) {
     static int (*const pools[])(sse_app *, sse_app_fn, sse_app_fn, void *) = {sse_offload,
@@ -413,6 +458,7 @@ int main(void) {
     without_memory();
     signals();
     again();
+    uploads();
     under_way();
     return tap_done();
 }
