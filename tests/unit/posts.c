@@ -259,6 +259,18 @@ static void posts_it(sse_req *req, void *user) {
         sse_defer(req);
 }
 
+static void fails_later(sse_app *app, void *user) {
+    (void)app;
+    sse_fail((sse_req *)user, 500, "for a reason of its own");
+    sse_finish((sse_req *)user);
+}
+
+static void waits(sse_req *req, void *user) {
+    (void)user;
+    sse_defer(req);
+    sse_after(sse_req_app(req), 1, fails_later, req);
+}
+
 /* What failed is logged as if the handler had run it: unless the reply says that it is the
    client's. */
 static void replies(const char *file) {
@@ -272,12 +284,14 @@ static void replies(const char *file) {
         {500, true, false, 500}, {0, true, true, 204}};
     sse_db         *db = open_db(file);
     sse_app_options options;
+    sse_test_reply  other;
     sse_app        *app;
     size_t          i;
     memset(&options, 0, sizeof options);
     options.on_log = on_log;
     app = sse_app_new(&options);
     sse_post(app, "/say", posts_it, db);
+    sse_get(app, "/waits", waits, NULL);
     sse_db_exec(db, "DELETE FROM t");
     sse_db_exec(db, "INSERT INTO t(id, txt) VALUES(1, 'x')");
     for (i = 0; i < SSE__COUNT(rows); i++) {
@@ -302,6 +316,16 @@ static void replies(const char *file) {
         sse_test_close(&r);
         is_str(logged, "", "... once a second");
     }
+    sse_test_run(app, 1000);
+    memset(&other, 0, sizeof other);
+    reply_status = 404;
+    sse_test_request(app, "POST /say", NULL, NULL, &other);
+    logged[0] = '\0';
+    is_int(sse_test_request(app, "GET /waits", NULL, NULL, &other), 0, "another request, later");
+    sse_test_run(app, 1);
+    is_int(other.status, 500, "... which fails");
+    is_str(logged, "", "... and not by what was posted");
+    sse_test_close(&other);
     sse_db_exec(db, "DELETE FROM t");
     sse_app_free(app);
     sse_db_close(db);
