@@ -373,6 +373,27 @@ static void by_others(const char *mode) {
     end();
 }
 
+/* The disk's thread always has a job, as when several write there: who commits meanwhile is not
+   known for a moment, and then told as another. */
+static void busy_writer(void) {
+    sse__db_job job[2];
+    uint64_t    until;
+    int         i = 0;
+    memset(job, 0, sizeof job);
+    begin("busy.db", "WAL");
+    sse__db_job_begin(&job[0], db);
+    others("INSERT INTO t(a) VALUES(1)");
+    for (until = sse__clock_ms() + 2000; !heard[0] && sse__clock_ms() < until; i = !i) {
+        sse__db_job_begin(&job[!i], db);
+        sse__db_job_end(&job[i]);
+        turn(1);
+    }
+    is_str(heard, "* ", "another's commit while the disk's thread works without a rest");
+    sse__db_job_end(&job[i]);
+    hears(QUIET);
+    end();
+}
+
 static void attached_databases(void) {
     sqlite3 *second;
     begin("main.db", "WAL");
@@ -905,6 +926,7 @@ int main(void) {
     raw_and_hooks();
     by_others("WAL");
     by_others("DELETE");
+    busy_writer();
     attached_databases();
     attached_connection("WAL");
     attached_connection("DELETE");
