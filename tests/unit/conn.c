@@ -1068,6 +1068,22 @@ static void late_loop(void) {
     sse_app_free(app);
 }
 
+/* Nor is it the fault of one that comes when the loop has slept for long: it has all its time. */
+static void after_a_rest(void) {
+    const sse_app_options o = hasty();
+    sse_app              *app = dial_app(&o);
+    (void)sse_test_run(app, 0);
+    app->loop.still_ms += 5000;
+    (void)send_from_new(app, "", 0);
+    turns(app, 5);
+    is_int((int)stats_of(app).connections, 1, "a connection that wakes the loop");
+    (void)sse_test_run(app, 999);
+    is_int((int)stats_of(app).connections, 1, "... may wait for as long as others");
+    (void)sse_test_run(app, 1);
+    is_int((int)stats_of(app).connections, 0, "... and no longer");
+    dial_free(app);
+}
+
 /* ---- what it counts ---- */
 
 static void counted(void) {
@@ -1162,6 +1178,24 @@ static void refusals(void) {
     ok(strstr(asks(app, first, GET("/text")), "\r\n\r\ntext") && !strstr(heard, date),
         "... a second later at another time");
     close(first);
+    sse_app_free(app);
+}
+
+static void reasons(void) { /* each is told of its own request */
+    static const char *const rows[][2] = {
+        {"GET /text%00 HTTP/1.1\r\nHost: localhost\r\n\r\n", "\r\n\r\nthe path is not "},
+        {"nonsense\r\n\r\n", "\r\n\r\nBad Request\n"},
+        {"GET /text?a=%00 HTTP/1.1\r\nHost: localhost\r\n\r\n", "\r\n\r\nthe query holds "},
+        {"GET /text HTTP/3.0\r\n\r\n", "\r\n\r\nHTTP Version Not Supported\n"},
+    };
+    sse_app *app = still_app(NULL);
+    size_t   i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const int fd = joins(app);
+        ok(strstr(asks(app, fd, rows[i][0]), rows[i][1]) != NULL, "why it is refused: %.20s",
+            rows[i][0]);
+        close(fd);
+    }
     sse_app_free(app);
 }
 
@@ -1305,6 +1339,11 @@ static void behind_a_large_one(void) {
 }
 
 /* The rest of a body that nobody wants is read if it is short, and the connection kept. */
+static void decides(sse_req *req, void *user) { /* while it reads no more of the body */
+    pauses(req, user);
+    sse_defer(req);
+}
+
 static void skipped(void) {
     static const struct {
         const char *head;
@@ -1317,10 +1356,12 @@ static void skipped(void) {
             false},
         {CHUNKS("/forbid") "10000\r\n", true},
     };
-    static char bytes[65537];
-    sse_app    *app = still_app(NULL);
-    size_t      i;
-    int         fd;
+    static char       bytes[65537];
+    sse_app          *app = still_app(NULL);
+    sse_route_options o;
+    size_t            i;
+    int               fd;
+    memset(&o, 0, sizeof o);
     memset(bytes, 'b', sizeof bytes);
     for (i = 0; i < SSE__COUNT(rows); i++) {
         fd = joins(app);
@@ -1341,6 +1382,16 @@ static void skipped(void) {
     says(fd, bytes, 65537);
     (void)hears_after(app, fd, 0);
     ok(over, "a byte more in chunks than is read: the connection ends");
+    close(fd);
+    o.method = "POST";
+    o.body_later = true;
+    sse_route(app, "/decides", decides, NULL, &o);
+    fd = joins(app);
+    is_str(asks(app, fd, POST("/decides", "10") "01234"), "", "a body is not read for now");
+    sse_set_status(paused, 201);
+    is_int(sse_finish(paused), 0, "... nor for good, as it is answered");
+    ok(strstr(hears_after(app, fd, 0), " 201 ") != NULL, "... at once");
+    ok(strstr(asks(app, fd, "56789" GET("/text")), "\r\n\r\ntext"), "... a request behind it");
     close(fd);
     sse_app_free(app);
 }
@@ -1444,6 +1495,33 @@ static void turn_ends_in_a_body(void) {
     is_str(order, "aaaa", "what is left of a turn in a body is answered");
     ok(over, "... then the connection ends");
     close(fd);
+static uint64_t in_by_then; /* bytes that had come when the other one's turn came */
+
+static void note_in(sse_req *req, void *user) {
+    (void)user;
+    in_by_then = sse_req_app(req)->net->counts.bytes_in;
+}
+
+static void turns_of_readers(void) { /* four reads, then it is another's turn */
+    enum { BODY = 150000 };
+    static char body[BODY];
+    sse_app    *app = still_app(NULL);
+    const int   one = joins(app), other = joins(app), size = 4 << 20;
+    uint64_t    before;
+    memset(body, 'b', sizeof body);
+    sse_get(app, "/note", note_in, NULL);
+    setsockopt(one, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    (void)asks(app, one, GET("/text"));
+    (void)asks(app, other, GET("/text"));
+    before = stats_of(app).bytes_in;
+    says(one, POST("/reads", "150000"), strlen(POST("/reads", "150000")));
+    says(one, body, BODY);
+    says(other, GET("/note"), strlen(GET("/note")));
+    ok(strstr(hears_after(app, one, 0), "\r\n\r\n150000 read") != NULL, "a body is read");
+    ok(in_by_then - before < 2 * SSE__READ_SIZE, "%lu bytes of it before it is another's turn",
+        (unsigned long)(in_by_then - before));
+    close(one);
+    close(other);
     sse_app_free(app);
 }
 
@@ -1718,6 +1796,15 @@ static void behind(void) { /* what comes behind a stream, a mistake, an end */
     ok(strstr(hears_after(app, fd, 0), "\r\n\r\ntext") && over, "... who has said it is answered");
     is_int((int)stats_of(app).connections, 0, "... and not waited for");
     close(fd);
+    fd = joins(app);
+    says(fd, "GET /text HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 58);
+    (void)hears_after(app, fd, 1000);
+    says(fd, "more", 4);
+    (void)sse_test_run(app, 999);
+    is_int((int)stats_of(app).connections, 1, "... who says more all the same");
+    (void)sse_test_run(app, 1);
+    is_int((int)stats_of(app).connections, 0, "... has no more time than 2 s");
+    close(fd);
 
     fd = joins(app);
     (void)asks(app, fd, POST("/reads", "10") "01234");
@@ -1838,6 +1925,22 @@ static void take_up_to(int next) { /* so that the next descriptor is that */
 
 static void give_back(int n) {
     while (n-- && ntaken) close(taken_fds[--ntaken]);
+}
+
+static void shorter_file(void) { /* than it was: nothing is made up */
+    char        path[] = "/tmp/sse-conn-XXXXXX";
+    const int   out = mkstemp(path);
+    sse_buf     to;
+    sse__block *b = sse__block_new(NULL, 0);
+    memset(&to, 0, sizeof to);
+    b->fd = out;
+    is_int((int)write(out, "0123456789", 10), 10, "a file");
+    ok(sse__block_read(b, 2, 8, &to) && to.len == 8, "is read up to its end");
+    ok(!sse__block_read(b, 3, 8, &to) && !sse__block_read(b, 10, 1, &to), "not past it");
+    is_str(sse_buf_text(&to), "23456789", "... there is what was read");
+    sse_buf_free(&to);
+    sse__block_drop(b);
+    unlink(path);
 }
 
 static void few_left(void) {
@@ -1965,8 +2068,36 @@ static void pieces(void) { /* C4 */
     }
     sse_app_free(app);
 }
+
+/* Small as they come out: a peer that takes what there is has its time for each. */
+static void slow_pieces(void) {
+    const sse_app_options o = hasty();
+    sse_app              *app = still_app(&o);
+    const int             fd = joins(app), small = 1;
+    int                   waits = 0;
+    size_t                out = 0;
+    bool                  ended = false;
+    sse_get(app, "/text_of", text_of, NULL);
+    setsockopt(conn_of(app, SSE__IDLE)->source.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
+    long_text = 60 * 131072;
+    says(fd, "GET /text_of HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n\r\n", 65);
+    for (over = false; waits < 100 && !ended && !over; waits++) {
+        char    some[20000];
+        ssize_t n;
+        (void)sse_test_run(app, 3000);
+        n = recv(fd, some, sizeof some, MSG_DONTWAIT);
+        over = n <= 0;
+        out += over ? 0 : (size_t)n;
+        ended = n > 5 && memcmp(some + n - 5, "0\r\n\r\n", 5) == 0;
+    }
+    ok(ended && waits > 2, "who takes some every 3 s gets all of it, %d times", waits);
+    ok(out < 2 * SSE__PROGRESS, "... however small it is: %lu bytes", (unsigned long)out);
+    close(fd);
+    sse_app_free(app);
+}
 #else
 static void pieces(void) {}
+static void slow_pieces(void) {}
 #endif
 
 /* ---- what waits until something is kept: C5 ---- */
@@ -2088,8 +2219,10 @@ int main(void) {
     ends_early();
     slow_stream();
     late_loop();
+    after_a_rest();
     counted();
     refusals();
+    reasons();
     exact_limits();
     exact_room();
     behind_a_large_one();
@@ -2097,6 +2230,7 @@ int main(void) {
     expects();
     turns_of_many();
     turn_ends_in_a_body();
+    turns_of_readers();
     large_ones();
     cuts();
     surplus();
@@ -2106,8 +2240,10 @@ int main(void) {
     behind();
     calls_fail();
     large_file();
+    shorter_file();
     few_left();
     pieces();
+    slow_pieces();
     held();
     in_part();
     is_int(living, 0, "no memory is left");
