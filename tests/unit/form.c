@@ -155,6 +155,8 @@ static void test_multipart(void) { /* M1 */
         {PART("name=f; filename=x; filename*=UTF-8''a%00b", "") "--XX--", "{f,x,-:}."},
         {PART("name=f; filename=x; filename*=UTF-8''a%0Ab", "") "--XX--", "{f,x,-:}."},
         {PART("name=f; filename=x; filename*=UTF-8''%4", "") "--XX--", "{f,x,-:}."},
+        {PART("name=f; filename=x; filename*=UTF-8'a", "") "--XX--", "{f,x,-:}."},
+        {PART("name=f; filename=x; filename*=UTF-8", "") "--XX--", "{f,x,-:}."},
         {PART("name=\"caf\xc3\xa9\"\r\nX-Other: y", "z") "--XX--", "{caf\xc3\xa9,-,-:z}."},
         {"--XX \t\r\nX: y\r\ncontent-disposition:form-data;name=a\r\n\r\n1\r\n--XX \r\n"
          "Content-Disposition: form-data; name=b\r\n\r\n\r\n--XX--",
@@ -192,6 +194,7 @@ static void test_multipart(void) { /* M1 */
         {"--XX\r\nContent-Disposition: attachment; name=a\r\n\r\n", "-400"},
         {"--XX\r\nContent-Disposition:\r\n\r\n", "-400"},
         {PART("name=a\r\nContent-Disposition: form-data; name=b", ""), "-400"},
+        {PART("name=a\r\nContent-Disposition: form-data; filename=b", ""), "-400"},
         {PART("name=a\r\nContent-Type: a/b\r\nContent-Type: a/b", ""), "-400"},
         {PART("name=a\r\n folded", ""), "-400"},
         {PART("name=a\r\nnocolon", ""), "-400"},
