@@ -69,6 +69,38 @@ static void sweep(int (*fn)(sse_db *db, void *user), long burst, const char *nam
     unlink(file);
 }
 
+static int fails_inside(sse_db *db, void *user) { /* two rows, neither of which is to stay */
+    int inner = *(int *)user + 1;
+    if (insert(db, user) >= 0) (void)sse_db_write(db, insert, &inner);
+    return 1;
+}
+
+/* Both are in a transaction of the program, which goes on, unless SQLite itself ends it. */
+static void in_transaction(void) {
+    sse_db   *db = sse_db_open(file, NULL);
+    long long count, before = 0;
+    int       n, twice = 0, ended = 0, wrong = 0;
+    sse_db_exec(db, "CREATE TABLE t (a INTEGER, b TEXT)");
+    for (n = 0; n < 100; n++) {
+        int a = n * 3 + 1; /* and with one more insert answers 1: undo it */
+        sse_db_exec(db, "BEGIN");
+        sse_db_exec(db, "INSERT INTO t (a) VALUES(0)");
+        sqlite3_db_release_memory(sse_db_raw(db));
+        good = n;
+        bad = 1000;
+        wrong += !sse_db_write(db, fails_inside, &a);
+        good = -1;
+        twice += db->undo_due == 2;
+        if (sse_db_exec(db, "COMMIT")) ended++;
+        else before++;
+        wrong += sse_db_one(db, &count, "SELECT count(*) FROM t") || count != before;
+    }
+    ok(ended < 50, "%d of 100 times a write in a write was still to be undone", twice);
+    is_int(wrong, 0, "... what the transaction around both had done is there, and no more");
+    sse_db_close(db);
+    unlink(file);
+}
+
 static int  answered;
 static void told(sse_app *app, const sse_db_result *result, void *user) {
     (void)app, (void)user;
@@ -271,6 +303,7 @@ int main(void) {
     sweep(insert, 1000, "a write");
     sweep(insert_inside, 1, "a write inside a write");
     sweep(insert_inside, 1000, "a write inside a write");
+    in_transaction();
     among_rows();
     posted();
     together(":memory:", 1);
