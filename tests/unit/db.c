@@ -823,6 +823,28 @@ static void locked(void) {
     sse_db_close(db);
 }
 
+static int count_busy(void *user, int times) {
+    (void)times;
+    ++*(int *)user;
+    return 0;
+}
+
+static void own_handler(void) { /* of a connection that the program holds: it stays */
+    sse_db_options quick = {10, 0, false};
+    sse_db        *db = sse_db_open(file("handler.db"), &quick),
+           *other = sse_db_open(file("handler.db"), NULL);
+    int waits, asked = 0;
+    sqlite3_busy_handler(sse_db_raw(db), count_busy, &asked);
+    is_int(sse_db_exec(other, "BEGIN IMMEDIATE"), 0, "another writes");
+    for (waits = 0; waits < 2; waits++) {
+        sse__db_wait(db, waits != 0);
+        is_int(sse_db_exec(db, "CREATE TABLE t(a)"), SSE_E_BUSY, "who is to wait, or not");
+        is_int(asked, waits + 1, "... asks the busy handler that the program has set");
+    }
+    sse_db_close(other);
+    sse_db_close(db);
+}
+
 static void pending_is(sse_db *db, const char *want, bool all, const char *name) {
     char   names[256] = "";
     size_t at, len = 0;
@@ -1329,6 +1351,7 @@ int main(void) {
     waits_for_wal();
     full();
     locked();
+    own_handler();
     wal_shrinks();
     names();
     functions_that_write();
