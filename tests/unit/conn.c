@@ -853,7 +853,9 @@ static void no_deadlines(void) {
     is_int(sse_body_pause(paused, false), 0, "it is read");
     is_str(hears_after(app, fd, 0), "HTTP/1.1 100 Continue\r\n\r\n", "... and asked for");
     is_int(sse_body_pause(paused, true) + sse_body_pause(paused, false), 0, "it is paused again");
-    is_str(hears_after(app, fd, 1999), "", "... and asked for once");
+    is_str(hears_after(app, fd, 1000), "", "... and asked for once");
+    is_int(sse_body_pause(paused, false), 0, "that it is read is said again");
+    is_str(hears_after(app, fd, 999), "", "... which is no news to its peer");
     is_str(asks(app, fd, "0123456789"), "", "half of it comes");
     ok(strncmp(hears_after(app, fd, 1), "HTTP/1.1 408 ", 13) == 0, "its time began with that");
     is_int((int)read_in_place, 10, "the half was read");
@@ -1385,6 +1387,12 @@ static void skipped(void) {
     close(fd);
     o.method = "POST";
     o.body_later = true;
+    sse_route(app, "/much", large, NULL, &o);
+    fd = joins(app);
+    (void)asks(app, fd, POST("/much", "65537") "half");
+    ok(conn_of(app, SSE__SEND)->out.count && !conn_of(app, SSE__SEND)->inbox,
+        "where nothing more is read the half that has come is not kept");
+    close(fd);
     sse_route(app, "/decides", decides, NULL, &o);
     fd = joins(app);
     is_str(asks(app, fd, POST("/decides", "10") "01234"), "", "a body is not read for now");
@@ -1626,6 +1634,29 @@ static void surplus(void) {
     }
 }
 
+/* Where there is no room for these either: by what has come, before anything is read of it. */
+static void refused_at_once(void) {
+    static const char *const rows[][2] = {{"", ""}, {"GET /text HTTP/1.1\r\nHost: a\r\n", ""},
+        {"nonsense\r\n\r\n", ""}, {GET("/text"), "HTTP/1.1 503 "},
+        {POST("/taken", "4") "half", "HTTP/1.1 503 "}};
+    sse_app_options          o = hasty();
+    sse_app                 *app;
+    size_t                   i;
+    o.max_connections = 1;
+    app = dial_app(&o);
+    for (i = 0; i < 65; i++) (void)send_from_new(app, "", 0);
+    turns(app, 10);
+    is_int((int)app->net->surplus, 64, "as many as may wait for words");
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        client *c = send_from_new(app, rows[i][0], strlen(rows[i][0]));
+        turns(app, 10);
+        ok(c->over && strncmp(c->got, rows[i][1], 13) == 0, "one more is told '%s' and refused: %s",
+            c->len ? rows[i][1] : "", rows[i][0]);
+        is_int(c->len > 0, rows[i][1][0] != '\0', "... or not told");
+    }
+    dial_free(app);
+}
+
 /* ---- those that shut their side, and wait: LI3 ---- */
 
 static int waits_shut(sse_app *app) { /* it has said all, as do clients that leave */
@@ -1673,7 +1704,7 @@ static void give_way(void) {
     enum { MANY = 8 };
     sse_app_options o = hasty();
     sse_app        *app;
-    int             fds[MANY], n, fd;
+    int             fds[MANY], n, fd, gone = 0;
     gives_way(2, 0);
     gives_way(0, 2);
     o.max_connections = MANY;
@@ -1684,7 +1715,12 @@ static void give_way(void) {
     ok(over, "those that came first give way first");
     (void)hears(fds[MANY - 1]);
     ok(!over, "... and no more of them than a few");
-    while (n--) close(fds[n]);
+    while (n--) {
+        (void)hears(fds[n]);
+        gone += over;
+        close(fds[n]);
+    }
+    is_int(gone, SSE__GIVE_WAY, "... which are four");
     close(fd);
     sse_app_free(app);
 }
@@ -2234,6 +2270,7 @@ int main(void) {
     large_ones();
     cuts();
     surplus();
+    refused_at_once();
     give_way();
     gives_way_again();
     resets();
