@@ -1503,6 +1503,9 @@ static void turn_ends_in_a_body(void) {
     is_str(order, "aaaa", "what is left of a turn in a body is answered");
     ok(over, "... then the connection ends");
     close(fd);
+    sse_app_free(app);
+}
+
 static uint64_t in_by_then; /* bytes that had come when the other one's turn came */
 
 static void note_in(sse_req *req, void *user) {
