@@ -8,21 +8,36 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-static bool served_yet; /* the file that was unlinked last had a server */
+#include <sys/stat.h>
+static bool served_yet;  /* the file that was unlinked last had a server */
+static bool open_to_all; /* ... that got its mode last */
 
-static int unlink_seen(const char *path) {
+static bool takes_calls(const char *path) {
     struct sockaddr_un to;
     const int          fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    bool               taken;
     memset(&to, 0, sizeof to);
     to.sun_family = AF_UNIX;
     snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
-    served_yet = connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
+    taken = connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
     close(fd);
+    return taken;
+}
+
+static int unlink_seen(const char *path) {
+    served_yet = takes_calls(path);
     return unlink(path);
 }
+
+static int chmod_seen(const char *path, mode_t mode) {
+    open_to_all = takes_calls(path);
+    return chmod(path, mode);
+}
 #define unlink unlink_seen
+#define chmod  chmod_seen
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
+#undef chmod
 #undef unlink
 #include "../tap.h"
 #include "come.h"
@@ -322,6 +337,20 @@ static void without_descriptors(void) { /* LI2 */
     sse_app_free(app);
 }
 
+static void without_spare(void) { /* whoever got the descriptor that was given up for a moment */
+    sse_app *app = unix_app();
+    int      fd;
+    close(app->net->spare_fd);
+    app->net->spare_fd = -1;
+    refuse("accept(source->fd", -1, EMFILE);
+    fd = come(app, unix_host);
+    is_str(reply(app, fd, 99), "", "nothing is left to accept or refuse with");
+    ok(strstr(reply(app, fd, 1), " 503 ") != NULL, "... until there is a spare one again");
+    refuse("", 0, 0);
+    close(fd);
+    sse_app_free(app);
+}
+
 static void accept_again(void) { /* nobody waits for what is no lack */
     static const int errors[] = {EINTR, ECONNABORTED};
     sse_app         *app = unix_app();
@@ -570,6 +599,32 @@ static void unix_files(void) {
     ok(sse_listen(app, &o) < 0, "without its mode it does not listen");
     sse_app_free(app);
     unlink(path);
+    open_to_all = true;
+    app = app_new(NULL, 0);
+    is_int(sse_listen(app, &o), 0, "a file with a mode");
+    ok(!open_to_all, "... has that before anybody can connect");
+    sse_app_free(app);
+}
+
+/* A link in the place of the file is somebody's, wherever it leads. */
+static void unix_link(void) {
+    char         path[64], host[80], alias[80];
+    sse_app     *app = app_new(NULL, 0);
+    sse__address a;
+    struct stat  st;
+    int          fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    snprintf(path, sizeof path, "/tmp/sse-link-%d", (int)getpid());
+    snprintf(alias, sizeof alias, "%s.link", path);
+    snprintf(host, sizeof host, "unix:%s", alias);
+    sse__address_unix(&a, sse__text(path));
+    ok(bind(fd, &a.to.any, a.len) == 0, "a file that is left");
+    close(fd);
+    is_int(symlink(path, alias), 0, "... and a link to it");
+    is_int(listens(app, host, 0), SSE_E_IO, "... which is in the way");
+    ok(lstat(alias, &st) == 0 && S_ISLNK(st.st_mode), "... and stays");
+    sse_app_free(app);
+    unlink(alias);
+    unlink(path);
 }
 
 #ifdef __linux__
@@ -723,6 +778,7 @@ int main(void) {
     socket_options();
     no_shares();
     without_descriptors();
+    without_spare();
     accept_again();
     portions();
     without_memory();
@@ -732,6 +788,7 @@ int main(void) {
     two_ports();
     refused_calls();
     unix_files();
+    unix_link();
 #ifdef __linux__
     unix_full();
 #endif

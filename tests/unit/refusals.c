@@ -237,6 +237,9 @@ static void test_app_texts(void) { /* OP1 */
         {TEXT(allowed_hosts), "a.example:8000",
             ".allowed_hosts \"a.example:8000\": a host name without scheme and port, "
             "IPv6 in brackets, or *"},
+        {TEXT(allowed_hosts), "a.example.",
+            ".allowed_hosts \"a.example.\": a host name without scheme and port, "
+            "IPv6 in brackets, or *"},
         {TEXT(allowed_hosts), "*.example",
             ".allowed_hosts \"*.example\": a host name without scheme and port, IPv6 in brackets, "
             "or *"},
