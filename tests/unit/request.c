@@ -6,14 +6,23 @@
 #include <string.h>
 static int writes;   /* to sockets */
 static int compared; /* texts */
-#define strcmp(a, b)   (compared++, strcmp(a, b))
-#define SSE__SYS(call) (writes += #call[0] == 's' && #call[1] == 'e' && #call[2] == 'n', call)
+#define strcmp(a, b) (compared++, strcmp(a, b))
+static void note_call(const char *call);
+#define SSE__SYS(call) (note_call(#call), call)
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
 #include "dial.h"
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+
+static bool leaves; /* the peer of a file, when some of it is sent */
+
+static void note_call(const char *call) {
+    writes += strncmp(call, "sen", 3) == 0;
+    if (leaves && strncmp(call, "sendfile(", 9) == 0) raise(SIGPIPE);
+}
 
 static void list(sse_buf *out, const char *what, const sse_pair *p) {
     sse_printf(out, "%s:", what);
@@ -108,13 +117,20 @@ static void peer(sse_req *req, void *user) {
     sse_printf(sse_out(req), "peer=%s;", sse_peer(req));
 }
 
+static void host_cookie(sse_req *req, void *user) { /* which has to be Secure */
+    (void)user;
+    sse_printf(sse_out(req), "set=%d;", sse_set_cookie(req, "__Host-a", "v", NULL));
+}
+
 static void rules(void) {
     static const struct {
         const char *forwarded, *peer;
     } hops[] = {{"203.0.113.9", "203.0.113.9"}, {"::ffff:203.0.113.9", "203.0.113.9"},
         {"2001:DB8:0:0::1", "2001:db8::1"}, {"203.0.113.9, 2001:DB8:0:0:0:0:0:7", "203.0.113.9"},
         {"203.0.113.9, ::FFFF:198.51.100.1", "203.0.113.9"}, {"2001:db8::9", "2001:db8::9"},
-        {"0000:0000:0000:0000:0000:ffff:203.100.113.123", "203.100.113.123"}};
+        {"0000:0000:0000:0000:0000:ffff:203.100.113.123", "203.100.113.123"},
+        {"203.0.113.9, unknown", "127.0.0.1"},
+        {"203.0.113.9, unknown, 198.51.100.1", "198.51.100.1"}};
     sse_app_options o;
     sse_stats       stats;
     sse_app        *app;
@@ -129,6 +145,7 @@ static void rules(void) {
     sse_get(app, "/text", text, NULL);
     sse_get(app, "/denied", denied, NULL);
     sse_get(app, "/peer", peer, NULL);
+    sse_get(app, "/host-cookie", host_cookie, NULL);
 #ifndef SSE_NO_COMPRESSION
     says(app,
         "GET /text HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: identity\r\n"
@@ -143,6 +160,11 @@ static void rules(void) {
         snprintf(said, sizeof said, "peer=%s;", hops[i].peer);
         says(app, request, said);
     }
+    says(app, "GET /host-cookie HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\n\r\n",
+        "\r\nSet-Cookie: __Host-a=v; Path=/; SameSite=Lax; HttpOnly; Secure\r\n");
+    snprintf(said, sizeof said, "set=%d;", SSE_E_ARG);
+    says(app, "GET /host-cookie HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Proto: http\r\n\r\n",
+        said);
 
     if (!mkdtemp(dir)) return;
     sse_static(app, "/files", dir, NULL);
@@ -162,6 +184,14 @@ static void rules(void) {
     modified = strstr(got, "\r\nLast-Modified: ");
     ok(date && modified && strncmp(date + 8, modified + 17, 29) == 0,
         "no file was modified later than now");
+    unlink(file);
+    snprintf(file, sizeof file, "%s/long.txt", dir);
+    f = fopen(file, "w");
+    for (i = 0; f && i < 10000; i++) fputs("0123456789", f);
+    if (f) fclose(f);
+    got = ask(app, "GET /files/long.txt HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n");
+    ok(strstr(got, "\r\nContent-Length: ") && !strstr(got, "\r\nTransfer-Encoding: "),
+        "a file that a thread compresses meanwhile has its length for who knows no chunks");
     unlink(file);
     rmdir(dir);
 
@@ -191,8 +221,6 @@ static void kept_connections(void) {
 }
 
 #if defined(__linux__)
-#include <signal.h>
-
 static int  pipe_signals;
 static void on_pipe(int signal) { (void)signal, pipe_signals++; }
 
@@ -216,7 +244,9 @@ static void peers_of_files(void) {
         sigprocmask(i ? SIG_BLOCK : SIG_UNBLOCK, &pipe, &were);
         if (i) raise(SIGPIPE); /* somebody else's, who waits for it */
         is_int(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0, "a peer");
+        leaves = true;
         is_int((long long)sse__file_send(fds[0], &rest, 100), 8, "takes the rest of a file");
+        leaves = false;
         ok(recv(fds[1], got, sizeof got, 0) == 8 && memcmp(got, "23456789", 8) == 0, "... it");
         close(fds[1]);
         ok(sse__file_send(fds[0], &rest, 100) < 0 && errno == EPIPE, "... and is gone");

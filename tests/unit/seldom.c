@@ -177,6 +177,7 @@ static void body(sse_req *req, void *user) {
 static void download(sse_req *req, void *user) {
     sse_puts(sse_out(req), "a text in front");
     IS(sse_send_file(req, (const char *)user, "a \"b\"; \xc3\xa9.txt"), 0);
+    is_int(fcntl(req->file->block->fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC, "no child inherits it");
     IS(sse_send_file(req, (const char *)user, NULL), SSE_E_STATE);
 }
 
@@ -1942,6 +1943,14 @@ static void files(void) {
     sse_test_close(&r);
     is_int(descriptors(), open, "... and no descriptor is left");
     close(fd);
+    unlink(path);
+    sse_get(app, "/fifo", no_plain_file, path);
+    is_int(mkfifo(path, 0600), 0, "a FIFO");
+    alarm(60);
+    ask(app, "GET /fifo", NULL, NULL, 404, NULL);
+    alarm(0);
+    snprintf(field, sizeof field, "cannot send %s: %s", path, strerror(EINVAL));
+    is_str(warned, field, "... to which nobody writes holds nobody up");
     unlink(path);
     sse_app_free(app);
     sse_test_close(&r);
