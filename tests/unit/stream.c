@@ -870,6 +870,35 @@ static void large_queues(void) { /* of 4 GiB, where a size can say that */
     end_of_app();
 }
 
+/* What is of another type than events is sent as it is written, and has no last event. */
+static void types(void) {
+    static const struct {
+        const char *request, *text;
+    } rows[] = {{"GET /as?type=text/plain", "raw"},
+        {"GET /as?on=t&type=text/event-stream", "rawdata: news\n\ndata: adieu\n\n"},
+        {"GET /as?on=t&type=Text/Event-Stream;charset=utf-8", "rawdata: news\n\ndata: adieu\n\n"}};
+    sse_filter all;
+    sse_event  last;
+    size_t     i;
+    memset(&all, 0, sizeof all);
+    memset(&last, 0, sizeof last);
+    all.all = true;
+    last.data = "adieu";
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        still_app();
+        ask(rows[i].request);
+        is_str(sse_test_header(&reply, "Content-Type"), strstr(rows[i].request, "type=") + 5,
+            "... its type");
+        is_int(sse_stream_write(newest, "raw", 3), 0, "... bytes");
+        say(app, "t", "news");
+        is_int(sse_streams_close(app, &all, &last), 1, "... is closed with others");
+        sse_test_run(app, 0);
+        is_str(reply.body, rows[i].text, "... and had this");
+        ok(!reply.open && reply.complete, "... whole");
+        end_of_app();
+    }
+}
+
 /* ---- what is refused, and in which words ---- */
 
 static void refusals(void) {
@@ -1181,6 +1210,7 @@ int main(void) {
     farewells();
     at_the_end();
     large_queues();
+    types();
     refusals();
     found();
     counted();
