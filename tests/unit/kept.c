@@ -208,6 +208,50 @@ static void unconcerned(void) {
     sse_db_close(db);
 }
 
+/* Nor does anybody find in the history what is not on the disk yet, in whatever encoding. */
+static void subscribe_kept(sse_req *req, sse_stream s) {
+    (void)req;
+    sse_subscribe(s, "kept.5");
+}
+
+static void found_later(void) { /* C5 */
+    static const char *const heads[] = {"", "Accept-Encoding: gzip\r\n", "Accept-Encoding: br\r\n"};
+    sse_db_options           patience = {600000, 0, false};
+    size_t                   i, before;
+    for (i = 0; i < SSE__COUNT(heads); i++) {
+        sse_db           *db = sse_db_open("kept.db", &patience);
+        sse_app          *app = dial_app(NULL);
+        sse_topic_options o;
+        client           *c;
+        char              head[120];
+        int               n;
+        memset(&o, 0, sizeof o);
+        o.history = 10000;
+        o.db = db;
+        sse_topic(app, "kept.*", &o);
+        opening = subscribe_kept;
+        publish(app, "kept.5");
+        turns(app, 20);
+        locker = sse_db_open("kept.db", NULL);
+        sse_db_exec(locker, "BEGIN IMMEDIATE");
+        snprintf(head, sizeof head, "%sLast-Event-ID: %s-%llu\r\n", heads[i],
+            app->topics->sequence.epoch, (unsigned long long)app->topics->sequence.last);
+        publish(app, "kept.5");
+        turns(app, 20);
+        c = dial(app, "/s", head);
+        turns(app, 20);
+        ok(strstr(c->got, "\r\n\r\n") != NULL, "who comes back has a stream: %s", heads[i]);
+        before = c->len;
+        sse_db_exec(locker, "ROLLBACK");
+        for (n = 0; n < 30000 && app->net->told != app->net->kept; n++) turns(app, 1);
+        turns(app, 5);
+        ok(c->len > before, "... and what it missed when that is on the disk");
+        sse_db_close(locker);
+        dial_free(app);
+        sse_db_close(db);
+    }
+}
+
 /* ---- a peer that reads again ---- */
 
 static int nopened;
@@ -284,6 +328,7 @@ int main(void) {
     must(mkdtemp(dir) && chdir(dir) == 0, "a directory");
     acknowledged();
     unconcerned();
+    found_later();
     reads_again();
     must(unlink("kept.db") == 0 && chdir("/") == 0 && rmdir(dir) == 0,
         "the directory is empty again");
