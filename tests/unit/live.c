@@ -336,6 +336,41 @@ static void without_a_codec(void) {
     }
     ok(!failed && lacked > 0, "%d of %ld were a codec's", lacked, arm - 2);
 }
+
+/* ---- a view that goes and comes back ---- */
+
+/* Who missed a state meanwhile has it as a key, whatever it had before, and the next one is made
+   with that in mind. */
+static void shown_again(void) { /* Z1 */
+    static const char *const heads[] = {"Accept-Encoding: gzip\r\n", "Accept-Encoding: br\r\n"};
+    static const int         encodings[] = {SSE__GZIP, SSE__BR};
+    size_t                   i;
+    for (i = 0; i < SSE__COUNT(heads); i++) {
+        sse_stream        one;
+        const sse__codec *codec;
+        sse_view         *view;
+        app = dial_app(NULL);
+        sse_live(app, "/room/{id}", render, NULL);
+        dial(app, "/s", heads[i]);
+        one = newest;
+        dial(app, "/s", heads[i]);
+        is_int(sse_stream_view(one, "/room/1"), 0, "a view on a stream");
+        is_int(sse_stream_view(newest, "/room/1"), 0, "... and on another");
+        turns(app, 3);
+        sse_touch(app, "/room/1");
+        turns(app, 3);
+        view = SSE__CONTAINER(SSE__CONTAINER(app->views->lives.next, sse__live, link)->views.next,
+            sse_view, link);
+        codec = view->channel.codecs[encodings[i]];
+        is_int(sse_stream_unview(one, "/room/1"), 0, "it goes");
+        sse_touch(app, "/room/1");
+        turns(app, 3);
+        is_int((int)(10 * codec->ndeltas + codec->nkeys), 10, "one has the next state as a delta");
+        is_int(sse_stream_view(one, "/room/1"), 0, "it comes back");
+        is_int((int)(10 * codec->ndeltas + codec->nkeys), 11, "... with that state as a key");
+        dial_free(app);
+    }
+}
 #endif
 
 /* ---- many views ---- */
@@ -1533,6 +1568,7 @@ int main(void) {
     guards_of_too_many();
 #ifndef SSE_NO_COMPRESSION
     without_a_codec();
+    shown_again();
 #endif
     guards_on_streams();
     refused_by_hooks();
