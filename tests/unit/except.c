@@ -133,6 +133,7 @@ static void say_and_subscribe(sse_req *req, sse_stream s) { /* before it follows
 static void in_histories(void) {
     sse_topic_options options;
     sse_event         event = event_of("kept");
+    sse_stream        left;
     int               n;
     memset(&options, 0, sizeof options);
     options.history = 100;
@@ -147,6 +148,13 @@ static void in_histories(void) {
     opening = say_and_subscribe;
     dial(app, "/s?who=zoe", NULL);
     got("first", "11111110", "nor those who follow it only then");
+    left = newest;
+    hang_up(&clients[7]);
+    turns(app, 3);
+    opening = subscribe;
+    dial(app, "/s", NULL);
+    is_int(newest.slot, left.slot, "one that takes the place of a stream that was left out");
+    got("first", "111111101", "... finds it");
     event.except_who = "ann";
     for (n = 1; n < 30; n++) { /* a stream that catches up: its place in the list needs memory */
         sse__stream *stream = sse__stream_get(streams[0]);
@@ -160,7 +168,7 @@ static void in_histories(void) {
         is_int(error, SSE_E_NOMEM, "without memory it fails, and is sent to nobody");
     }
     ok(n > 3 && n < 30, "with memory it is sent");
-    got("kept", "00111111", "once, and not to her");
+    got("kept", "001111101", "once, and not to her");
     dial_free(app);
 }
 
