@@ -599,6 +599,29 @@ static void restarts(void) {
         "ids of a start without a database are unknown to one with it");
 }
 
+/* A database that is named later knows of earlier starts, in which a topic of this one that is in
+   memory had nothing. */
+static void named_later(void) { /* K2 */
+    sse_db  *db = sse_db_open(":memory:", NULL);
+    sse_app *app = with_topics(0, "room", NULL);
+    client  *c;
+    topic(app, "orders", 100, 0, db);
+    say(app, "orders", "earlier");
+    turns(app, 3);
+    dial_free(app);
+    app = with_topics(0, "room", NULL);
+    topic(app, "room", 100, 0, NULL);
+    first_visit(app, "room", NULL);
+    say(app, "room", "since then");
+    topic(app, "orders", 100, 0, db);
+    c = dial(app, "/s", head);
+    turns(app, 3);
+    is_int(times(c, "data: since then\n"), 1, "what is in memory is there for who comes back");
+    is_int(times(c, "event: gap"), 0, "... and lacks nothing");
+    dial_free(app);
+    sse_db_close(db);
+}
+
 /* What a program keeps is in another file now: a test's, say, or another server's. Numbers of the
    one tell nothing about what the other one has. */
 static void another_database(void) {
@@ -1189,6 +1212,7 @@ int main(void) {
     restarts();
     restarted_twice();
     went_down();
+    named_later();
     another_database();
     lost_numbers();
     place_by_another();
