@@ -14,14 +14,24 @@ static int test_clock(clockid_t clock, struct timespec *t) {
     return rc;
 }
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "nth.h"
-#define clock_gettime test_clock
+static const char *ends; /* this file goes with its last owner, just when it is locked */
+
+static int test_flock(int fd, int how) {
+    if (ends) (void)unlink(ends);
+    ends = NULL;
+    return flock(fd, how);
+}
+#define clock_gettime  test_clock
+#define flock(fd, how) test_flock(fd, how)
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
+#undef flock
 #undef clock_gettime
 #include "../tap.h"
 
@@ -121,6 +131,42 @@ static void same_server(void) { /* one app, one file, opened twice */
     is_int(keep(app, a, 0), 0, "one topic");
     is_int(sse_topic(app, "u", &o), 0, "another topic of the same app, through another connection");
     sse_app_free(app);
+    sse_db_close(a);
+    sse_db_close(b);
+}
+
+/* What was locked is gone when it is: another server could make, and lock, the next. */
+static void taken_as_it_goes(void) { /* K4 */
+    sse_db  *a = impatient(), *b = impatient();
+    sse_app *first = new_app(), *second = new_app();
+    ends = owner;
+    is_int(keep(first, a, 0), 0, "a server begins as another one ends");
+    ok(!ends && access(owner, F_OK) == 0, "... with a lock of its own");
+    is_int(keep(second, b, 0), SSE_E_STATE, "... so that a second one may not");
+    sse_app_free(second);
+    sse_app_free(first);
+    sse_db_close(a);
+    sse_db_close(b);
+}
+
+static void freed_by_child(void) { /* K4 */
+    int      status = -1;
+    sse_db  *a = impatient(), *b = impatient();
+    sse_app *first = new_app(), *second = new_app();
+    pid_t    child;
+    is_int(keep(first, a, 0), 0, "a server whose child");
+    fflush(stdout);
+    child = fork();
+    if (child == 0) {
+        sse_app_free(first);
+        _exit(0);
+    }
+    ok(child > 0 && waitpid(child, &status, 0) == child && status == 0, "... frees its app");
+    is_int(keep(second, b, 0), SSE_E_STATE, "keeps its file");
+    ok(access(owner, F_OK) == 0, "... and its lock");
+    sse_app_free(second);
+    sse_app_free(first);
+    ok(access(owner, F_OK) != 0, "... until its own end");
     sse_db_close(a);
     sse_db_close(b);
 }
@@ -584,6 +630,8 @@ int main(void) {
     snprintf(owner, sizeof owner, "%s-sse", path);
     one_server();
     same_server();
+    taken_as_it_goes();
+    freed_by_child();
     killed();
     waits(false);
     waits(true);
