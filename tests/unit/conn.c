@@ -1301,6 +1301,30 @@ static void exact_room(void) { /* for all bodies together */
     sse_app_free(app);
 }
 
+static void signal_a(sse_req *req, void *user) {
+    const char *a = sse_signal(req, "a");
+    (void)user;
+    sse_puts(sse_out(req), a ? a : "none");
+}
+
+static void exact_index(void) { /* what finds signals counts as if it were of their body */
+    static const char json[] = "{\"a\":5}";
+    sse_app          *app = still_app(NULL);
+    int               one = joins(app), other = joins(app);
+    sse_post(app, "/signal", signal_a, NULL);
+    app->options.max_bodies_bytes = 40 + 7 + sse__json_index_bytes(sse__text(json));
+    (void)sends(app, one, "/later", 40, 40);
+    ok(strstr(asks(app, other, POST("/signal", "7") "{\"a\":5}"), "\r\n\r\n5"), "just within it");
+    app->options.max_bodies_bytes--;
+    ok(strstr(asks(app, other, POST("/signal", "7") "{\"a\":5}"), " 503 "), "a byte too many");
+    sse_finish(waiting[0]);
+    ok(strstr(asks(app, other, POST("/signal", "7") "{\"a\":5}"), "\r\n\r\n5"), "... until then");
+    is_int((int)app->body_bytes, 0, "nothing is held");
+    close(one);
+    close(other);
+    sse_app_free(app);
+}
+
 /* What comes behind a large body may wait long, and does not keep the memory of that. */
 static void behind_a_large_one(void) {
     enum { BODY = 1000000 };
@@ -1798,6 +1822,7 @@ static void resets(void) {}
 
 static void behind(void) { /* what comes behind a stream, a mistake, an end */
     sse_app    *app = still_app(NULL);
+    sse_stats   before;
     const char *at;
     int         fd = joins(app);
     at = strstr(asks(app, fd, GET("/text") GET("/text") "nonsense\r\n\r\n" GET("/text")), " 400 ");
@@ -1852,6 +1877,19 @@ static void behind(void) { /* what comes behind a stream, a mistake, an end */
     (void)sse_test_run(app, 0);
     is_int(read_status, SSE_E_CLOSED, "who reads a body is told that its peer has left");
     is_int((int)stats_of(app).connections, 0, "... as it has");
+
+    fd = joins(app);
+    before = stats_of(app);
+    (void)asks(app, fd, GET("/s"));
+    (void)asks(app, fd, GET("/s"));
+    is_int(sse_stream_end(newest, NULL), 0, "a stream ends, behind which another was asked for");
+    (void)hears_after(app, fd, 0);
+    is_int((int)(stats_of(app).streams_opened - before.streams_opened), 2, "... which begins");
+    shutdown(fd, SHUT_WR);
+    (void)sse_test_run(app, 0);
+    is_int((int)(stats_of(app).closed[SSE_BY_PEER] - before.closed[SSE_BY_PEER]), 1,
+        "... and whose peer is seen to leave");
+    close(fd);
 
     fd = joins(app);
     (void)asks(app, fd, GET("/text") "\r\n");
@@ -1993,7 +2031,7 @@ static void few_left(void) {
     few.rlim_cur = 256;
     for (i = 0; i < 2; i++) {
         fd = mkstemp(name[i]);
-        is_int(ftruncate(fd, i ? 20000 : 10), 0, "a file");
+        is_int(ftruncate(fd, i ? SSE__COPY_BELOW : SSE__COPY_BELOW - 1), 0, "a file");
         close(fd);
     }
     app = still_app(&o);
@@ -2264,6 +2302,7 @@ int main(void) {
     reasons();
     exact_limits();
     exact_room();
+    exact_index();
     behind_a_large_one();
     skipped();
     expects();
