@@ -1088,6 +1088,35 @@ static void private_requests(void) {
     sse_app_free(app);
 }
 
+static void render_file(sse_req *req, sse_buf *html, void *user) { /* which nobody is sent */
+    (void)user;
+    if (!renders) (void)sse_set_type(req, "text/plain");
+    else (void)sse_send_file(req, "sse.h", NULL);
+    sse_html(html, "<p id=x>%d %d</p>", ++renders, (int)strlen(sse_fmt(req, "%200s", "junk")));
+}
+
+static void files_of_renders(void) {
+    sse_test_reply r;
+    int            last = dup(0), next, i;
+    char           want[40];
+    close(last);
+    memset(&r, 0, sizeof r);
+    test_app();
+    sse_live_each(app, "/mine", render_file, NULL);
+    get("/mine", &r);
+    for (i = 2; i < 5; i++) {
+        sse_touch(app, "/mine");
+        sse_test_run(app, 0);
+        snprintf(want, sizeof want, "<p id=x>%d 200</p>", i);
+        ok(r.open && in(&r, want), "a render that chooses a file goes on: %d", i);
+    }
+    sse_test_close(&r);
+    sse_app_free(app);
+    next = dup(0);
+    close(next);
+    is_int(next, last, "... which is closed with it");
+}
+
 /* ---- the signals of a further view ---- */
 
 static void signal_guard(sse_req *req, void *user) {
@@ -1581,6 +1610,7 @@ int main(void) {
     not_opened();
     texts_of_renders();
     private_requests();
+    files_of_renders();
     signals_of_views();
     around_views();
     private_views();
