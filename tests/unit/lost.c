@@ -622,6 +622,23 @@ static void named_later(void) { /* K2 */
     sse_db_close(db);
 }
 
+/* Of several databases the one that knows most tells how far earlier starts came. */
+static void two_databases(void) { /* K6 */
+    sse_db  *db = sse_db_open(":memory:", NULL), *other = sse_db_open(":memory:", NULL);
+    sse_app *app;
+    int      start;
+    for (start = 0; start < 2; start++) {
+        app = with_topics(0, "orders", NULL);
+        topic(app, "orders", 100, 0, db);
+        if (start) topic(app, "others", 100, 0, other);
+        if (!start) first_visit(app, "orders", NULL);
+        else is_int(gaps_on_return(app), 0, "an id of an earlier start is known beside a new one");
+        dial_free(app);
+    }
+    sse_db_close(db);
+    sse_db_close(other);
+}
+
 /* What a program keeps is in another file now: a test's, say, or another server's. Numbers of the
    one tell nothing about what the other one has. */
 static void another_database(void) {
@@ -1213,6 +1230,7 @@ int main(void) {
     restarted_twice();
     went_down();
     named_later();
+    two_databases();
     another_database();
     lost_numbers();
     place_by_another();
