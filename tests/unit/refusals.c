@@ -225,6 +225,9 @@ static void test_app_texts(void) { /* OP1 */
         {TEXT(trusted_proxies), "2001:0db8::1",
             ".trusted_proxies \"2001:0db8::1\": an address as inet_ntop writes it, without port or "
             "range, or unix"},
+        {TEXT(trusted_proxies), "0000:0000:0000:0000:0000:0000:0000:0000:000000",
+            ".trusted_proxies \"0000:0000:0000:0000:0000:0000:0000:0000:000000\": an address as "
+            "inet_ntop writes it, without port or range, or unix"},
         {TEXT(trusted_proxies), "::ffff:10.0.0.1",
             ".trusted_proxies \"::ffff:10.0.0.1\": an address as inet_ntop writes it, "
             "without port or range, or unix"},
