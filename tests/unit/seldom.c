@@ -1008,6 +1008,8 @@ static void requests(void) {
     ask(app, "GET /bearer", "Authorization: Bearer wrong\n", NULL, 401, NULL);
     is_str(sse_test_header(&r, "WWW-Authenticate"), "Bearer error=\"invalid_token\"", "another");
     ask(app, "GET /bearer", "Authorization: Bearer secret\n", NULL, 200, "in");
+    ask(app, "GET /bearer", "Authorization: Bearer secret\nAuthorization: Bearer other\n", NULL,
+        401, NULL);
     ask(app, "GET /bearer-none", "Authorization: Bearer\n", NULL, 401, NULL);
     ask(app, "GET /bearer-none", "Authorization: Bearer \n", NULL, 401, NULL);
     ask(app, "GET /basic", NULL, NULL, 401, "a name and a password are needed here\n");
@@ -2171,6 +2173,13 @@ static void compressed_files(void) {
         ok(!sse_test_header(&r, "Content-Encoding") && !sse_test_header(&r, "Vary"),
             "no text, or a part of one, is not compressed");
     }
+    for (i = 0; i < 2; i++) {
+        char request[1200];
+        snprintf(request, sizeof request, "GET /shapes?field=ETag&value=%s%%22x%%22&text=%01100d",
+            i ? "W/" : "", 0);
+        ask(app, request, gzip, NULL, 200, NULL);
+        is_str(sse_test_header(&r, "ETag"), "W/\"x\"", "the tag of what is compressed is weak");
+    }
     ask(app, "GET /noise", gzip, NULL, 200, noise);
     is_str(sse_test_header(&r, "Vary"), "Accept-Encoding", "noise is not shorter");
     ask(app, "GET /status", "Accept-Encoding: gzip\nRange: bytes=2-5\n", NULL, 206, "line");
@@ -2187,10 +2196,49 @@ static void compressed_files(void) {
     ok(sse_test_header(&r, "Content-Length") && r.body_len < 5000, "... until that is done");
     ok(SSE__IF_THREADS(strcmp(tag, weak), strcmp(tag + 2, weak)) == 0,
         "other bytes, so that the tag was a weak one: %s %s", tag, weak);
+    write_text(dir, "huge.txt", text);
+    snprintf(path, sizeof path, "%s/huge.txt", dir);
+    is_int(truncate(path, SSE__CACHE_MAX_FILE + 1), 0, "one that is never kept");
+    ask(app, "GET /d/huge.txt", gzip, NULL, 200, NULL);
+    ok(sse_test_header(&r, "Content-Encoding") && sse_test_header(&r, "Transfer-Encoding"),
+        "... is compressed as it leaves");
+    snprintf(tag, sizeof tag, "If-None-Match: %s\n%s", sse_test_header(&r, "ETag"), gzip);
+    ask(app, "GET /d/huge.txt", tag, NULL, 304, "");
+    ok(!sse_test_header(&r, "Transfer-Encoding"), "... if at all");
     sse_test_close(&r);
     sse_app_free(app);
     snprintf(path, sizeof path, "rm -r %s", dir);
     is_int(system(path), 0, "the directory goes");
+}
+
+static void many_small_files(void) { /* more than there are places for */
+    enum { MANY = SSE__CACHE_FILES + 8 };
+    static char        text[2001], names[MANY][20];
+    sse_file           listed[MANY + 1];
+    sse_static_options o;
+    sse_app           *app = app_new();
+    char               request[40];
+    size_t             i, bytes = 0;
+    memset(&o, 0, sizeof o);
+    memset(listed, 0, sizeof listed);
+    memset(text, 't', sizeof text - 1);
+    for (i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof names[i], "/%d.txt", (int)i);
+        listed[i].path = names[i];
+        listed[i].bytes = text;
+        listed[i].len = 2000 - i;
+    }
+    o.files = listed;
+    IS(sse_static(app, "/l", NULL, &o), 0);
+    for (i = 0; i < MANY; i++) {
+        snprintf(request, sizeof request, "GET /l%s", names[i]);
+        ask(app, request, "Accept-Encoding: gzip\n", NULL, 200, NULL);
+        ok(sse_test_header(&r, "Content-Encoding") != NULL, "... compressed");
+    }
+    for (i = 0; i < SSE__CACHE_FILES; i++) bytes += app->files->at[i].block->len;
+    is_int((long long)app->files->bytes, (long long)bytes, "those that are kept are counted");
+    sse_test_close(&r);
+    sse_app_free(app);
 }
 #endif
 
@@ -2404,6 +2452,7 @@ int main(void) {
     places_of_files();
 #ifndef SSE_NO_COMPRESSION
     compressed_files();
+    many_small_files();
 #endif
     no_requests();
     wrong_streams();
