@@ -14,6 +14,7 @@ static int test_clock(clockid_t clock, struct timespec *t) {
     return rc;
 }
 #include <signal.h>
+#include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -27,10 +28,21 @@ static int test_flock(int fd, int how) {
     ends = NULL;
     return flock(fd, how);
 }
+
+static int locked_yet; /* the file that was unlinked last */
+
+static int test_unlink(const char *name) {
+    const int fd = open(name, O_RDONLY | O_CLOEXEC);
+    locked_yet = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0;
+    if (fd >= 0) close(fd);
+    return unlink(name);
+}
 #define clock_gettime  test_clock
 #define flock(fd, how) test_flock(fd, how)
+#define unlink(name)   test_unlink(name)
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
+#undef unlink
 #undef flock
 #undef clock_gettime
 #include "../tap.h"
@@ -109,9 +121,11 @@ static void one_server(void) { /* K4 */
     ok(access(owner, F_OK) == 0, "its end takes nothing away");
     is_int(keep(second, c, 0), SSE_E_STATE, "still not");
     say(first, "kept");
+    locked_yet = 0;
     sse_app_free(first);
     sse_app_free(second);
     ok(access(owner, F_OK) != 0, "when the first one ends its lock goes");
+    ok(locked_yet, "... first its file: what somebody else gets hold of then is not removed");
     second = new_app();
     is_int(keep(second, b, 0), 0, "and another server may");
     is_int(kept(second), 1, "and finds what was kept");
