@@ -857,6 +857,16 @@ static void at_the_end(void) { /* of an app that nobody has stopped */
     sse_test_close(&reply);
 }
 
+static void late_returns(void) { /* the longest time to come back, and a part of it more */
+    int i;
+    still_app();
+    for (i = 0; i < 5; i++) {
+        ask("GET /as?retry=2147483647&spread=2147483647");
+        is_str(reply.body, "retry: 2147483647\n\n", "... is the longest");
+    }
+    end_of_app();
+}
+
 static void large_queues(void) { /* of 4 GiB, where a size can say that */
     char request[60];
     still_app();
@@ -1209,6 +1219,7 @@ int main(void) {
     held();
     farewells();
     at_the_end();
+    late_returns();
     large_queues();
     types();
     refusals();
