@@ -815,10 +815,20 @@ static void test_events(void) {
 
 /* ---- steps, and requests that nobody answers ---- */
 
+static int between; /* what a call elsewhere answered; 0: it was not made */
+
+static void fails_between(sse_app *app, void *user) { /* two steps, which have no part in it */
+    sse_event event;
+    memset(&event, 0, sizeof event);
+    *(int *)user = sse_publish(app, "t", &event);
+}
+
 static int fails_by(sse_stream s, void *user) {
     sse_event event;
     memset(&event, 0, sizeof event);
     if (!user) return sse_publish(s.app, "t", &event);
+    if (user == &between && !between) return sse_call(s.app, fails_between, user) ? SSE_E_IO : 20;
+    if (user == &between) return SSE_END;
     if (!strcmp((const char *)user, "both")) sse_publish(s.app, "t", &event);
     else if (strcmp((const char *)user, "db")) return SSE_END;
 #ifndef SSE_NO_SQLITE
@@ -852,6 +862,7 @@ static void steps_by(sse_req *req, void *user) {
 static void test_steps(void) {
     sse_app *app = fresh(SSE_OFF);
     client  *c;
+    int      i;
     sse_get(app, "/io", steps_by, (void *)"io");
     c = dial(app, "/io", NULL);
     turns(app, 5);
@@ -889,6 +900,12 @@ static void test_steps(void) {
     dial(app, "/end", NULL);
     turns(app, 5);
     is_str(warned, "", "an end that is none of these says nothing");
+    dial_free(app);
+    app = fresh(SSE_OFF);
+    sse_get(app, "/later", steps_by, &between);
+    c = dial(app, "/later", NULL);
+    for (i = 0; i < 30000 && !strstr(c->got, "\r\n0\r\n"); i++) turns(app, 1);
+    ok(between == SSE_E_ARG && !said("step: "), "... nor one behind what failed elsewhere");
     dial_free(app);
 }
 
