@@ -550,6 +550,7 @@ static int open_streams(const sse_app *app) {
 static void leaving(void) { /* a part of the streams, rounded up */
     sse_app_options options = quiet();
     sse_app        *app = dial_app(&options);
+    sse_stream      s;
     int             i;
     for (i = 0; i < 6; i++) dial(app, "/s", NULL);
     is_int(open_streams(app), 6, "six streams");
@@ -557,6 +558,15 @@ static void leaving(void) { /* a part of the streams, rounded up */
     is_int(open_streams(app), 4, "a third of them goes");
     sse__streams_leave(app, 1, 3);
     is_int(open_streams(app), 2, "of four, two");
+    memset(&stream_options, 0, sizeof stream_options);
+    stream_options.drain = true;
+    sse_get(app, "/drains", on_stream, &s);
+    dial(app, "/drains", NULL);
+    sse__stream_stop(sse__stream_get(s));
+    memset(&stream_options, 0, sizeof stream_options);
+    ok(sse_stream_is_open(s), "one more has been told to go, and stays for now");
+    sse__streams_leave(app, 1, 2);
+    is_int(open_streams(app), 1, "... which is none of the two of which half goes");
     sse__streams_leave(app, 3, 3);
     is_int(open_streams(app), 0, "the rest");
     dial_free(app);
