@@ -701,6 +701,7 @@ static void passed(void) {
     snprintf(want, sizeof want, "listening on descriptor 3, port %d, of LISTEN_FDS\n",
         sse_port(app));
     is_str(logged, want, "the log tells of it");
+    ok(sse__listener_last(app)->passed, "... and a process that takes over is told, too");
     ok(getsockopt(3, IPPROTO_TCP, TCP_NODELAY, &value, &n) == 0 && value, "... it is set up");
     ok(strstr(answered(app, come(app, "127.0.0.1")), "hello") != NULL, "... and served");
     for (i = 0; i < 2; i++) is_int(listens(app, NULL, 0), 0, "the next one is its own");
