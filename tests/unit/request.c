@@ -122,6 +122,36 @@ static void host_cookie(sse_req *req, void *user) { /* which has to be Secure */
     sse_printf(sse_out(req), "set=%d;", sse_set_cookie(req, "__Host-a", "v", NULL));
 }
 
+static void form_text(sse_req *req, void *user) {
+    const char *text = sse_form(req, "a");
+    (void)user;
+    sse_printf(sse_out(req), "a=%s;", text ? text : "-");
+}
+
+/* A text with a NUL would be another one: it is refused, as is the rest of its form. */
+static void no_nul(void) {
+    static const char head[] = "POST /form HTTP/1.1\r\nHost: localhost\r\nContent-Length: 66\r\n"
+                               "Content-Type: multipart/form-data; boundary=b\r\n\r\n",
+                      body[] = "--b\r\nContent-Disposition: form-data; name=a\r\n\r\nadmin?root\r\n"
+                               "--b--\r\n";
+    char         bytes[sizeof head + sizeof body];
+    const size_t n = sizeof head + sizeof body - 2;
+    sse_app     *app = dial_app(NULL);
+    int          i;
+    sse_post(app, "/form", form_text, NULL);
+    memcpy(bytes, head, sizeof head);
+    memcpy(bytes + sizeof head - 1, body, sizeof body);
+    for (i = 0; i < 2; i++) {
+        client *c;
+        if (i) *strchr(bytes, '?') = '\0';
+        c = send_from_new(app, bytes, n);
+        turns(app, 20);
+        ok(strstr(c->got, i ? "HTTP/1.1 400 " : "a=admin?root;") != NULL, "a form%s",
+            i ? " with a NUL in it" : "");
+    }
+    dial_free(app);
+}
+
 static void rules(void) {
     static const struct {
         const char *forwarded, *peer;
@@ -808,6 +838,7 @@ int main(void) {
         "Set-Cookie: b=; Path=/deep; SameSite=Lax; Max-Age=0; HttpOnly\r\n");
     dial_free(app);
     rules();
+    no_nul();
     kept_connections();
     half_closed();
     texts_stay();
