@@ -299,7 +299,7 @@ static void signals_are_others(void) {
     int      same = 1, i, deaf;
     sigemptyset(&before);
     sigaddset(&before, SIGUSR1);
-    pthread_sigmask(SIG_BLOCK, &before, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_sigmask(SIG_SETMASK, NULL, &before);
     app = senders_app(2);
     opening = news;
