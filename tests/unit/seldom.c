@@ -1704,6 +1704,7 @@ static void forms_and_parts(void) {
         {"POST /form", multi, PART("name=f", "text") PART("name=g; filename=x", "f") "--b--", 200,
             0, "text -", NULL},
         {"POST /form", multi, PART("name=f", "text"), 400, 0, malformed, NULL},
+        {"POST /form", plain, "f=a%00b&g=2", 400, 0, malformed, NULL},
         {"POST /form", "Content-Type: multipart/form-data\n", "x", 400, 0, malformed, NULL},
         {"POST /form", "Content-Type: text/plain\n", "f=1", 200, 0, "- -", NULL},
         {"POST /parts", multi, two, 200, 0, "whole", "n:1:one n:0: m:1:two m:0: end:0: "},
