@@ -190,6 +190,10 @@ static void rules(void) {
         snprintf(said, sizeof said, "peer=%s;", hops[i].peer);
         says(app, request, said);
     }
+    says(app,
+        "GET /peer HTTP/1.1\r\nHost: localhost\r\nForwarded: for=6.6.6.6\r\n"
+        "X-Forwarded-For: 203.0.113.9\r\n\r\n",
+        "peer=203.0.113.9;"); /* a proxy that writes the one leaves the other as it came */
     says(app, "GET /host-cookie HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\n\r\n",
         "\r\nSet-Cookie: __Host-a=v; Path=/; SameSite=Lax; HttpOnly; Secure\r\n");
     snprintf(said, sizeof said, "set=%d;", SSE_E_ARG);
