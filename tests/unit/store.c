@@ -390,6 +390,49 @@ static void clock_jumps(long long by) { /* an hour wrong, say, until it is set *
     sse_db_close(db);
 }
 
+static long long at(sse_db *db, bool newest) { /* the time of the newest event, or the oldest */
+    long long ms = 0;
+    sse_db_one(db, &ms,
+        newest ? "SELECT at FROM sse_events ORDER BY seq DESC"
+               : "SELECT at FROM sse_events ORDER BY seq");
+    return ms;
+}
+
+/* What earlier starts wrote they wrote by a clock of which this one knows nothing. */
+static void clock_of_earlier_starts(void) {
+    sse_db   *db = impatient();
+    sse_app  *app;
+    long long before;
+    app = boot(db, 0, 60000);
+    say(app, "one");
+    sse_app_free(app);
+    before = at(db, false);
+    app = boot(db, 1000, 60000);
+    say(app, "two");
+    sse__sequence_sync(&app->topics->sequence);
+    wall_ahead_ms += 3600000;
+    say(app, "three");
+    sse_app_free(app);
+    ok(at(db, false) == before, "a clock that is set moves no event of an earlier start");
+    sse_db_close(db);
+}
+
+/* ntpd does so: each step is small. */
+static void clock_steps(void) {
+    sse_db  *db = impatient();
+    sse_app *app = boot(db, 0, 60000);
+    int      i;
+    for (i = 0; i < 50; i++) {
+        say(app, "event");
+        sse__sequence_sync(&app->topics->sequence);
+        wall_ahead_ms += SSE__CLOCK_JUMP_MS - 1000;
+    }
+    ok(at(db, true) - at(db, false) < 60000, "small steps of a clock are one large: %lld ms",
+        at(db, true) - at(db, false));
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
 static int interrupts(void *user) { return ++*(int *)user > 0; }
 
 /* A history that cannot be read just now: who comes back is told, and nothing is deleted. */
@@ -469,6 +512,63 @@ static void kept_at_the_end(void) {
     sse_db_close(db);
     sse_db_close(other);
 }
+
+/* How long the next statement waits for a lock, by the connection that the thread has. */
+static long long patience(sse_db *db) {
+    long long ms = -1;
+    sse_db_one(db, &ms, "PRAGMA busy_timeout");
+    return ms;
+}
+
+/* A save that is tried again waits for nobody; what comes then, for the program, does again. */
+static void patient_again(void) {
+    sse_db  *db = impatient(), *w;
+    sse_app *app = new_app();
+    keep(app, db, 0);
+    sse_db_exec(db, "CREATE TRIGGER no BEFORE INSERT ON sse_events BEGIN"
+                    " SELECT RAISE(ABORT, 'no'); END");
+    say(app, "one");
+    sse__sequence_sync(&app->topics->sequence);
+    ok(app->topics->sequence.stores->failing, "an event cannot be kept");
+    sse_db_exec(db, "DROP TRIGGER no");
+    app->topics->sequence.retries = true;
+    sse__sequence_sync(&app->topics->sequence);
+    is_int(kept(app), 1, "then it can");
+    ok(!app->topics->sequence.stores->failing, "... and is, at the next try");
+    w = db->writer ? db->writer : db;
+    is_int(patience(w), 50, "... and the next statement waits for a lock, as ever");
+    sse_app_free(app);
+    is_int(patience(db), 50, "... also when the server has ended");
+    sse_db_close(db);
+}
+
+#ifndef SSE_NO_THREADS
+/* Events that have become too old before they are on the disk. */
+static void aged_on_their_way(void) { /* O2 */
+    sse_db_options    patient = {600000, 0, false};
+    sse_db           *db = sse_db_open(path, &patient), *other = impatient();
+    sse_app          *app = new_app();
+    sse_topic_options o;
+    sse__topic       *t;
+    int               i;
+    memset(&o, 0, sizeof o);
+    o.history = 100;
+    o.history_age_ms = 20;
+    o.db = db;
+    is_int(sse_topic(app, "t*", &o), 0, "topics whose events are kept for a moment");
+    is_int(sse_db_exec(other, "BEGIN IMMEDIATE"), 0, "another program has the lock");
+    say(app, "one");
+    t = sse__topic_find(app->topics, SSE__LIT("t"));
+    for (i = 0; i < 30000 && t->history->count; i++) sse_poll(app, 1);
+    ok(!t->history->count && app->topics->sequence.flight, "an event is over before it is kept");
+    is_int(sse_db_exec(other, "COMMIT"), 0, "it lets go of it");
+    for (i = 0; i < 30000 && sse__topic_find(app->topics, SSE__LIT("t")); i++) sse_poll(app, 1);
+    ok(!sse__topic_find(app->topics, SSE__LIT("t")), "then nothing keeps its topic");
+    sse_app_free(app);
+    sse_db_close(db);
+    sse_db_close(other);
+}
+#endif
 
 /* A topic that makes room for others while they are read back, and is read back itself then. */
 static void read_again(void) { /* K2 */
@@ -597,6 +697,23 @@ static void marks(const char *synchronous, bool mark) { /* K2 */
     sse_db_close(other);
 }
 
+/* What could not be kept may be more than a client knows of: the mark says so. */
+static void ends_unkept(void) { /* K2 */
+    sse_db  *db = impatient();
+    sse_app *app = new_app();
+    keep(app, db, 0);
+    say(app, "one");
+    sse__sequence_sync(&app->topics->sequence);
+    ok(marked(db) != 0, "a mark");
+    sse_db_exec(db, "CREATE TRIGGER no BEFORE INSERT ON sse_events BEGIN"
+                    " SELECT RAISE(ABORT, 'no'); END");
+    say(app, "two");
+    sse_app_free(app);
+    ok(marked(db) != 0, "... stays where not all could be kept");
+    sse_db_exec(db, "DROP TRIGGER no");
+    sse_db_close(db);
+}
+
 static void went_down(void) { /* K2 */
     sse_db   *db = impatient();
     sse_app  *app = new_app();
@@ -666,11 +783,21 @@ int main(void) {
     anew();
     clock_jumps(-3600000);
     anew();
+    clock_of_earlier_starts();
+    anew();
+    clock_steps();
+    anew();
     unread();
     opened_without_memory();
     anew();
     kept_at_the_end();
     anew();
+    patient_again();
+    anew();
+#ifndef SSE_NO_THREADS
+    aged_on_their_way();
+    anew();
+#endif
     read_again();
     anew();
     still_droppable();
@@ -684,6 +811,8 @@ int main(void) {
     marks("NORMAL", true);
     anew();
     marks("FULL", false);
+    anew();
+    ends_unkept();
     anew();
     went_down();
     anew();
