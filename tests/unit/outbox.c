@@ -377,6 +377,15 @@ static void test_deleted(void) {
     is_int(came("event: gap") * 10 + came("id: 6\ndata: six\n\n"), 1,
         "all rows are deleted, one by one: what comes then is no surprise");
     is_int((long long)counts(app).gaps, 0, "... nor counted as a gap");
+    for (id = 7; id < 12; id++) sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('more')");
+    sse_test_run(app, 0);
+    sse_db_exec(db, "DELETE FROM outbox WHERE id > 9");
+    sse_test_run(app, 0);
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('twelve'), ('thirteen')");
+    sse_test_run(app, 0);
+    sse_db_exec(db, "DELETE FROM outbox WHERE id = 13");
+    sse_test_run(app, 0);
+    is_int(came("event: gap") * 10 + came("data: t"), 2, "newer ones are, and the newest again");
     sse_test_close(&feed);
     sse_app_free(app);
     sse_db_close(db);
