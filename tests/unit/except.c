@@ -196,6 +196,7 @@ static void *publish_by_key(void *user) {
     char      key[2] = "a";
     sse_event event = event_of("a1");
     event.key = key;
+    event.except_who = "ann";
     *(int *)user = sse_publish(app, "newest", &event);
     key[0] = 'b';
     event.data = "b1";
