@@ -449,6 +449,12 @@ static void reservations(void) {
     app->loop.upcall++; /* somebody else's, later */
     sse__stream_send_position(stream);
     is_int(sse__queue_at(q, q->count - 1)->after, told + 1, "its place as well");
+    stream->replaying = true;
+    say(app, "t", "forty-four");
+    app->loop.upcall++;
+    sse__stream_refill(stream, true);
+    ok(!stream->replaying && sse__stream_lives(stream), "who catches up has it from memory");
+    is_int(sse__queue_at(q, q->count - 1)->after, told + 2, "... when it is kept, too");
     sequence->stores = NULL;
     app->net->kept = app->net->told;
     dial_free(app);
