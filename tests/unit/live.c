@@ -1378,6 +1378,7 @@ static void render_or_fail(sse_view *view, sse_buf *html, void *user) {
     if (fails == SSE_E_DB) sse_db_exec((sse_db *)user, "INSERT INTO nowhere VALUES(1)");
 #endif
     if (fails && fails != SSE_E_DB) sse_buf_fail(html, fails);
+    if (skips > 0) skips--, sse_view_skip(html);
     (void)user;
 }
 
@@ -1428,7 +1429,23 @@ static void failures(void) { /* V3 */
         "live view /p was not rendered: no such table: nowhere "
         "[INSERT INTO nowhere VALUES(1)]",
         "tells why");
+    skips = 1;
+    touched("/p", 0, 11, "one that fails before the render skips");
+    is_int((long long)counts().renders_failed, 7, "... has failed as well");
+    touched(NULL, 4000, 12, "... and is asked again");
 #endif
+    sse_app_free(app);
+    test_app();
+    o.every_ms = 60000;
+    sse_live(app, "/p", render_or_fail, &o);
+    fails = 0;
+    get("/p", &r);
+    fails = SSE_E_IO;
+    touched("/p", 499, 2, "a view that is rendered once a minute fails");
+    fails = 0;
+    touched(NULL, 1, 3, "it is tried after half a second all the same");
+    touched(NULL, 59999, 3, "... and is rendered again");
+    touched(NULL, 1, 4, "... a minute later");
     sse_app_free(app);
     sse_test_close(&r);
     sse_db_close(db);
