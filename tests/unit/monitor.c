@@ -313,6 +313,9 @@ static void commits(void) {
     sse_db_exec(db, "INSERT INTO t VALUES(1)");
     is_int(number("", "latency.commit.count") - i, 1, "a commit that a view shows");
     is_told("", "latency.commit.worst_us", "700");
+    sse_touch(app, "/view");
+    sse_test_run(app, 0);
+    is_int(number("", "latency.commit.count") - i, 1, "a touch shows no commit");
     is_told("", "counters.unsaved_events", "0");
     say(app, "kept", "saved");
     sse_test_run(app, 0);
@@ -328,6 +331,39 @@ static void commits(void) {
     sse_test_run(app, 60000);
     is_told("", "counters.unsaved_events", "0");
     for (i = 0; i < 3; i++) sse_test_close(&views[i]);
+    done();
+    sse_db_close(db);
+}
+
+/* What waits for its view's .min_interval_ms waits from the first commit on. */
+static void commits_that_wait(void) {
+    sse_db          *db = sse_db_open(":memory:", NULL);
+    sse_live_options o;
+    sse_test_reply   view;
+    uint64_t         first;
+    int              renders = 0, before;
+    memset(&o, 0, sizeof o);
+    memset(&view, 0, sizeof view);
+    app = watched(NULL);
+    sse_db_exec(db, "CREATE TABLE t(a)");
+    o.db = db;
+    o.user = &renders;
+    o.min_interval_ms = 1000;
+    sse_live(app, "/view", takes, &o);
+    sse_test_request(app, "GET /view", "Accept: text/event-stream\n", NULL, &view);
+    first = app->loop.wheel.now;
+    before = number("", "latency.commit.count");
+    sse_db_exec(db, "INSERT INTO t VALUES(1)");
+    sse_test_run(app, 400);
+    sse_db_exec(db, "INSERT INTO t VALUES(2)");
+    sse_test_run(app, 599);
+    is_int(renders, 1, "two commits, too soon to be shown");
+    clock_us = (first + 1000) * 1000 - 700; /* which the render takes */
+    sse_test_run(app, 1);
+    is_int(renders, 2, "... are, together");
+    is_int(number("", "latency.commit.count") - before, 1, "... in one render");
+    is_told("", "latency.commit.worst_us", "1000000");
+    sse_test_close(&view);
     done();
     sse_db_close(db);
 }
@@ -1168,6 +1204,7 @@ int main(void) {
     latencies();
 #ifndef SSE_NO_SQLITE
     commits();
+    commits_that_wait();
     rows_of_a_table();
 #endif
     buckets();
