@@ -1,18 +1,29 @@
 /* Tests of >>upload: bodies and files of forms that become files, whole or not at all; what is
    refused, fails, leaves in the middle or is stopped. */
+#define _DEFAULT_SOURCE
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #define SSE__SYS(call) (fails(#call) ? -1 : (call))
 static int fails(const char *call);
+static int close_or_fail(int fd);
+#define close close_or_fail
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
+#undef close
 #include "../tap.h"
 #include "dial.h"
 
 static int fail_write, fail_sync; /* errno of the writes of a file, of fsync */
+static int fail_close;            /* errno of the close of a file */
 static int fail_random;           /* there is no random byte to be had */
 static int fail_directory;        /* errno of the fsync of a directory */
 static int directories;           /* that were synced */
 static int interrupts;
 static int held; /* no write of a file returns */
+static int look; /* at each write: for files that a child would have as well */
+static int for_children;
 #ifndef SSE_NO_THREADS
 static int             on_loop; /* calls to the disk that the loop itself made */
 static pthread_t       loop_thread;
@@ -31,6 +42,23 @@ static int count(int *n) {
     return now;
 }
 
+static int close_or_fail(int fd) {
+    struct stat s;
+    const int   failure = fstat(fd, &s) == 0 && S_ISREG(s.st_mode) ? fail_close : 0;
+    const int   rc = close(fd);
+    if (!failure) return rc;
+    errno = failure;
+    return -1;
+}
+
+static int inherited(void) { /* files that a child would have */
+    struct stat s;
+    int         fd, n = 0;
+    for (fd = 3; fd < 256; fd++)
+        n += fstat(fd, &s) == 0 && S_ISREG(s.st_mode) && !(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    return n;
+}
+
 static int fails(const char *call) {
 #ifndef SSE_NO_THREADS
     if ((strstr(call, "u->fd") || strstr(call, "u->path")) &&
@@ -38,6 +66,7 @@ static int fails(const char *call) {
         on_loop++;
 #endif
     while (SSE__FLAG(held) && strncmp(call, "write(u->fd", 11) == 0) poll(NULL, 0, 1);
+    if (SSE__FLAG(look) && strncmp(call, "write(u->fd", 11) == 0) for_children = inherited();
     if (strncmp(call, "write(u->fd", 11) == 0)
         errno = fail_write ? fail_write : count(&interrupts) % 2 ? EINTR : 0;
     else if (strncmp(call, "fsync(u->fd", 11) == 0) errno = fail_sync;
@@ -69,9 +98,13 @@ static void done(sse_req *req, const sse_body_file *file, void *user) {
 static int number = 7;
 
 static void put(sse_req *req, void *user) {
+    static char           topic[20], field[20]; /* which are copied */
     sse_body_file_options o = *(sse_body_file_options *)user;
     o.user = &number;
+    if (o.topic) snprintf(topic, sizeof topic, "%s", o.topic), o.topic = topic;
+    if (o.field) snprintf(field, sizeof field, "%s", o.field), o.field = field;
     sse_body_to_file(req, path, done, &o);
+    topic[0] = field[0] = '?';
     if (strcmp(sse_path(req), "/early") == 0)
         is_str(words, "sse_body_to_file: its route has no .body_later (/early)",
             "a body that is there already");
@@ -529,6 +562,11 @@ static void disk(void) {
     ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 500", 12) == 0, "it cannot be synced: 500");
     is_int(files(), 0, "... nothing is left");
     fail_sync = 0;
+    fail_close = EDQUOT;
+    ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 500", 12) == 0 && last_error == SSE_E_IO,
+        "its last bytes do not fit, as its close tells: 500");
+    is_int(files(), 0, "... nothing is left");
+    fail_close = 0;
     snprintf(keep, sizeof keep, "%s", path);
     snprintf(path, sizeof path, "%s/none/file", dir);
     ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 500", 12) == 0 && last_error == SSE_E_IO,
@@ -554,6 +592,42 @@ static void disk(void) {
     ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 204", 12) == 0,
         "... also where no directory can be synced");
     fail_directory = 0;
+    dial_free(app);
+}
+
+/* The present directory is one that a file may be in. */
+static void here(void) {
+    sse_body_file_options o;
+    sse_app              *app;
+    const int             before = open(".", O_RDONLY | O_CLOEXEC);
+    char                  keep[64];
+    memset(&o, 0, sizeof o);
+    is_int(chdir(dir), 0, "a directory");
+    snprintf(keep, sizeof keep, "%s", path);
+    snprintf(path, sizeof path, "file");
+    app = app_with(&o);
+    directories = 0;
+    ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 204", 12) == 0, "a file without one in its path");
+    is_int(directories, 1, "... is on the disk under its name as well");
+    is_int(files(), 1, "... in the present one");
+    dial_free(app);
+    snprintf(path, sizeof path, "%.63s", keep);
+    is_int(fchdir(before), 0, "where it was");
+    close(before);
+}
+
+/* What the program starts meanwhile has no file of an upload. */
+static void children(void) {
+    sse_body_file_options o;
+    sse_app              *app;
+    const int             before = inherited();
+    memset(&o, 0, sizeof o);
+    app = app_with(&o);
+    for_children = -1;
+    SSE__FLAG_SET(look);
+    ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 204", 12) == 0, "a file");
+    SSE__FLAG_CLEAR(look);
+    is_int(for_children, before, "... that no child has");
     dial_free(app);
 }
 
@@ -830,6 +904,7 @@ static void told_of(void) { /* at most ten times a second, and of the end */
     app = app_with(&o);
     opening = follow;
     topic.history = 10;
+    topic.overflow = SSE_KEEP_NEWEST;
     is_int(sse_topic(app, "up", &topic), 0, "a topic that keeps what it is told");
     watcher = dial(app, "/s", NULL);
     req.app = app;
@@ -866,9 +941,12 @@ static void told_of(void) { /* at most ten times a second, and of the end */
     tells(app, &u, 1201, watcher, 4 + (int)SSE__COUNT(reasons));
     ok(strstr(watcher->got, "data: {\"bytes\":600,\"total\":600,\"done\":true}\n") != NULL,
         "it is there");
+    say(app, "up", "of somebody else");
+    tells(app, &u, 1201, watcher, 5 + (int)SSE__COUNT(reasons));
+    is_int(times(watcher, "data: of somebody else\n"), 1, "... in the place of nothing else");
     u.topic = NULL;
-    tells(app, &u, 2000, watcher, 4 + (int)SSE__COUNT(reasons));
-    is_int(sse_topic_history(app, "up", 0, seen, NULL), 0, "... but how far a file was");
+    tells(app, &u, 2000, watcher, 5 + (int)SSE__COUNT(reasons));
+    is_int(sse_topic_history(app, "up", 0, seen, NULL), 1, "... but how far a file was");
     dial_free(app);
 }
 
@@ -1018,6 +1096,8 @@ int main(void) {
     misused();
     leaves();
     disk();
+    here();
+    children();
     held_back();
     few_left();
 #ifndef SSE_NO_THREADS
