@@ -281,6 +281,39 @@ static void test_later(void) { /* O4 */
     dial_free(app);
 }
 
+/* A topic that a stream follows while it still catches up with another: from there on, as ever. */
+static void test_later_still(void) {
+    static char       body[50001];
+    sse_topic_options o;
+    sse_app_options   options;
+    sse_app          *app;
+    client           *c;
+    int               i, first = 0, second = 0;
+    memset(&o, 0, sizeof o);
+    memset(&options, 0, sizeof options);
+    memset(body, 'x', sizeof body - 1);
+    options.max_queue_bytes = 200000;
+    app = dial_app(&options);
+    o.history = o.greet = 100;
+    sse_topic(app, "*", &o);
+    opening = subscribe_to;
+    for (i = 0; i < 100; i++) say(app, "much", body);
+    say(app, "other", "first");
+    c = dial(app, "/s?to=much", NULL);
+    ok(sse__stream_get(newest)->replaying, "a stream that catches up");
+    is_int(sse_subscribe(newest, "other"), 0, "... follows another topic");
+    say(app, "other", "second");
+    for (i = 0; i < 3000 && !second; i++) {
+        turns(app, 1);
+        first += times(c, "data: first\n");
+        second += times(c, "data: second\n");
+        c->len = 0;
+    }
+    is_int(second, 1, "... which it is sent");
+    is_int(first, 0, "... but not what was before");
+    dial_free(app);
+}
+
 /* A newcomer begins with the last events, as many as its topic says. */
 static void test_greeting(void) {
     sse_topic_options o;
@@ -845,6 +878,7 @@ int main(void) {
     test_full();
     test_later();
     gap_names();
+    test_later_still();
     test_greeting();
     test_newest();
 #ifndef SSE_NO_SQLITE
