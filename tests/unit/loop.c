@@ -761,6 +761,41 @@ static void test_late(void) {
     close(fds[1]);
 }
 
+#if !defined(SSE_NO_THREADS)
+enum { LARGE = 10000 };
+
+static void *publish_many(void *app) { /* until they are too many; how many were taken */
+    static char data[LARGE + 1];
+    sse_event   event;
+    intptr_t    n = 0;
+    memset(&event, 0, sizeof event);
+    memset(data, 'x', LARGE);
+    event.data = data;
+    while (n < 1000 && sse_publish((sse_app *)app, "t", &event) == SSE_OK) n++;
+    return (void *)n;
+}
+
+/* What is in the events that another thread publishes is memory, too. */
+static void test_many_events(void) {
+    sse_app_options o;
+    sse_app        *app;
+    pthread_t       thread;
+    void           *taken = NULL;
+    int             i;
+    memset(&o, 0, sizeof o);
+    o.max_call_bytes = 10 * LARGE;
+    app = sse_app_new(&o);
+    for (i = 0; i < 2; i++) {
+        pthread_create(&thread, NULL, publish_many, app);
+        pthread_join(thread, &taken);
+        ok((intptr_t)taken > 1 && (intptr_t)taken < 10, "max_call_bytes are %d large events",
+            (int)(intptr_t)taken);
+        sse_poll(app, 0); /* then there is room again */
+    }
+    sse_app_free(app);
+}
+#endif
+
 /* W4 */
 static int numbers[3000], ran;
 
@@ -900,5 +935,8 @@ int main(void) {
     test_call_meanwhile();
     test_many_calls();
     test_long_calls();
+#if !defined(SSE_NO_THREADS)
+    test_many_events();
+#endif
     return tap_done();
 }
