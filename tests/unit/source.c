@@ -1198,6 +1198,45 @@ static void test_slow(void) {
     dial_free(app);
 }
 
+static int asked_again; /* for a beginning */
+static int waited;      /* bytes that still waited for the reader then */
+
+static void denies(sse_stream s, const char *name, const char *after, void *user) {
+    static char data[100001];
+    int         i;
+    (void)name, (void)user;
+    if (after) {
+        memset(data, 'x', sizeof data - 1);
+        for (i = 0; i < 100; i++) sse_stream_send(s, event_of(NULL, data));
+        is_int(sse_replay_gap(s), 0, "an id that is denied, behind much");
+    } else if (!asked_again++) waited = (int)sse_stream_pending(s);
+}
+
+/* An answer is an answer: that .source_ms are over then says nothing. */
+static void test_slow_gap(void) {
+    sse_topic_options t = source_options(10);
+    sse_app_options   o;
+    sse_app          *app;
+    client           *c;
+    int               i;
+    memset(&o, 0, sizeof o);
+    o.on_log = on_log;
+    o.max_queue_bytes = 20000000;
+    t.source = denies;
+    t.source_ms = 20;
+    app = dial_app(&o);
+    sse_topic(app, "chat", &t);
+    sse_get(app, "/feed", feed, NULL);
+    asked_again = 0;
+    c = dial(app, "/feed", "Last-Event-ID: 90-10\r\n");
+    for (i = 0; i < 100; i++) sse_poll(app, 1);
+    is_int(asked_again, 0, "a reader that is slow is not asked for meanwhile");
+    for (i = 0; i < 30000 && !asked_again; i++) turns(app, 1), c->len = 0;
+    is_int(asked_again, 1, "but when it has read all");
+    is_int(waited, 0, "... that waited for it");
+    dial_free(app);
+}
+
 /* ---- anything at all ---- */
 
 /* Nodes that follow at random, clients that roam, a source that answers at random: each client
@@ -1373,6 +1412,7 @@ int main(void) {
     test_evicted();
     test_held();
     test_slow();
+    test_slow_gap();
     test_roaming();
     test_memory_fails();
     return tap_done();
