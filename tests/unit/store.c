@@ -13,18 +13,21 @@ static int test_clock(clockid_t clock, struct timespec *t) {
     t->tv_nsec = (long)(ms % 1000) * 1000000;
     return rc;
 }
-#include <signal.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "nth.h"
-static const char *ends; /* this file goes with its last owner, just when it is locked */
+static const char *ends;  /* this file goes with its last owner, just when it is locked */
+static bool        again; /* ... and another makes the next one */
 
 static int test_flock(int fd, int how) {
     if (ends) (void)unlink(ends);
+    if (ends && again) close(open(ends, O_RDWR | O_CREAT | O_CLOEXEC, 0644));
     ends = NULL;
     return flock(fd, how);
 }
@@ -150,9 +153,10 @@ static void same_server(void) { /* one app, one file, opened twice */
 }
 
 /* What was locked is gone when it is: another server could make, and lock, the next. */
-static void taken_as_it_goes(void) { /* K4 */
+static void taken_as_it_goes(bool anew) { /* K4 */
     sse_db  *a = impatient(), *b = impatient();
     sse_app *first = new_app(), *second = new_app();
+    again = anew;
     ends = owner;
     is_int(keep(first, a, 0), 0, "a server begins as another one ends");
     ok(!ends && access(owner, F_OK) == 0, "... with a lock of its own");
@@ -520,6 +524,86 @@ static long long patience(sse_db *db) {
     return ms;
 }
 
+static long long synchronous(sse_db *db) { /* as the latest save had it */
+    long long n = -1;
+    sse_db_one(db->writer ? db->writer : db, &n, "PRAGMA synchronous");
+    return n;
+}
+
+/* On a thread a reservation is synced also where commits are not: its numbers may be in ids. */
+static void synced(void) { /* K1 */
+    sse_db        *db = impatient();
+    sse_app       *app = new_app();
+    sse__sequence *sequence;
+    keep(app, db, 0);
+    sequence = &app->topics->sequence;
+    sse_db_exec(db, "PRAGMA synchronous = NORMAL");
+    say(app, "one");
+    sse__sequence_sync(sequence);
+    is_int(synchronous(db), db->writer ? SSE__SYNC_FULL : SSE__SYNC_NORMAL, "numbers are reserved");
+    say(app, "two");
+    sse__sequence_sync(sequence);
+    is_int(synchronous(db), SSE__SYNC_NORMAL, "what has one is kept as the program wants it");
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* What fails is tried a second later: as the clock is then, not as the turn began. */
+static void a_second_later(void) {
+    sse_db        *db = impatient();
+    sse_app       *app = new_app();
+    sse__sequence *sequence;
+    sse_event      e;
+    uint64_t       now;
+    keep(app, db, 0);
+    sequence = &app->topics->sequence;
+    sse_db_exec(db, "CREATE TRIGGER no BEFORE INSERT ON sse_events BEGIN"
+                    " SELECT RAISE(ABORT, 'no'); END");
+    now = app->loop.wheel.now;
+    memset(&e, 0, sizeof e);
+    e.data = "one";
+    is_int(sse_publish(app, "t", &e), 0, "an event, in a turn that takes five seconds");
+    machine_ahead_ms += 5000;
+    sse__sequence_sync(sequence);
+    ok(sequence->again.link.next && sequence->again.due >= now + 6000, "a save that fails, late");
+    sse__alarm_cancel(&sequence->again);
+    now = sse__loop_clock_ms(&app->loop);
+    fail_at = 1;
+    sequence->retries = true;
+    sse__sequence_save(sequence);
+    ok(!fail_at && sequence->again.link.next && sequence->again.due >= now + 1000,
+        "one that there is no memory for is tried again as well");
+    fail_at = 0;
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* Nor is there a second once the server ends: it tries at once, so that no allocation that fails
+   costs an event. */
+static void ends_without_memory(void) {
+    sse_db  *db = impatient();
+    sse_app *app;
+    int      n, failed = 1;
+    for (n = 1; n < 100 && failed; n++) {
+        sse_event e;
+        app = new_app();
+        keep(app, db, 0);
+        memset(&e, 0, sizeof e);
+        e.data = "last";
+        if (sse_publish(app, "t", &e)) break;
+        fail_at = n;
+        sse_app_free(app);
+        failed = !fail_at;
+        fail_at = 0;
+        app = new_app();
+        keep(app, db, 0);
+        if (kept(app) != n) break;
+        sse_app_free(app);
+    }
+    ok(!failed && n > 3, "%d allocations fail at the end, and all events are kept", n - 2);
+    sse_db_close(db);
+}
+
 /* A save that is tried again waits for nobody; what comes then, for the program, does again. */
 static void patient_again(void) {
     sse_db  *db = impatient(), *w;
@@ -564,6 +648,30 @@ static void aged_on_their_way(void) { /* O2 */
     is_int(sse_db_exec(other, "COMMIT"), 0, "it lets go of it");
     for (i = 0; i < 30000 && sse__topic_find(app->topics, SSE__LIT("t")); i++) sse_poll(app, 1);
     ok(!sse__topic_find(app->topics, SSE__LIT("t")), "then nothing keeps its topic");
+    sse_app_free(app);
+    sse_db_close(db);
+    sse_db_close(other);
+}
+
+/* What is lost while a save is under way is in the next one. */
+static void lost_meanwhile(void) { /* K2 */
+    sse_db_options patient = {600000, 0, false};
+    sse_db        *db = sse_db_open(path, &patient), *other = impatient();
+    sse_app       *app = new_app();
+    sse__sequence *sequence;
+    long long      cut = 0;
+    int            i;
+    keep(app, db, 0);
+    sequence = &app->topics->sequence;
+    is_int(sse_db_exec(other, "BEGIN IMMEDIATE"), 0, "another program has the lock");
+    say(app, "one");
+    ok(sequence->flight != NULL, "a save waits for it");
+    sse__rule_lost(app->topics, app->topics->named, sequence->last);
+    is_int(sse_db_exec(other, "COMMIT"), 0, "it lets go of it");
+    for (i = 0; i < 30000 && app->net->kept != app->net->told; i++) sse_poll(app, 1);
+    is_int(sse_db_one(db, &cut, "SELECT reserved FROM sse_sequence WHERE id = 3"), 0,
+        "what was lost meanwhile is known to the next start");
+    is_int(cut, (long long)sequence->last, "... up to there");
     sse_app_free(app);
     sse_db_close(db);
     sse_db_close(other);
@@ -761,7 +869,8 @@ int main(void) {
     snprintf(owner, sizeof owner, "%s-sse", path);
     one_server();
     same_server();
-    taken_as_it_goes();
+    taken_as_it_goes(false);
+    taken_as_it_goes(true);
     freed_by_child();
     killed();
     waits(false);
@@ -792,10 +901,18 @@ int main(void) {
     anew();
     kept_at_the_end();
     anew();
+    synced();
+    anew();
+    a_second_later();
+    anew();
+    ends_without_memory();
+    anew();
     patient_again();
     anew();
 #ifndef SSE_NO_THREADS
     aged_on_their_way();
+    anew();
+    lost_meanwhile();
     anew();
 #endif
     read_again();
