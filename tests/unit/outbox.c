@@ -593,6 +593,53 @@ static void test_leaves(void) {
     sse_db_close(db);
 }
 
+/* The only stream of an app, which is yet to get the rows after that one. */
+static sse__stream *replays(sse_app *app, uint64_t after) {
+    sse__stream *stream = (sse__stream *)app->streams->all.at[0].item;
+    stream->first.after = after;
+    stream->replaying = true;
+    return stream;
+}
+
+/* One that waits for a row of another server (B3) begins anew with all others. */
+static void test_anew_ahead(void) {
+    sse_db  *db = new_db(5);
+    sse_app *app = follows(db);
+    replays(app, 9);
+    app->streams->outboxes->ahead = true;
+    sse_db_exec(db, "DELETE FROM outbox");
+    sse_db_exec(db, "DELETE FROM sqlite_sequence");
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('anew')");
+    sse_test_run(app, 0);
+    is_int(came("event: gap") * 10 + came("id: 1\ndata: anew\n\n"), 11,
+        "who waits for a row that is not there yet begins anew, too");
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* One that catches up, and has no room for a row that is new just now: it gets it in its turn. */
+static void test_new_meanwhile(void) {
+    sse_db      *db = new_db(5);
+    sse_app     *app = follows(db);
+    sse__stream *stream = replays(app, 3);
+    sse_event    event;
+    memset(&event, 0, sizeof event);
+    event.data = "waits";
+    is_int(sse_stream_send(sse__stream_handle(stream), &event), 0, "an event");
+    stream->max_queue = 1;
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('six')");
+    app->streams->outboxes->changed = true;
+    sse__outboxes_run(app);
+    sse_test_run(app, 0);
+    is_int(came("data: 3\n") * 100 + came("data: 4\n") * 10 + came("data: six\n"), 111,
+        "who catches up misses no row where a new one finds no room");
+    is_int(came("data: "), 4, "... and has each once");
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
 static void follow_other(sse_req *req, void *user) {
     (void)user;
     sse_subscribe(sse_stream_open(req, NULL), "u");
@@ -708,6 +755,8 @@ int main(void) {
     test_two();
     test_told();
     test_leaves();
+    test_anew_ahead();
+    test_new_meanwhile();
     for (n = 1; n < 500 && without_memory(n); n++) {
     }
     ok(n > 10 && n < 500, "each of %ld allocations may fail", n - 1);
