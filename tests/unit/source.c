@@ -707,6 +707,38 @@ static void test_ends(void) {
 }
 
 /* A stream ends where the loop would turn to it next. */
+static sse_stream both[2];
+static int        asked_of_both;
+
+static void ends_other(sse_stream s, const char *name, const char *after, void *user) {
+    (void)name, (void)after, (void)user;
+    if (asked_of_both++ < 2) both[asked_of_both - 1] = s;
+    else sse_stream_end(both[s.slot == both[0].slot], NULL);
+}
+
+/* A stream that ends in the turn in which its source would be asked: it is not. */
+static void test_ends_just_then(void) {
+    sse_topic_options t = source_options(5);
+    sse_test_reply    r[2] = {{0}, {0}};
+    node              n;
+    int               i;
+    t.source = ends_other;
+    asked_of_both = 0;
+    entries = oldest = 0;
+    n.app = new_app(&t);
+    n.read = 0;
+    add(9);
+    for (i = 0; i < 2; i++) come(&n, "GET /feed", id_of(1), &r[i]);
+    is_int(asked_of_both, 2, "a source is asked for two streams");
+    for (i = 0; i < 2; i++) is_int(sse_replay_end(both[i], id_of(5)), 0, "it has more for each");
+    sse_test_run(n.app, 0);
+    is_int(asked_of_both, 3, "asked for one it ends the other, and is not asked for that");
+    ok(r[0].open + r[1].open == 1, "... which is over");
+    sse_test_close(&r[0]);
+    sse_test_close(&r[1]);
+    sse_app_free(n.app);
+}
+
 static void test_ends_first(void) {
     sse_test_reply r = {0};
     node           n;
@@ -1397,6 +1429,7 @@ int main(void) {
     test_gap();
     test_ends();
     test_ends_first();
+    test_ends_just_then();
     test_misplaced();
     test_placed();
     test_overflow();
