@@ -542,6 +542,7 @@ static void leaves(void) { /* UP2: in the middle: gathered, or written already *
 static void disk(void) {
     sse_body_file_options o;
     sse_app              *app;
+    client               *c;
     struct stat           st;
     char                  keep[200];
     memset(&o, 0, sizeof o);
@@ -553,6 +554,12 @@ static void disk(void) {
     snprintf(keep, sizeof keep, "sse_body_to_file: %s: %s (/file)", path, strerror(ENOSPC));
     is_str(words, keep, "... and in the log");
     is_int(files(), 0, "... nothing is left");
+    dones = 0;
+    c = begin(app, "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2500000\r\n\r\n");
+    more(app, c, big, 100000);
+    answered(app, c);
+    ok(strncmp(c->got, "HTTP/1.1 507", 12) == 0, "it is said as soon as it is known");
+    is_int(dones, 1, "... and done is told once, whatever is still to come");
     fail_write = EIO;
     ok(strncmp(send_all(app, 10)->got, "HTTP/1.1 500", 12) == 0, "it fails: 500");
     ok(strstr(clients[nclients - 1].got, "\r\n\r\nthe file could not be kept\n") != NULL,
