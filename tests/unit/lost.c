@@ -363,6 +363,7 @@ static void evicted_meanwhile(void) {
     dial_free(app);
 }
 
+#ifndef SSE_NO_SQLITE
 static bool published;
 
 static void publishes(int level, const char *line, void *user) {
@@ -411,6 +412,7 @@ static void evicted_once(void) {
     unlink(name[1]);
     rmdir(dir);
 }
+#endif
 
 /* Topics of one rule make room for those of another one. */
 static void evicted_by_others(void) { /* K2 */
@@ -771,6 +773,25 @@ static void many_starts(void) { /* K6 */
     is_int(away_for(SSE__STARTS + 1, true), 1, "one of too many ago is not: a gap");
 }
 
+/* Of the numbers that a start has reserved it has given the last one, too. */
+static void last_reserved(void) { /* K6 */
+    sse_db        *db = sse_db_open(":memory:", NULL);
+    sse_app       *app = start(db, NULL);
+    sse__sequence *sequence = &app->topics->sequence;
+    exact = "orders";
+    pattern = NULL;
+    say(app, "orders", "first");
+    turns(app, 3);
+    sequence->last = sequence->stores->reserved - 1;
+    first_visit(app, "orders", NULL);
+    ok(sequence->last == sequence->stores->reserved, "a client has the last that is reserved");
+    dial_free(app);
+    app = start(db, NULL);
+    is_int(gaps_on_return(app), 0, "... which the next start knows");
+    dial_free(app);
+    sse_db_close(db);
+}
+
 /* The client of a stored topic and of others comes back once, and once more. */
 static void restarted_twice(void) { /* O4 */
     sse_db  *db = sse_db_open(":memory:", NULL);
@@ -784,6 +805,7 @@ static void restarted_twice(void) { /* O4 */
     c = dial(app, "/s", head);
     turns(app, 3);
     is_int(times(c, "event: gap"), 1, "after a restart there may have been a gap");
+    is_int(times(c, "data: {\"reason\":\"unknown\"}\n"), 1, "... of which nobody knows");
     is_int(times(c, "data: seen"), 1, "what is kept follows");
     remember_id(c);
     hang_up(c);
@@ -1235,6 +1257,8 @@ int main(void) {
     lost_numbers();
     place_by_another();
     many_starts();
+    last_reserved();
+    evicted_once();
     unknown();
     unsaved(false);
     unsaved(true);
@@ -1267,7 +1291,6 @@ int main(void) {
     evicted();
     larger_than_a_page();
     evicted_meanwhile();
-    evicted_once();
     evicted_by_others();
     made_later();
     never_kept(NULL);
