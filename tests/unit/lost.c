@@ -121,6 +121,35 @@ static void unsubscribed(void) {
     dial_free(app);
 }
 
+/* What an id says of who comes back: with the newest, with two, with one that nobody gave yet. */
+static void places(void) {
+    sse_app *app = with_topics(0, "room.1", NULL);
+    char     first[100], path[120];
+    client  *c;
+    topic(app, "room.*", 10, 0, NULL);
+    first_visit(app, "room.1", NULL);
+    snprintf(first, sizeof first, "%.*s", (int)strcspn(head + 15, "\r"), head + 15);
+    c = dial(app, "/s", head);
+    turns(app, 3);
+    is_int(times(c, "id: "), 0, "who misses nothing has its place already");
+    say(app, "room.1", "second");
+    turns(app, 3);
+    remember_id(c);
+    snprintf(path, sizeof path, "/s?lastEventId=%s", first);
+    c = dial(app, path, NULL);
+    turns(app, 3);
+    is_int(times(c, "data: second\n"), 1, "a place in the query, as a page has it");
+    c = dial(app, path, head);
+    turns(app, 3);
+    is_int(times(c, "data: "), 0, "... is older than the one in the head, which a browser keeps");
+    snprintf(head, sizeof head, "Last-Event-ID: %s-999999\r\n", app->topics->sequence.epoch);
+    c = dial(app, "/s", head);
+    turns(app, 3);
+    is_int(times(c, "data: {\"reason\":\"unknown\"}\n"), 1, "a number that nobody has given");
+    is_int(times(c, "data: second\n"), 1, "... and then all that is kept");
+    dial_free(app);
+}
+
 /* A gap is told, and all there is does not fit into the queue at once. What was lost before that is
    no reason to cut the stream: its client would come back to the same, for ever. */
 static void told_once(const char *one, const char *other, const char *by_pattern) {
@@ -773,6 +802,22 @@ static void many_starts(void) { /* K6 */
     is_int(away_for(SSE__STARTS + 1, true), 1, "one of too many ago is not: a gap");
 }
 
+/* A pattern whose topics all have a rule of their own: what others keep, or where, is nothing to
+   it. */
+static void behind_another(void) {
+    sse_db *db = sse_db_open(":memory:", NULL);
+    int     i;
+    for (i = 0; i < 2; i++) {
+        sse_app *app = with_topics(0, NULL, "room.*");
+        topic(app, "room.*", 100, 0, db);
+        topic(app, "*", 100, 0, NULL);
+        if (i) is_int(gaps_on_return(app), 0, "... which is known after a restart");
+        else first_visit(app, "room.1", NULL);
+        dial_free(app);
+    }
+    sse_db_close(db);
+}
+
 /* Of the numbers that a start has reserved it has given the last one, too. */
 static void last_reserved(void) { /* K6 */
     sse_db        *db = sse_db_open(":memory:", NULL);
@@ -1257,6 +1302,7 @@ int main(void) {
     lost_numbers();
     place_by_another();
     many_starts();
+    behind_another();
     last_reserved();
     evicted_once();
     unknown();
@@ -1288,6 +1334,7 @@ int main(void) {
     same_id("a", "b");
     same_id("b", "a");
     unsubscribed();
+    places();
     evicted();
     larger_than_a_page();
     evicted_meanwhile();
