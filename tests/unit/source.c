@@ -430,6 +430,29 @@ static void test_memory(void) { /* SO2 */
     sse_test_close(&live);
 }
 
+/* Memory that has forgotten all, by age, lacks what it had. */
+static void test_forgotten(void) { /* SO2 */
+    sse_topic_options t = source_options(0);
+    sse_test_reply    r = {0};
+    node              n;
+    t.history_age_ms = 1000;
+    entries = oldest = 0;
+    n.app = new_app(&t);
+    n.read = 0;
+    add(5);
+    follow(&n, 5);
+    sse_test_run(n.app, 2000);
+    is_int(sse__topic_find(n.app->topics, SSE__LIT("chat"))->history->count, 0, "all is too old");
+    come(&n, "GET /feed", id_of(5), &r);
+    is_int(nasks, 0, "who has the newest misses nothing");
+    come(&n, "GET /feed", id_of(3), &r);
+    is_int(nasks, 1, "for who has not the source is asked");
+    answer_all(&n, 10);
+    is_str(got(&r), "m4. m5. ", "... which knows what follows");
+    sse_app_free(n.app);
+    sse_test_close(&r);
+}
+
 static void test_asked(void) {
     sse_test_reply r = {0};
     sse_stats      stats;
@@ -1422,6 +1445,7 @@ int main(void) {
     test_chosen();
     test_longest();
     test_memory();
+    test_forgotten();
     test_asked();
     test_behind();
     test_newcomers();
