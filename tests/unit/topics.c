@@ -150,6 +150,8 @@ static void test_ring(void) {
     left = 2;
     is_int(sse_topic_history(app, "t", 3, count_one, &left), 3, "or the last three");
     is_int(left, -1, "which end with the newest");
+    left = 5;
+    is_int(sse_topic_history(app, "t", 0, count_one, &left), 1, "or one, at which fn says no");
     left = 9;
     is_int(sse_topic_history(app, "t", 10, count_one, &left), 10, "or just as many as there are");
     fail_at = 1;
