@@ -102,8 +102,11 @@ static void left_out(void) {
     got("later", "11011", "the next event is for all again");
     event.except_count = -1;
     event.receivers = &n;
+    n = 77;
     is_int(sse_publish(app, "a", &event), SSE_E_ARG, "a negative number");
     event.except_count = 1;
+    is_int(n, 0, "... which nobody got");
+    n = 77;
     is_int(sse_publish(app, "a", &event), SSE_E_ARG, "a list that is not there");
     is_int(n, 0, "after a failure nobody got it");
     sse_app_free(second);
