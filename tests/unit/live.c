@@ -627,6 +627,42 @@ static size_t compared_by_touching(int views) {
     return n;
 }
 
+/* ---- memory that a view lacks as it is joined ---- */
+
+static long short_at; /* the allocation behind the guard that fails */
+
+static void enter_short(sse_req *req, void *user) {
+    (void)user;
+    sse_subscribe(sse_stream_open(req, NULL), "room.7"); /* the view is not its first */
+    fail_at = short_at;
+}
+
+static void joined_without_memory(void) {
+    sse_live_options o = options_of(enter_short);
+    long             n;
+    int              lacked = 0;
+    for (n = 1; n < 50; n++) {
+        sse_test_reply r[2];
+        memset(r, 0, sizeof r);
+        app = sse_app_new(NULL);
+        sse_live(app, "/room/{id}", render, &o);
+        short_at = 0;
+        sse_test_request(app, "GET /room/1", "Accept: text/event-stream\n", NULL, &r[0]);
+        short_at = n;
+        sse_test_request(app, "GET /room/1", "Accept: text/event-stream\n", NULL, &r[1]);
+        short_at = fail_at;
+        fail_at = 0;
+        if (times_in(r[1].body, "retry: ")) {
+            lacked++;
+            is_int((long long)app->net->counts.subscriptions_refused, 1, "who is turned away");
+        }
+        sse_test_close(&r[0]), sse_test_close(&r[1]);
+        sse_app_free(app);
+        if (short_at) break;
+    }
+    ok(lacked > 2 && n < 50, "... is counted, whatever there was no memory for: %d times", lacked);
+}
+
 /* ---- views that have nothing to show yet ---- */
 
 static int             skips, problems; /* how often the next renders skip; lines in the log */
@@ -649,6 +685,42 @@ static int in(const sse_test_reply *r, const char *what) { /* how often */
     int         n = 0;
     for (; (at = strstr(at, what)) != NULL; at += strlen(what)) n++;
     return n;
+}
+
+static void render_all(sse_view *view, sse_buf *html, void *user) {
+    static const char *const names[] = {"id", "page", "sort"};
+    size_t                   i;
+    (void)user;
+    sse_puts(html, "<p id=\"x\">");
+    for (i = 0; i < SSE__COUNT(names); i++) {
+        const char *value = sse_view_param(view, names[i]);
+        sse_html(html, "%s ", value ? value : "-");
+    }
+}
+
+/* What separates the parameters of a view from each other may also stand in one. */
+static void separators_in_parameters(void) {
+    static const char *const rows[][2] = {
+        {"/room/7%26page=2", "7&amp;page=2 - - "},
+        {"/room/7?page=2", "7 2 - "},
+        {"/room/7?page=2&sort=3", "7 2 3 "},
+        {"/room/7?page=2%26sort=3", "7 2&amp;sort=3 - "},
+        {"/room/7%26page=2?sort=3", "7&amp;page=2 - 3 "},
+    };
+    sse_live_options o = options_of(NULL);
+    sse_test_reply   r[SSE__COUNT(rows)];
+    size_t           i;
+    memset(r, 0, sizeof r);
+    test_app();
+    o.query = "page sort";
+    sse_live(app, "/room/{id}", render_all, &o);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        is_int(get(rows[i][0], &r[i]), 0, rows[i][0]);
+        is_int(times_in(r[i].body, rows[i][1]), 1, "is a view of its own");
+    }
+    is_int((long long)app->views->shared.count, SSE__COUNT(rows), "of all the others");
+    for (i = 0; i < SSE__COUNT(rows); i++) sse_test_close(&r[i]);
+    sse_app_free(app);
 }
 
 static void render_or_skip(sse_view *view, sse_buf *html, void *user) {
@@ -1451,6 +1523,75 @@ static void failures(void) { /* V3 */
     sse_db_close(db);
 }
 
+static void fail_or_skip(sse_view *view, sse_buf *html, void *user) {
+    render_or_fail(view, html, user);
+    if (skips-- > 0) sse_view_skip(html);
+}
+
+/* To have nothing to show is no failure: it ends a row of them. */
+static void skipped_after_failures(void) {
+    sse_test_reply r;
+    memset(&r, 0, sizeof r);
+    test_app();
+    sse_live(app, "/p", fail_or_skip, NULL);
+    text_now = "<p id=x>one</p>";
+    fails = skips = 0;
+    get("/p", &r);
+    fails = SSE_E_IO;
+    touched("/p", 0, 2, "a view fails");
+    touched(NULL, 1500, 4, "and again, and again");
+    fails = 0;
+    skips = 1;
+    touched("/p", 0, 5, "then it skips");
+    fails = SSE_E_IO;
+    touched("/p", 499, 6, "where it fails after that");
+    touched(NULL, 1, 7, "... it is tried after half a second, as at first");
+    fails = 0;
+    sse_app_free(app);
+    sse_test_close(&r);
+}
+
+static int joined_late; /* what joining answered; 1: it was not asked to */
+
+static void join_late(sse_stream s, sse_reason reason, void *user) {
+    (void)s, (void)reason, (void)user;
+    if (joined_late == 1) joined_late = sse_stream_view(watcher, "/p");
+}
+
+/* Two watch a view that fails, so they go, and as the first of them does a third one joins. */
+static void joined_as_it_fails(void) {
+    sse_stream_options stream;
+    sse_live_options   o = options_of(NULL);
+    sse_test_reply     r[3];
+    int                i;
+    memset(&stream, 0, sizeof stream);
+    memset(r, 0, sizeof r);
+    stream.on_close = join_late;
+    o.stream = &stream;
+    test_app();
+    sse_live(app, "/p", fail_or_skip, &o);
+    sse_live(app, "/state", render, NULL);
+    sse_get(app, "/watch", watch, NULL);
+    text_now = "<p id=x>one</p>";
+    fails = 0;
+    skips = 2;
+    joined_late = 1;
+    get("/watch", &r[0]);
+    get("/p", &r[1]);
+    get("/p", &r[2]);
+    renders = 0;
+    fails = SSE_E_IO;
+    touched("/p", 0, 1, "a view that has nothing to show yet fails");
+    ok(!r[1].open && !r[2].open, "who watches it is to come back");
+    is_int(joined_late, 0, "who joins it just then");
+    touched(NULL, 499, 1, "... waits as long as all would");
+    fails = 0;
+    touched(NULL, 1, 2, "... until it is tried again");
+    is_int(times_in(r[0].body, "one"), 1, "... and shown");
+    sse_app_free(app);
+    for (i = 0; i < 3; i++) sse_test_close(&r[i]);
+}
+
 static void render_much(sse_view *view, sse_buf *html, void *user) {
     int i;
     (void)view;
@@ -1612,6 +1753,7 @@ int main(void) {
     test_ids();
     guards();
     guards_of_too_many();
+    joined_without_memory();
 #ifndef SSE_NO_COMPRESSION
     without_a_codec();
     shown_again();
@@ -1622,6 +1764,7 @@ int main(void) {
     several_views();
     limits();
     names_in_queries();
+    separators_in_parameters();
     touched_by_path();
     guards_of_more_views();
     not_opened();
@@ -1638,6 +1781,8 @@ int main(void) {
     told();
     times_of_renders();
     failures();
+    skipped_after_failures();
+    joined_as_it_fails();
     large_renders();
     more_on_a_stream();
 #ifndef SSE_NO_SQLITE
