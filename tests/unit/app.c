@@ -848,6 +848,31 @@ static void logs(void) { /* of each reply on_reply, the topic and the access log
     done(app);
 }
 
+static void logs_of_old_clients(void) { /* each by its own version */
+    static const char *const versions[] = {"HTTP/1.0", "HTTP/1.1"};
+    sse_app_options          o;
+    sse_app                 *app;
+    size_t                   i;
+    memset(&o, 0, sizeof o);
+    o.on_log = tells_lines;
+    o.user = (void *)"user";
+    app = dial_app(&o);
+    sse_get(app, "/a", answers, (void *)"four");
+    is_int(sse_log_access(app), 0, "an access log");
+    for (i = 0; i < SSE__COUNT(versions); i++) {
+        char    request[80], want[80];
+        client *c;
+        int     k;
+        what_was_said();
+        snprintf(request, sizeof request, "GET /a %s\r\nHost: localhost\r\n\r\n", versions[i]);
+        snprintf(want, sizeof want, "\"GET /a %s\" 200 4\n", versions[i]);
+        c = send_from_new(app, request, strlen(request));
+        for (k = 0; k < 500 && !c->len; k++) turns(app, 1);
+        ok(strstr(said, want) != NULL, "%s: %s", versions[i], what_was_said());
+    }
+    dial_free(app);
+}
+
 static int takes(sse_req *req, sse_str chunk, int status, void *user) {
     (void)req, (void)status, (void)user;
     if (chunk.len) say_so("%.*s ", SSE_STR(chunk));
@@ -1148,7 +1173,7 @@ static void shows_each(sse_req *req, sse_buf *html, void *user) {
 /* Views keep copies of their texts: what they were set up with may go. */
 static void copies(void) {
     char path[] = "/v/{id}", query[] = "page", selector[] = "#here", label[] = "tab", who[] = "ann",
-         event[] = "news";
+         event[] = "news", ns[] = "svg", root[] = "#main";
     sse_live_options   o, as_data;
     sse_patch_options  patch;
     sse_stream_options stream;
@@ -1162,6 +1187,8 @@ static void copies(void) {
     memset(&filter, 0, sizeof filter);
     patch.selector = selector;
     patch.mode = SSE_APPEND;
+    patch.ns = ns;
+    patch.view_transition_selector = root;
     stream.label = label;
     stream.who = who;
     stream.ping_ms = 1000;
@@ -1181,11 +1208,14 @@ static void copies(void) {
     memset(label, '?', sizeof label - 1);
     memset(who, '?', sizeof who - 1);
     memset(event, '?', sizeof event - 1);
+    memset(ns, '?', sizeof ns - 1);
+    memset(root, '?', sizeof root - 1);
     memset(&patch, 0, sizeof patch);
     memset(&stream, 0, sizeof stream);
     ask(app, "GET /v/1?page=7", "Accept: text/event-stream\n", NULL, 200);
     ok(strstr(r.body, "<p id=p>7</p>") && strstr(r.body, "data: selector #here\n") &&
-            strstr(r.body, "data: mode append\n"),
+            strstr(r.body, "data: mode append\n") && strstr(r.body, "data: namespace svg\n") &&
+            strstr(r.body, "data: viewTransitionSelector #main\n"),
         "... is rendered and patched as was said");
     filter.who = "ann";
     is_int(sse_streams_count(app, &filter), 1, "... whose it is");
@@ -1356,6 +1386,7 @@ int main(void) {
     counts();
     logs();
     logs_without_on_log();
+    logs_of_old_clients();
     forgotten();
     finished();
     attrs_without_memory();
