@@ -1,5 +1,10 @@
 /* Compressed files that are kept: what they cost the loop, whoever asks for them in whatever
    turns. */
+#define _DEFAULT_SOURCE
+#include <stdlib.h>
+#include <string.h>
+static const char *really; /* what a path is without its links; NULL: as it is */
+#define realpath(path, to) (really ? strdup(really) : realpath(path, to))
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -120,6 +125,26 @@ static void one_file(void) {
     sse_app_free(app);
 }
 
+/* The directory of a file is what stands before its last slash, but / is one as well. */
+static void directories(void) {
+    static const char *const rows[][3] = {{"/a/b.txt", "/a", "b.txt"}, {"/b.txt", "/", "b.txt"},
+        {"/a/b/c", "/a/b", "c"}, {"/a", "/", "a"}};
+    char                     path[64];
+    size_t                   i;
+    put_file("link", "any file");
+    snprintf(path, sizeof path, "%s/link", dir);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse__dir *d = SSE__NEW(sse__dir);
+        really = rows[i][0];
+        ok(sse__dir_find(d, path), "%s", rows[i][0]);
+        really = NULL;
+        is_str(d->root, rows[i][1], "... its directory");
+        is_str(d->only, rows[i][2], "... its name there");
+        sse__dir_free(d);
+    }
+    remove(path);
+}
+
 /* A compressed form is one of a file: a directory has none, whatever stands beside or in it. */
 static void no_form_of_directories(void) {
     static const char *const accepts[] = {"Accept-Encoding: gzip\n", "Accept-Encoding: br\n", NULL};
@@ -166,6 +191,7 @@ int main(void) {
     if (!mkdtemp(dir)) return 1;
     make_files();
     one_file();
+    directories();
     no_form_of_directories();
     app = dial_app(NULL);
     sse_get(app, "/file/{n}", send_file, dir);
