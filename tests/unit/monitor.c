@@ -283,6 +283,37 @@ static void latencies(void) {
     done();
 }
 
+static void publishes_and_touches(sse_req *req, void *user) {
+    (void)user;
+    say(sse_req_app(req), "t", "x");
+    sse_touch(sse_req_app(req), "/view");
+}
+
+/* A stream that was served before the request of who publishes is sent the event at the end of the
+   turn, behind the render of a view. */
+static void latency_of_a_turn(void) {
+    sse_test_reply   view, stream;
+    sse_live_options o;
+    int              renders = 0;
+    memset(&o, 0, sizeof o);
+    memset(&view, 0, sizeof view);
+    memset(&stream, 0, sizeof stream);
+    o.user = &renders;
+    app = watched(NULL);
+    sse_live(app, "/view", takes, &o);
+    sse_get(app, "/s", open_stream, NULL);
+    sse_post(app, "/publish", publishes_and_touches, NULL);
+    sse_test_request(app, "GET /s?topic=t", NULL, NULL, &stream);
+    sse_test_request(app, "GET /view", "Accept: text/event-stream\n", NULL, &view);
+    sse_test_request(app, "POST /publish", NULL, "", &r);
+    is_int(renders, 2, "a view is rendered in the turn of an event");
+    is_told("", "latency.publish",
+        "{\"count\":1,\"mean_us\":700,\"p50_us\":700,\"p99_us\":700,\"worst_us\":700}");
+    sse_test_close(&view);
+    sse_test_close(&stream);
+    done();
+}
+
 /* From a commit to its views, and what waits for a disk. */
 #ifndef SSE_NO_SQLITE
 static void commits(void) {
@@ -532,7 +563,7 @@ static void sorted(void) {
     static const char *const sorts[] = {"age", "events", "bytes", "idle", "who", "label", "path"};
     static const char *const paths[] = {"/1?who=a&label=x&topic=t", "/2?who=b&label=y&topic=t",
         "/3?who=c&label=z&topic=t"};
-    sse_test_reply           streams[3];
+    sse_test_reply           streams[4];
     char                     query[40], request[60];
     int                      i, k;
     memset(streams, 0, sizeof streams);
@@ -552,7 +583,11 @@ static void sorted(void) {
         snprintf(query, sizeof query, "?sort=-%s", sorts[i]);
         is_str(each(told(query, "streams.rows"), "who"), "\"c\" \"b\" \"a\"", query);
     }
-    for (i = 0; i < 3; i++) sse_test_close(&streams[i]);
+    is_int(sse_test_request(app, "GET /1", NULL, NULL, &streams[3]), 0, "a stream of nobody");
+    is_str(each(told("?sort=who", "streams.rows"), "who"), "\"a\" \"b\" \"c\" null", "... is last");
+    is_str(each(told("?sort=-who", "streams.rows"), "who"), "\"c\" \"b\" \"a\" null",
+        "... whichever way they are sorted");
+    for (i = 0; i < 4; i++) sse_test_close(&streams[i]);
     done();
 }
 
@@ -801,9 +836,13 @@ static void lines(void) { /* of the log: equal ones are one, as far as there is 
     sse__log(app, SSE_LOG_ERROR, "second");
     sse_test_run(app, 2999);
     sse__log(app, SSE_LOG_ERROR, "second");
+    app->loop.still_ms++; /* within a turn, at whose beginning notes are read */
+    sse__log(app, SSE_LOG_ERROR, "second");
+    is_now("log.0.ago_s", "0");
+    app->loop.still_ms--;
     sse__log(app, SSE_LOG_INFO, "nobody is told");
     is_told("", "log",
-        "[{\"ago_s\":0,\"level\":\"error\",\"times\":2,\"line\":\"second\"},"
+        "[{\"ago_s\":0,\"level\":\"error\",\"times\":3,\"line\":\"second\"},"
         "{\"ago_s\":7,\"level\":\"warning\",\"times\":1,\"line\":\"first\"}]");
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
@@ -935,6 +974,8 @@ static void page_and_files(void) {
     is_str(sse_test_header(&r, "Cache-Control"), "no-store", "its page is not kept");
     ok(strstr(sse_test_header(&r, "Content-Security-Policy"), "default-src 'none'") != NULL,
         "... and lets nothing else in");
+    ok(strstr(sse_test_header(&r, "Content-Security-Policy"), "frame-ancestors 'none'") != NULL,
+        "... nor is it shown in another page, for its visitors to click on what they cannot see");
     ok(strstr(r.body, "href=\"m/monitor.css\"") && strstr(r.body, "src=\"m/monitor.js\""),
         "... its files are relative to it");
     middle = strstr(r.body, sse__page_panels);
@@ -1202,6 +1243,7 @@ int main(void) {
     figures();
     figures_of_its_own();
     latencies();
+    latency_of_a_turn();
 #ifndef SSE_NO_SQLITE
     commits();
     commits_that_wait();
