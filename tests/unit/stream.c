@@ -539,6 +539,50 @@ static void open_as(sse_req *req, void *user) { /* ?ping=1000&last=bye ... */
 
 static int step_last; /* what steps() returns at last */
 
+#ifndef SSE_NO_THREADS
+static bool stops_here, stops_elsewhere;
+
+static void *asks_elsewhere(void *user) {
+    (void)user;
+    stops_elsewhere = sse_stopping(app);
+    return NULL;
+}
+
+static int steps_and_asks(sse_stream s, void *user) {
+    pthread_t other;
+    (void)s, (void)user;
+    stops_here = sse_stopping(app);
+    pthread_create(&other, NULL, asks_elsewhere, NULL);
+    pthread_join(other, NULL);
+    return stops_here ? SSE_RECONNECT : 3600000;
+}
+
+static void open_asking(sse_req *req, void *user) {
+    sse_stream_options o;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.step = steps_and_asks;
+    sse_stream_open(req, &o);
+}
+
+/* A stream that is to go while the app stays is told so in its last step: work on other threads is
+   for the app, and goes on. */
+static void last_steps(void) {
+    sse_test_reply r;
+    memset(&r, 0, sizeof r);
+    app = sse_app_new(NULL);
+    sse_get(app, "/asks", open_asking, NULL);
+    is_int(sse_test_request(app, "GET /asks", NULL, NULL, &r), 0, "a stream with a step");
+    ok(r.open && !stops_here && !stops_elsewhere, "... goes on");
+    sse__streams_leave(app, 1, 1);
+    sse_test_run(app, 0);
+    ok(!r.open && stops_here, "its last step is told to stop");
+    ok(!stops_elsewhere, "... other threads are not");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+#endif
+
 static void still_app(void) {
     sse_app_options o;
     memset(&o, 0, sizeof o);
@@ -1211,6 +1255,9 @@ static void compressed_ends(void) {}
 #endif
 
 int main(void) {
+#ifndef SSE_NO_THREADS
+    last_steps();
+#endif
     heartbeats();
     lifetimes();
     stops();
