@@ -479,6 +479,45 @@ static void mistaken(void) { /* one made while setting up stays; a wrong address
     sse_app_free(app);
 }
 
+static sse_stream watching;
+
+static void renders(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    sse_puts(html, "<p id=p>");
+}
+
+static void watches(sse_req *req, void *user) {
+    (void)user;
+    watching = sse_stream_open(req, NULL);
+    sse_stream_view(watching, "/view");
+}
+
+/* What a loop of the program's own does between two turns is for the next one, at once. */
+static void between_turns(void) {
+    sse_app   *app = app_new();
+    sse_filter all;
+    int        fd, i;
+    memset(&all, 0, sizeof all);
+    memset(&watching, 0, sizeof watching);
+    all.all = true;
+    sse_live(app, "/view", renders, NULL);
+    sse_get(app, "/watch", watches, NULL);
+    sse_listen(app, any_port(0));
+    fd = dial(sse_port(app), "/watch");
+    ok(fd >= 0, "a stream that watches a view");
+    for (i = 0; i < 500 && !sse_streams_count(app, &all); i++) sse_poll(app, 10);
+    for (i = 0; i < 500 && !sse_next_ms(app); i++) sse_poll(app, 10);
+    ok(sse_next_ms(app) != 0, "there is nothing to do");
+    sse_touch(app, "/view");
+    is_int(sse_next_ms(app), 0, "a view that was touched is to be rendered");
+    for (i = 0; i < 500 && !sse_next_ms(app); i++) sse_poll(app, 10);
+    ok(sse_next_ms(app) != 0, "... once");
+    sse_stream_end(watching, NULL);
+    is_int(sse_next_ms(app), 0, "a stream that was ended is to be closed");
+    sse_app_free(app);
+    close(fd);
+}
+
 static void next_turns(void) { /* how long a loop of the program's own may wait */
     sse_app *app = app_new();
     int      ms;
@@ -1543,6 +1582,7 @@ int main(void) {
     serves_elsewhere();
     mistaken();
     next_turns();
+    between_turns();
     in_callbacks();
     foreign_loop();
     own_loop();
