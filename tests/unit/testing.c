@@ -150,6 +150,8 @@ static void refusals(void) {
     is_int(ask("GET /a b"), SSE_E_ARG, "a space in it");
     is_int(ask("GET /\r\nX: y"), SSE_E_ARG, "a line break in it");
     is_int(sse_test_request(app, "GET /", "no colon\n", NULL, &r), SSE_E_ARG, "no field");
+    is_int(sse_test_request(app, "GET /", "X: a\1b\n", NULL, &r), SSE_E_ARG,
+        "a value that is none");
     is_int(sse_test_request(app, "GET /", NULL, NULL, NULL), SSE_E_ARG, "no reply");
     is_int(sse_test_request(NULL, "GET /", NULL, NULL, &r), SSE_E_ARG, "no app");
     is_int(sse_test_run(app, -1), SSE_E_ARG, "no time");
