@@ -96,6 +96,7 @@ static void words(void) {
         {"echo 'https://admin.t.example/ has more'; printf ' \\thttps://t.example/ \\r\\n'",
             "https://t.example"},
         {"echo https://u.example/ https://v.example", "https://v.example"},
+        {"cat; echo https://w.example", "https://w.example"}, /* its standard input is empty */
         {"echo https://p{port}.example", NULL},
         {"echo https://{port}.a{port}.example", NULL},
     };
