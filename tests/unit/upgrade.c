@@ -8,6 +8,9 @@ static int wait_interrupted; /* once */
 #define waitpid(pid, status, options)                                           \
     (wait_interrupted && !(options) ? (wait_interrupted = 0, errno = EINTR, -1) \
                                     : waitpid(pid, status, options))
+#include <sys/socket.h>
+static int latest_backlog;
+#define listen(fd, backlog) (latest_backlog = (backlog), listen(fd, backlog))
 #include "scarce.h"
 #include "refuse.h"
 #define SSE_IMPLEMENTATION
@@ -529,6 +532,30 @@ static void handed(void) {
     }
 }
 
+/* Of what is about this process alone nothing is left, also where it stands before what is for the
+   next one. */
+static void environment(void) {
+    static const char *const ours[] = {"SSE_LISTENERS", "LISTEN_PID", "LISTEN_FDS",
+        "LISTEN_FDNAMES", "WATCHDOG_PID"};
+    static const char *const others[] = {"SSE_LISTENERS_", "LISTEN_FD", "WATCHDOG_USEC"};
+    char                     text[] = "SSE_LISTENERS=1 l";
+    char                   **env;
+    size_t                   i, stale = 0, stays = 0;
+    for (i = 0; i < SSE__COUNT(ours); i++) setenv(ours[i], "stale", 1);
+    for (i = 0; i < SSE__COUNT(others); i++) setenv(others[i], "stays", 1);
+    env = sse__upgrade_env(text);
+    for (i = 0; env && env[i]; i++) {
+        stale += strstr(env[i], "=stale") != NULL;
+        stays += strstr(env[i], "=stays") != NULL;
+    }
+    ok(i > 0 && env[i - 1] == text, "the next one is told of its listeners");
+    is_int((long long)stale, 0, "... and of nothing that was this one's");
+    is_int((long long)stays, SSE__COUNT(others), "... all else stays");
+    SSE_FREE(env);
+    for (i = 0; i < SSE__COUNT(ours); i++) unsetenv(ours[i]);
+    for (i = 0; i < SSE__COUNT(others); i++) unsetenv(others[i]);
+}
+
 /* ---- what it does with that ---- */
 
 /* These descriptors become 3 and those behind it, then comes a link, as an upgrade leaves them;
@@ -570,7 +597,10 @@ static void passed_on(void) {
     link = hand_over("sls", fds);
     app = app_new();
     is_int(sse_upgrade_on_signal(app, NULL), 0, "a process that takes over from a service");
+    o.backlog = 77;
+    latest_backlog = 0;
     is_int(sse_listen(app, &o), 0, "it listens");
+    is_int(latest_backlog, 0, "... with as many in line as the manager says");
     l = SSE__CONTAINER(app->net->listeners.next, sse__listener, link);
     is_int(sse__bound_port(l->source.fd), port[0], "... at the first socket of the manager");
     l = sse__listener_last(app);
@@ -705,8 +735,12 @@ static void inherits(void) {
     app = app_new();
     is_int(sse_upgrade_on_signal(app, NULL), 0, "a process that takes over");
     ok(!getenv("SSE_LISTENERS"), "... once");
+    for (i = 3; i < 8; i++) /* U3 */
+        is_int(fcntl(i, F_GETFD), FD_CLOEXEC, "no child that it starts before it listens has them");
     o.port = port[1];
+    o.backlog = 77;
     is_int(sse_listen(app, &o), 0, "it listens");
+    is_int(latest_backlog, 77, "... with as many in line as it says");
     is_int(sse_port(app), port[1], "... on the second socket, which has this port");
     is_int(sse__listener_last(app)->source.fd, 4, "... as it was handed over");
     o.host = path;
@@ -1209,6 +1243,7 @@ int main(void) {
     no_signal();
     program();
     handed();
+    environment();
     spread();
     not_handed();
     fits();
