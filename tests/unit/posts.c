@@ -896,6 +896,128 @@ static void views(void) { /* hear of what was posted, and of its table only */
     wait_for(app, 13);
     for (i = 0; i < 30; i++) turns(app, 1);
     is_int(rendered, before, "and not with the next one for another");
+    must(sse_db_exec(db, "UPDATE t SET txt = txt") >= 0, "written by the loop");
+    for (i = 0; i < 30; i++) turns(app, 1);
+    is_int(rendered, before, "nor for what the loop itself has written there");
+    sse_db_post(db, &o, "INSERT INTO t (data) VALUES (%d)", i);
+    wait_for(app, 14);
+    for (i = 0; i < 30; i++) turns(app, 1);
+    is_int(rendered, before, "... and what is posted behind that");
+    dial_free(app);
+    sse_db_close(db);
+}
+
+static int rendered_then; /* as the answer came */
+
+static void done_then(sse_app *app, const sse_db_result *r, void *user) {
+    rendered_then = rendered;
+    done(app, r, user);
+}
+
+/* What a statement has written is shown in the turn of its answer. */
+static void shown_at_once(void) {
+    sse_db             *db = open_db("posts.db");
+    sse_app            *app = begin();
+    sse_db_post_options o = to(app, "a");
+    sse_live_options    live;
+    int                 i, k, late = 0;
+    memset(&live, 0, sizeof live);
+    live.db = db;
+    sse_live(app, "/v", view, &live);
+    db->writer_doubt_ms = 1000000; /* a thread that is slow is not taken for another process */
+    (void)dial(app, "/v", NULL);
+    o.done = done_then;
+    for (i = 0; i < 20; i++) {
+        sse_db_post(db, &o, "INSERT INTO t (data) VALUES (%d)", i);
+        for (k = 0; k < 3000 && n_answers == i; k++) turns(app, 1);
+        late += i > 0 && rendered == rendered_then; /* the first one opens the connection */
+        for (k = 0; k < 10; k++) turns(app, 1);
+    }
+    is_int(n_answers, 20, "20 are answered");
+    is_int(late, 0, "... and shown in the same turns");
+    dial_free(app);
+    sse_db_close(db);
+}
+
+/* What the thread writes to is one file: others may write to those that are attached. */
+static void attached_by_us(void) {
+    sse_db             *db = open_db("posts.db"), *other = open_db("beside.db");
+    sse_app            *app = begin();
+    sse_db_post_options o = to(app, "a");
+    int                 i, k;
+    sse_db_exec(db, "ATTACH 'beside.db' AS beside");
+    is_int(sse_on_commit(app, db, NULL, committed, NULL), 0, "two files are followed");
+    db->writer_doubt_ms = 1000000; /* a thread that is slow is not taken for another process */
+    sse_db_post(db, &o, "INSERT INTO t (txt) VALUES ('beside')");
+    wait_for(app, 1);
+    for (i = 0; i < 60; i++) turns(app, 1);
+    for (k = 0; k < 3; k++) {
+        heard = 0;
+        is_int(sse_db_exec(other, "INSERT INTO t (data) VALUES (%d)", k), 1, "others write");
+        for (i = 0; i < 3000 && !heard; i++) turns(app, 1);
+        ok(heard > 0, "... which is heard");
+        for (i = 0; i < 30; i++) turns(app, 1);
+    }
+    dial_free(app);
+    sse_db_close(db);
+    sse_db_close(other);
+    forget("beside.db");
+}
+
+/* What one statement has written is told by name also where another one was on its way when it was
+   looked at. */
+static void names_in_doubt(void) {
+    sse_db             *db = open_db("posts.db");
+    sse_app            *app = begin();
+    sse_db_post_options o = to(app, "a");
+    int                 i;
+    is_int(sse_on_commit(app, db, "child", committed, NULL), 0, "a table is followed");
+    db->writer_doubt_ms = 1000000; /* a thread that is slow is not taken for another process */
+    sse_db_post(db, &o, "UPDATE t SET txt = txt");
+    wait_for(app, 1);
+    for (i = 0; i < 60; i++) turns(app, 1);
+    heard = 0;
+    db->writer_jobs = 1;
+    db->writer_since = sse__clock_ms();
+    sse_db_post(db, &o, "INSERT INTO child VALUES (NULL)");
+    wait_for(app, 2);
+    for (i = 0; i < 20; i++) turns(app, 1);
+    is_int(heard, 0, "as long as another is on its way nothing is known");
+    db->writer_jobs = 0;
+    for (i = 0; i < 3000 && !heard; i++) turns(app, 1);
+    is_int(heard, 1, "... then it is told");
+    dial_free(app);
+    sse_db_close(db);
+}
+
+/* Which commit was the thread's is not known while it has the file: for a moment that is waited
+   for. */
+static void doubts(void) {
+    sse_db        *db = open_db("posts.db");
+    sse_app       *app = begin();
+    sse__committer by = SSE__BY_NOBODY;
+    sse__dbfile   *f;
+    int            i;
+    is_int(sse_on_commit(app, db, NULL, committed, NULL), 0, "a file is followed");
+    must(sse__db_writer(db) != NULL, "a writer");
+    for (f = app->changes->files; f && strcmp(f->schema, "main");) f = f->next;
+    for (i = 0; i < 2; i++)
+        is_int(sse__dbfile_ask_writer(f, db), SSE__BY_OTHERS, "it has written nothing yet");
+    must(!sse__db_connect(db->writer, &db->writer->raw), "connected");
+    for (i = 0; i < 2; i++) {
+        is_int(sse__dbfile_ask_writer(f, db), SSE__BY_OTHERS, "its first look tells nothing");
+        is_int(sse__dbfile_ask_writer(f, db), SSE__BY_US, "... the next one does");
+        db->writer->anew = true; /* nor does the first one of another connection */
+    }
+    db->writer_jobs = 1;
+    for (i = 0; i < 1000 && by != SSE__BY_UNKNOWN; i++) {
+        db->writer_since = sse__clock_ms();
+        by = sse__dbfile_ask_writer(f, db);
+    }
+    is_int(by, SSE__BY_UNKNOWN, "a statement that has just gone to the thread may have committed");
+    db->writer_since = sse__clock_ms() - SSE__WRITER_MS;
+    is_int(sse__dbfile_ask_writer(f, db), SSE__BY_OTHERS, "... later it counts as anybody's");
+    db->writer_jobs = 0;
     dial_free(app);
     sse_db_close(db);
 }
@@ -936,6 +1058,10 @@ int main(void) {
     close_first();
     settings();
     views();
+    shown_at_once();
+    attached_by_us();
+    names_in_doubt();
+    doubts();
     must(unlink("posts.db") == 0 && chdir("/") == 0 && rmdir(dir) == 0,
         "the directory is empty again");
     return tap_done();
