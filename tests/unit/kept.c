@@ -252,6 +252,108 @@ static void found_later(void) { /* C5 */
     }
 }
 
+/* Two deferred replies leave in one turn: the first waits for what was published meanwhile, the
+   second, whose request came after that, does not. */
+static sse_req *two[2];
+static int      ntwo;
+
+static void one_of_two(sse_req *req, void *user) {
+    (void)user;
+    sse_defer(req);
+    two[ntwo++] = req;
+}
+
+static void finish_both(sse_app *app, void *user) {
+    int i;
+    (void)app, (void)user;
+    for (i = 0; i < 2; i++) sse_puts(sse_out(two[i]), "finished"), sse_finish(two[i]);
+}
+
+static void publish_once(sse_app *app, void *user) { (void)user, publish(app, "kept.6"); }
+
+static void each_reply(void) {
+    static const char request[] = "GET /two HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    sse_db_options    patience = {600000, 0, false};
+    sse_db           *db = sse_db_open("kept.db", &patience);
+    sse_app          *app = dial_app(NULL);
+    sse_topic_options o;
+    client           *c[2];
+    int               i, k;
+    memset(&o, 0, sizeof o);
+    o.history = 10000;
+    o.db = db;
+    sse_topic(app, "kept.*", &o);
+    sse_get(app, "/two", one_of_two, NULL);
+    publish(app, "kept.6");
+    turns(app, 20);
+    locker = sse_db_open("kept.db", NULL);
+    sse_db_exec(locker, "BEGIN IMMEDIATE");
+    for (i = ntwo = 0; i < 2; i++) {
+        c[i] = send_from_new(app, request, sizeof request - 1);
+        for (k = 0; k < 3000 && ntwo == i; k++) turns(app, 1);
+        if (!i) sse_after(app, 0, publish_once, NULL);
+        turns(app, 20);
+    }
+    sse_after(app, 0, finish_both, NULL);
+    turns(app, 20);
+    is_int(times(c[1], "finished"), 1, "a reply to who came after an event");
+    is_int(times(c[0], "finished"), 0, "... does not wait with one to who came before");
+    sse_db_exec(locker, "ROLLBACK");
+    for (i = 0; i < 30000 && !times(c[0], "finished"); i++) turns(app, 1);
+    is_int(times(c[0], "finished"), 1, "... which has it when that is kept");
+    sse_db_close(locker);
+    dial_free(app);
+    sse_db_close(db);
+}
+
+static sse_stream of_functions[2];
+
+static void first_of_commit(sse_app *app, sse_db *db, void *user) {
+    (void)db, (void)user;
+    publish(app, "kept.5");
+    (void)sse_stream_send_json(of_functions[0], NULL, "\"called\"");
+}
+
+static void second_of_commit(sse_app *app, sse_db *db, void *user) {
+    (void)app, (void)db, (void)user;
+    (void)sse_stream_send_json(of_functions[1], NULL, "\"called\"");
+}
+
+/* Of two functions that are called for a commit each waits for what it has published itself. */
+static void each_function(void) {
+    sse_db_options    patience = {600000, 0, false};
+    sse_db           *db = sse_db_open("kept.db", &patience), *told = sse_db_open(":memory:", NULL);
+    sse_app          *app = dial_app(NULL);
+    sse_topic_options o;
+    client           *c[2];
+    int               i;
+    memset(&o, 0, sizeof o);
+    o.history = 10000;
+    o.db = db;
+    sse_topic(app, "kept.*", &o);
+    must(sse_db_migrate(told, "CREATE TABLE t(a)") == 0, "a table");
+    is_int(sse_on_commit(app, told, "t", first_of_commit, NULL), 0, "a function that publishes");
+    is_int(sse_on_commit(app, told, "t", second_of_commit, NULL), 0, "... one that does not");
+    turns(app, 20);
+    for (i = 0; i < 2; i++) {
+        c[i] = dial(app, "/s", NULL);
+        of_functions[i] = newest;
+    }
+    locker = sse_db_open("kept.db", NULL);
+    sse_db_exec(locker, "BEGIN IMMEDIATE");
+    must(sse_db_exec(told, "INSERT INTO t VALUES(1)") == 1, "a commit");
+    turns(app, 20);
+    is_int(times(c[1], "called"), 1, "what the second sends is there");
+    is_int(times(c[0], "called"), 0, "... while the first waits for the disk");
+    sse_db_exec(locker, "ROLLBACK");
+    for (i = 0; i < 30000 && !times(c[0], "called"); i++) turns(app, 1);
+    is_int(times(c[0], "called"), 1, "... and is there then");
+    sse_db_close(locker);
+    dial_free(app);
+    sse_db_close(db);
+    sse_db_close(told);
+}
+
 /* ---- a peer that reads again ---- */
 
 static int nopened;
@@ -329,6 +431,8 @@ int main(void) {
     acknowledged();
     unconcerned();
     found_later();
+    each_reply();
+    each_function();
     reads_again();
     must(unlink("kept.db") == 0 && chdir("/") == 0 && rmdir(dir) == 0,
         "the directory is empty again");
