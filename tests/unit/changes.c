@@ -471,6 +471,23 @@ static void attached_connection(const char *mode) {
     sqlite3_close(raw);
 }
 
+static void attached_memory(void) { /* no other connection tells of it */
+    sqlite3 *raw;
+    begin(":memory:", "MEMORY");
+    sse_db_close(db);
+    sqlite3_open(":memory:", &raw);
+    db = sse_db_attach(raw);
+    follow();
+    own("CREATE TABLE t(a)");
+    hears(QUIET);
+    own("INSERT INTO t VALUES(1)");
+    hears_only(QUIET, "* ", "a connection of the program's to memory");
+    tick();
+    hears_only(QUIET, "", "... is not told of when nothing was written");
+    end();
+    sqlite3_close(raw);
+}
+
 static void read_only(const char *mode) {
     sse_db_options options;
     char           name[32];
@@ -646,6 +663,42 @@ static void replaced_later(int how) {
     unlink(file("later.db-shm"));
 }
 
+/* Others write to the new file while a query of the old one is open: what they write has a -wal of
+   its own. */
+static void replaced_and_written(void) {
+    sqlite3  *next;
+    sse_rows *rows;
+    int       i;
+    begin("later.db", "WAL");
+    end();
+    sqlite3_open(file("next.db"), &next);
+    sqlite3_exec(next,
+        "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, a);"
+        "DELETE FROM t; INSERT INTO t(a) VALUES(77)",
+        NULL, NULL, NULL);
+    sqlite3_close(next);
+    begin_again("later.db");
+    own("INSERT INTO t(a) VALUES(1)");
+    hears(QUIET);
+    rows = sse_db_query(db, "SELECT a FROM t UNION ALL SELECT 2");
+    must(sse_db_next(rows), "a row");
+    must(rename(file("next.db"), file("later.db")) == 0, "replaced");
+    must(unlink(file("later.db-wal")) == 0 && unlink(file("later.db-shm")) == 0, "all of it");
+    sqlite3_open(file("later.db"), &next);
+    ok(sqlite3_exec(next, "PRAGMA journal_mode = WAL; INSERT INTO t(a) VALUES(79)", NULL, NULL,
+           NULL) == SQLITE_OK,
+        "others write to a file that has replaced ours");
+    for (i = 0; i < 5; i++) tick();
+    is_str(logged, "", "as long as a query is open it is not looked at");
+    sse_db_done(rows);
+    tick();
+    ok(strstr(logged, "opened the new one") != NULL, "then it is opened: %s", logged);
+    is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 79, "with what they wrote");
+    sqlite3_close(next);
+    end();
+    unlink(file("later.db"));
+}
+
 static void deleted(void) {
     begin("gone.db", "WAL");
     own("INSERT INTO t(a) VALUES(1)");
@@ -670,6 +723,20 @@ static void deleted(void) {
     is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 3,
         "with all that was written");
     ok(strstr(logged, "deleted") == NULL && strstr(logged, "replaced") != NULL, "and so is told");
+    end();
+}
+
+/* A file that cannot be looked at may still be there. */
+static void hidden(void) {
+    begin("hidden.db", "WAL");
+    must(rename(file("hidden.db"), file("aside.db")) == 0, "away");
+    must(symlink(file("hidden.db"), file("hidden.db")) == 0, "a link that leads nowhere");
+    tick();
+    is_str(logged, "", "a name that leads nowhere is not said to be deleted");
+    must(unlink(file("hidden.db")) == 0, "no link");
+    must(rename(file("aside.db"), file("hidden.db")) == 0, "back");
+    tick();
+    is_str(logged, "", "... and all is as before");
     end();
 }
 
@@ -931,6 +998,7 @@ int main(void) {
     attached_connection("WAL");
     attached_connection("DELETE");
     attached_connection("TRUNCATE");
+    attached_memory();
     read_only("WAL");
     read_only("DELETE");
     in_memory();
@@ -941,8 +1009,10 @@ int main(void) {
     replaced_later(WAL_EMPTIED);
     replaced_later(RAW_GIVEN);
     replaced_later(ROWS_OPEN);
+    replaced_and_written();
     deleted();
     closed_by_a_child();
+    hidden();
     moved_away();
     processes();
     blind();
