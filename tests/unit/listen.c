@@ -339,6 +339,26 @@ static void commits_are_heard(void) {
     rmdir(path);
 }
 
+/* No file tells of what a function writes to memory: it is looked at soon all the same. */
+static void committed_in_memory(void) {
+    db = sse_db_open(":memory:", NULL);
+    sse_db_migrate(db, "CREATE TABLE t (a); CREATE TABLE u (a)");
+    app = dial_app(NULL);
+    is_int(sse_on_commit(app, db, "u", on_commit_write, &commits[0]), 0, "one that writes itself");
+    is_int(sse_on_commit(app, db, "t", on_commit, &commits[1]), 0, "one that hears of it");
+    settle(20);
+    memset(commits, 0, sizeof commits);
+    sse__changes_schedule(app->changes, SSE__LOOK_SLOW_MS); /* as if nothing happened for long */
+    sse_db_exec(db, "INSERT INTO u VALUES(1)");
+    sse_poll(app, 0);
+    is_int(commits[0], 1, "a commit");
+    is_int(app->changes->delay_ms, SSE__LOOK_SOON_MS, "... the next turn does not wait");
+    turns(app, 5);
+    counts(1, 1, 0, "... in which the other hears of it");
+    dial_free(app);
+    sse_db_close(db);
+}
+
 static char logged[200];
 
 static void on_log(int level, const char *line, void *user) {
@@ -603,6 +623,7 @@ static void commits_are_heard(void) {
     is_int(sse_on_commit(app, sse_db_open("x", NULL), NULL, NULL, NULL), SSE_E_ARG, "no function");
     sse_app_free(app);
 }
+static void committed_in_memory(void) {}
 static void commits_are_refused(void) {}
 static void two_databases(void) {}
 static void schemas_of_others(void) {}
@@ -661,6 +682,7 @@ int main(void) {
     rows();
     own_pace();
     commits_are_heard();
+    committed_in_memory();
     two_databases();
     schemas_of_others();
     schema_is_locked();
