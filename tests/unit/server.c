@@ -713,6 +713,22 @@ static void background(void) {
     ok(!sse_serve_background(NULL, NULL), "no app");
 }
 
+static void *over_already(void *user) { return user; }
+
+/* A loop that was told to stop before waits for the end of that time: it is woken to see the new
+   one. */
+static void background_woken(void) {
+    sse_app *app = app_new();
+    is_int(sse_listen(app, any_port(60000)), 0, "an app listens");
+    SSE__FLAG_SET(app->loop.stop);
+    pthread_create(&app->server->thread, NULL, over_already, NULL);
+    ok(!readable(app->loop.wake.fd, 0), "it was told to stop, and has heard that");
+    is_int(sse_stop_background(app->server, 7), SSE_OK, "it is to stop sooner");
+    is_int(app->server->grace_ms, 7, "... by this time");
+    ok(readable(app->loop.wake.fd, 0), "... of which it hears at once");
+    sse_app_free(app);
+}
+
 static void background_mistaken(void) { /* by a mistake made since sse_listen */
     sse_app    *app = app_new();
     sse_server *server;
@@ -1215,6 +1231,10 @@ static void watchdog(void) {
     app = app_new();
     turns(app, 2);
     is_int(app->server->watchdog_ms, 15000, "half a minute: told every 15 s");
+    ok(sse__wheel_next_ms(&app->loop.wheel, sse__clock_ms()) >= 0, "... for which it wakes");
+    sse_stop(app);
+    turns(app, 2);
+    is_int(sse__wheel_next_ms(&app->loop.wheel, sse__clock_ms()), -1, "... until it has stopped");
     unsetenv("NOTIFY_SOCKET");
     unsetenv("WATCHDOG_USEC");
     sse_app_free(app);
@@ -1588,6 +1608,7 @@ int main(void) {
     own_loop();
 #ifndef SSE_NO_THREADS
     background();
+    background_woken();
     background_mistaken();
     other_threads();
     twice();
