@@ -153,6 +153,8 @@ static void origins(void) {
         {"POST /", "Sec-Fetch-Site: cross-site", 403},
         {"PURGE /", "Sec-Fetch-Site: cross-site", 403},
         {"PURGE /", "Origin: http://localhost", 200},
+        {"POST /", "Origin: http://localhost\nOrigin: http://localhost", 403},
+        {"POST /", "Origin: http://localhost\nOrigin: http://b.example", 403},
     };
     sse_route_options any;
     sse_app          *app = fresh(NULL);
@@ -199,6 +201,10 @@ static void cors(void) {
         is_str(field("Access-Control-Allow-Methods"), "PUT", "... and for that method");
         is_str(field("Access-Control-Allow-Credentials"), want, "... with cookies if they may");
         is_str(field("Vary"), "Origin", "... each page has its own");
+        ask(app, "OPTIONS /", "Origin: https://a.example", NULL, 204);
+        is_str(what_was_said(), "hook ", "one that names no method is none");
+        is_str(field("Allow"), "GET, HEAD, OPTIONS", "... but asks what there is");
+        is_str(field("Access-Control-Allow-Origin"), "https://a.example", "... and may read it");
         ask(app, "GET /", preflight, NULL, 200);
         is_str(what_was_said(), "hook ", "a reply does");
         is_str(field("Access-Control-Allow-Credentials"), want, "... with cookies if they may");
