@@ -66,6 +66,11 @@ static void large(sse_req *req, void *user) { /* ?n= bytes */
     while (n-- > 0) sse_raw(sse_out(req), "x", 1);
 }
 
+static void same(sse_req *req, void *user) {
+    (void)user;
+    sse_set_status(req, 304);
+}
+
 static void length(sse_req *req, void *user) {
     (void)user;
     sse_printf(sse_out(req), "%zu", sse_body(req).len);
@@ -96,6 +101,7 @@ static void requests(void) {
     sse_get(app, "/echo", echo, NULL);
     sse_post(app, "/echo", echo, NULL);
     sse_get(app, "/nothing", nothing, NULL);
+    sse_get(app, "/same", same, NULL);
     sse_get(app, "/large", large, NULL);
     sse_post(app, "/length", length, NULL);
     is_int(ask("GET /echo?x=1"), 0, "a request");
@@ -118,6 +124,8 @@ static void requests(void) {
     is_int(r.status, 421, "is refused as on a loopback address");
     ask("GET /nothing");
     ok(r.status == 204 && !r.body_len && r.complete, "204 has no body");
+    ask("GET /same");
+    ok(r.status == 304 && !r.body_len && r.complete && !r.open, "304 has none either");
     ask("HEAD /echo");
     ok(r.status == 200 && !r.body_len && r.complete && sse_test_header(&r, "Content-Length"),
         "nor has a reply to HEAD");
