@@ -758,6 +758,8 @@ static void inherits(void) {
     sse_poll(app, 0);
     ok(recv(link[0], text, 1, MSG_DONTWAIT) == 1 && text[0] == 'R', "its first turn: it says so");
     ok(recv(link[0], text, 1, MSG_DONTWAIT) == 0, "and no more");
+    o.port = SSE_ANY_PORT;
+    is_int(sse_listen(app, &o), 0, "it may listen at more later");
     is_str(last->unix_path, was[0], "the file is its own from now on");
     ok(access(was[1], F_OK) != 0, "the one that nobody listens at is removed");
     ok(answers(app), "it serves");
