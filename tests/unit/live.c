@@ -842,6 +842,9 @@ static void several_views(void) {
     ok(in(&all, "<p id=\"x\">ann ") == 1 && in(&all, "<p id=\"x\">bob ") == 1,
         "each private view is rendered for what its guard saw");
     ok(in(&all, "data: elements ") == 4, "with the shared ones");
+    is_int((long long)app->net->counts.subscriptions_refused, 0,
+        "who is refused by a guard is no "
+        "trouble");
     sse_touch(app, "/mine/1");
     sse_test_run(app, 0);
     is_int(in(&all, "data: elements "), 6, "touching their path renders both");
