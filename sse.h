@@ -17219,30 +17219,28 @@ static void sse__stream_ping(sse__stream *stream) { /* the heartbeat */
 }
 
 /* The step has said the end. If that is an error, or a call failed meanwhile: says why. */
-static void sse__stream_step_ended(const sse__stream *stream, int ms, bool wrong, bool db_failed) {
-    const int   error = stream->app->failures.call_error;
-    const char *path  = sse__stream_path(stream), *why = NULL;
-    if (wrong) why = sse_error_text(ms);
-    else if (error) why = sse_error_text(error);
-    if (db_failed) why = sse__db_faults.words;
-    if (!why) return;
-    sse__refused(stream->app, SSE_OK, "step: it ended the stream (%s): %s",
-                 path ? path : "of no route", why);
+static void sse__stream_step_ended(const sse__stream *stream, int error, bool db_failed) {
+    const char *path = sse__stream_path(stream);
+    if (error || db_failed)
+        sse__refused(stream->app, SSE_OK, "step: it ended the stream (%s): %s",
+                     path ? path : "of no route",
+                     db_failed ? sse__db_faults.words : sse_error_text(error));
 }
 
 static void sse__stream_step(sse__stream *stream, uint64_t now) {
     const sse__upcall   upcall   = sse__upcall_begin(stream->app, SSE__IN_STEP);
     const unsigned long failures = sse__db_error_count();
-    int                 ms;
+    int                 ms, error;
     bool                wrong;
     SSE_ASSERT(sse__stream_flows(stream)); /* S7 */
-    stream->app->failures.call_error = SSE_OK;
     if (stream->phase == SSE__STREAM_STOPPING) SSE__FLAG_SET(stream->app->streams->last_step);
     ms = stream->extra->step(sse__stream_handle(stream), stream->user);
     SSE__FLAG_CLEAR(stream->app->streams->last_step);
+    error = stream->app->failures.call_error;
     sse__stream_upcall_end(stream, &upcall, "step");
     wrong = ms < 0 && ms != SSE_END && ms != SSE_RECONNECT;
-    if (ms < 0) sse__stream_step_ended(stream, ms, wrong, sse__db_error_count() != failures);
+    if (wrong) error = ms;
+    if (ms < 0) sse__stream_step_ended(stream, error, sse__db_error_count() != failures);
     if (!sse__stream_lives(stream)) return;
     if (ms < 0) sse__stream_finish(stream, wrong ? SSE_BY_ERROR : SSE_BY_END, ms == SSE_END);
     else stream->extra->step_at = now + (uint64_t)ms;
@@ -23114,6 +23112,7 @@ static void sse__changes_tick(sse__alarm *alarm) {
     sse__changes_report_deleted(ch);
     sse__changes_refresh(ch);
     (void)sse__changes_check(ch);
+    if (!ch->waiting) ch->warned = false;
     if (ch->waiting && !ch->warned && ch->delay_ms >= ch->slow_ms / 2) {
         sqlite3_stmt *stmt = sse__db_busy_statement(ch->db);
         sse__log(ch->app, SSE_LOG_WARNING, "views wait for the end of %s%s",

@@ -550,6 +550,12 @@ static void open_rows(void) {
     is_str(logged, "", "once");
     sse_db_done(r);
     hears_only(QUIET, "* ", "done, and everybody is");
+    r = sse_db_query(db, "SELECT a FROM t");
+    ok(sse_db_next(r), "another one");
+    others("INSERT INTO t(a) VALUES(4)");
+    for (i = 0; i < 300 && !logged[0]; i++) hears(100);
+    is_int(strncmp(logged, "views wait for", 14), 0, "... is told of as well");
+    sse_db_done(r);
     end();
 }
 
