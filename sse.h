@@ -22972,6 +22972,7 @@ static bool sse__changes_check(sse__changes *ch) {
     sse__dbfile *f;
     ch->waiting = !sse__db_is_idle(db);
     if (ch->waiting) return false; /* G1 */
+    ch->warned = false;
     for (f = ch->files; f; f = f->next)
         switch (sse__dbfile_who_committed(f, db)) {
         case SSE__BY_US: sse__changes_tell_ours(ch, f, wrote); break;
@@ -23112,7 +23113,6 @@ static void sse__changes_tick(sse__alarm *alarm) {
     sse__changes_report_deleted(ch);
     sse__changes_refresh(ch);
     (void)sse__changes_check(ch);
-    if (!ch->waiting) ch->warned = false;
     if (ch->waiting && !ch->warned && ch->delay_ms >= ch->slow_ms / 2) {
         sqlite3_stmt *stmt = sse__db_busy_statement(ch->db);
         sse__log(ch->app, SSE_LOG_WARNING, "views wait for the end of %s%s",

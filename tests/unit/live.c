@@ -341,7 +341,7 @@ static void without_a_codec(void) {
 
 /* Who missed a state meanwhile has it as a key, whatever it had before, and the next one is made
    with that in mind. */
-static void shown_again(void) { /* Z1 */
+static void shown_again(void) {
     static const char *const heads[] = {"Accept-Encoding: gzip\r\n", "Accept-Encoding: br\r\n"};
     static const int         encodings[] = {SSE__GZIP, SSE__BR};
     size_t                   i;
