@@ -628,7 +628,7 @@ static void patient_again(void) {
 
 #ifndef SSE_NO_THREADS
 /* Events that have become too old before they are on the disk. */
-static void aged_on_their_way(void) { /* O2 */
+static void aged_on_their_way(void) {
     sse_db_options    patient = {600000, 0, false};
     sse_db           *db = sse_db_open(path, &patient), *other = impatient();
     sse_app          *app = new_app();
