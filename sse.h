@@ -2541,7 +2541,7 @@ SSE_API int sse_body_read(sse_req *req, sse_body_fn fn, void *user);
    or SSE_E_CLOSED, or SSE_E_SYNTAX if the body is not well-formed, which fails the request with
    400. A body of another type fails it with 415; the answer is then SSE_E_SYNTAX.
    part:    the same texts in all calls for one part, valid until the last of these returns;
-            NUL-terminated, and its headers take at most 4096 bytes. filename is a stranger's
+            NUL-terminated; its headers take at most 4096 bytes (else 431). filename is a stranger's
             choice, UTF-8 or not: never a path to open, never HTML as it is. "", with no bytes: a
             browser's file input where none was chosen.
    chunk:   valid until fn returns; any bytes, not NUL-terminated, as many as have come. A part has
@@ -2702,7 +2702,7 @@ SSE_API int sse_cookie_delete(sse_req *req, const char *name,
 /* 303 See Other unless a 3xx status is set. SSE_E_ARG: url is neither relative nor http(s);
    SSE_E_FIELD: it holds a space or a control character; SSE_E_STATE also: a second time, the first
    stays. What a client sent leads anywhere ("//evil.example" is relative): look at it, or write
-   your own path in front. */
+   your own path in front, and values with sse_url (sse_fmt escapes nothing). */
 SSE_API int sse_redirect(sse_req *req, const char *url);
 /* An error as the reply: text/plain, replaces what is written; the first stays. fmt: as sse_printf.
    status: 400..599; with another the reply is a 500, and the answer SSE_E_ARG. An error in JSON,
@@ -2731,7 +2731,9 @@ SSE_API int sse_finish(sse_req *req);
 /* Sends a file: its type by its name unless sse_set_type, ETag, Last-Modified, ranges and, for GET
    and HEAD, conditions by themselves.
    file: a path of this machine, never made from request text as it is. download_name: NULL shows it
-   in the browser, a name saves it under that name. Returns: 0; SSE_E_IO: cannot be opened, the
+   in the browser, a name saves it under that name (of a path: under what is behind its last / or
+   \). Browsers are told to keep to the type (X-Content-Type-Options: nosniff) unless you say
+   otherwise. Returns: 0; SSE_E_IO: cannot be opened, the
    reply is then 404 (503 if only a descriptor or memory is missing: the last 32nd of the
    descriptors is not for files of 16 KiB and more, which slow clients would hold); SSE_E_STATE.
    Spec: RFC 9110 8.8, 13, 14. */
@@ -3096,7 +3098,8 @@ SSE_API bool sse_subscribed(sse_stream s, const char *topic);
 
 /* Subscribes a stream to a topic; to one it has already: nothing changes. The name is exact: '*' is
    a plain character (the log says so once, as a pattern may be meant), so a name, of up to 1024
-   bytes, may be built from request text. A topic begins with its first subscriber and ends with its
+   bytes, may be built from request text (of a client that may follow many names, count them: all
+   topics together are max_topics). A topic begins with its first subscriber and ends with its
    last, unless sse_topic named it or it has a history; over max_topics the least recently used
    history goes.
 
@@ -14838,7 +14841,9 @@ static int sse__parts_end(sse_req *req, sse__parts *p, int status) { /* the last
     const int refused = p->m.refused ? -p->m.refused : 400;
     if (status == SSE_OK && p->m.stage != SSE__MULTI_END)
         status = SSE_E_SYNTAX; /* it was cut off */
-    if (status == SSE_E_SYNTAX) sse_fail(req, refused, "the multipart body is not well-formed");
+    if (status == SSE_E_SYNTAX)
+        sse_fail(req, refused, refused == 400 ? "the multipart body is not well-formed"
+                                              : "the headers of a part are too large");
     (void)p->fn(req, NULL, sse__str(NULL, 0), status, p->user);
     return 1;
 }
@@ -14868,7 +14873,7 @@ SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user) {
     if (!fn) return sse__req_refused(req, SSE_E_ARG, call, "fn is NULL");
     if (!p) return sse__req_error(req, SSE_E_NOMEM);
     if (!sse__multipart_init(&p->m, sse__req_type(req), p->memory, sizeof p->memory)) {
-        sse_fail(req, 415, "only multipart/form-data is taken here");
+        sse_fail(req, 415, "only multipart/form-data is taken here, with a boundary of 1 to 70 characters");
         return SSE_E_SYNTAX;
     }
     p->fn   = fn;
@@ -15774,15 +15779,25 @@ static bool sse__file_from_memory(sse_req *req, const sse_file *from, uint32_t *
     return true;
 }
 
-/* RFC 6266: a plain name for old readers, the real one for all others. */
-static void sse__put_download_name(sse_buf *b, const char *name) {
-    const char *p;
+/* It is what it says it is: no browser is to find a script in it. */
+static void sse__put_nosniff(sse_req *req) {
+    sse_puts(&req->headers, "X-Content-Type-Options: nosniff\r\n");
+}
+
+/* RFC 6266: a plain name for old readers, the real one (in UTF-8: RFC 8187 3.2) for all others. Of
+   a path, which may come from whoever uploaded it, the name at its end. */
+static void sse__put_download_name(sse_buf *b, const char *path) {
+    const char *name = path, *p;
+    for (p = path; *p; p++)
+        if (*p == '/' || *p == '\\') name = p + 1;
     sse_puts(b, "Content-Disposition: attachment; filename=\"");
     for (p = name; *p; p++) {
         const unsigned char c = (unsigned char)*p;
         sse__put_char(b, c < 0x20 || c >= 0x7F || strchr("\"\\%;", c) ? '_' : *p);
     }
-    sse_url(b, "\"; filename*=UTF-8''%s\r\n", name);
+    sse_puts(b, "\"");
+    if (sse__utf8_span(sse__text(name)) == strlen(name)) sse_url(b, "; filename*=UTF-8''%s", name);
+    sse_puts(b, "\r\n");
 }
 
 /* ---- conditions and ranges --------------------------------------------------------- */
@@ -16113,6 +16128,8 @@ SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_n
     sse__files_use(req->app);
     if (!sse__file_from_fd(req, fd, &st)) return SSE_E_NOMEM;
     if (!req->type) req->type = sse__mime(sse__text(download_name ? download_name : file));
+    if (!sse__headers_value(&req->headers, SSE__LIT("X-Content-Type-Options")).ptr)
+        sse__put_nosniff(req);
     if (download_name) sse__put_download_name(&req->headers, download_name);
     return sse__req_error(req, req->headers.error);
 }
@@ -16246,7 +16263,7 @@ static void sse__dir_handler(sse_req *req, void *user) {
         sse__dir_take_best(req, dir, path, &is_dir)) {
         if (!req->type) req->type = sse__mime(path);
         sse__put_field(&req->headers, "Cache-Control", dir->cache_control);
-        sse_puts(&req->headers, "X-Content-Type-Options: nosniff\r\n");
+        sse__put_nosniff(req);
     } else if ((is_dir || !path.len) && !slash && !dir->only && !dir->no_index) {
         /* the same path with a slash, or the links of its index would go astray; as it came, and
            relative: a proxy may have taken a prefix off */
@@ -18217,9 +18234,10 @@ static void sse__sequence_began(sse__sequence *sequence, uint64_t earlier) {
 static int sse__store_lock(const char *path) {
     struct stat ours, present;
     for (;;) {
-        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644), why;
+        int fd  = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+        int why = errno;
         if (fd < 0) fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW); /* another user's */
-        if (fd < 0) return -1;
+        if (fd < 0) return errno = why, -1;
         why = flock(fd, LOCK_EX | LOCK_NB) ? errno : 0;
         if (!why && fstat(fd, &ours) == 0 && stat(path, &present) == 0 &&
             ours.st_ino == present.st_ino && ours.st_dev == present.st_dev)

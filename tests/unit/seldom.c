@@ -1690,6 +1690,7 @@ static void forms_and_parts(void) {
                       plain[] = "Content-Type: application/x-www-form-urlencoded\n",
                       malformed[] = "the form is not well-formed, or holds a NUL\n",
                       two[] = PART("name=n", "one") PART("name=m", "two") "--b--\r\n";
+    static char huge[SSE__PART_HEADERS + 100] = "--b\r\nA: ";
     static const struct {
         const char *request, *type, *text;
         int         status, stop;
@@ -1715,12 +1716,14 @@ static void forms_and_parts(void) {
             "the multipart body is not well-formed\n", "n:1:one end:-12: "},
         {"POST /parts", multi, "--b\r\nno field\r\n\r\n", 400, 0,
             "the multipart body is not well-formed\n", "end:-12: "},
-        {"POST /parts?want=-12", plain, "f=1", 415, 0, "only multipart/form-data is taken here\n",
-            ""},
+        {"POST /parts", multi, huge, 431, 0, "the headers of a part are too large\n", "end:-12: "},
+        {"POST /parts?want=-12", plain, "f=1", 415, 0,
+            "only multipart/form-data is taken here, with a boundary of 1 to 70 characters\n", ""},
     };
     sse_route_options later;
     sse_app          *app = app_new();
     size_t            i;
+    memset(huge + strlen(huge), 'a', sizeof huge - 1 - strlen(huge));
     memset(&later, 0, sizeof later);
     later.method = "POST";
     later.body_later = true;
@@ -2031,7 +2034,9 @@ static void answers_without_memory(void) {
 /* ---- names and places of files ---- */
 
 static void saves_as(sse_req *req, void *user) { /* ?name= */
-    IS(sse_send_file(req, (const char *)user, sse_query(req, "name")), 0);
+    const char *name = sse_query(req, "name");
+    if (*name == 0x1F) sse_set_header(req, "X-Content-Type-Options", "sniff");
+    IS(sse_send_file(req, (const char *)user, name), 0);
 }
 
 static void write_text(const char *dir, const char *name, const char *text) {
@@ -2051,14 +2056,19 @@ static const char *etag_of(sse_app *app, const char *request, char tag[100]) {
 static void places_of_files(void) {
     static const sse_file    listed[] = {{"/a.txt", "abc", 3}, {"/b.txt", "abd", 3},
            {"/c.css", "abcd", 2}, {"/empty", NULL, 0}, {NULL, NULL, 0}};
-    static const char *const names[][2] = {{"a\\b%25c",
-                                               "filename=\"a_b_c\"; filename*=UTF-8''a%5Cb%25c"},
-        {"%1f%20%7e%7f", "filename=\"_ ~_\"; filename*=UTF-8''%1F%20~%7F"}};
-    char                     dir[] = "/tmp/sse-seldom-XXXXXX", path[200], tags[4][100];
-    sse_static_options       o;
-    struct timespec          times[2];
-    sse_app                 *app = app_new();
-    size_t                   i;
+    static const char *const names[][2] = {
+        {"b%25c", "filename=\"b_c\"; filename*=UTF-8''b%25c"},
+        {"%1f%20%7e%7f", "filename=\"_ ~_\"; filename*=UTF-8''%1F%20~%7F"},
+        {"../../etc/passwd", "filename=\"passwd\"; filename*=UTF-8''passwd"},
+        {"C:\\dir/a\\b.txt", "filename=\"b.txt\"; filename*=UTF-8''b.txt"},
+        {"dir/", "filename=\"\"; filename*=UTF-8''"},
+        {"a%ff%c3", "filename=\"a__\""},
+    };
+    char               dir[] = "/tmp/sse-seldom-XXXXXX", path[200], tags[4][100];
+    sse_static_options o;
+    struct timespec    times[2];
+    sse_app           *app = app_new();
+    size_t             i;
     memset(&o, 0, sizeof o);
     memset(times, 0, sizeof times);
     if (!mkdtemp(dir)) return;
@@ -2080,6 +2090,8 @@ static void places_of_files(void) {
         snprintf(want, sizeof want, "attachment; %s", names[i][1]);
         ask(app, request, NULL, NULL, 200, "0123");
         is_str(sse_test_header(&r, "Content-Disposition"), want, "... its name");
+        is_str(sse_test_header(&r, "X-Content-Type-Options"), i == 1 ? "sniff" : "nosniff",
+            "... and it is what it says it is, unless the program thinks otherwise");
     }
     ask(app, "GET /d/a.txt", NULL, NULL, 200, "0123");
     is_str(sse_test_header(&r, "Cache-Control"), "no-cache", "a file is asked about each time");

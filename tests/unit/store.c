@@ -22,12 +22,12 @@ static int test_clock(clockid_t clock, struct timespec *t) {
 #include <sys/wait.h>
 #include <unistd.h>
 #include "nth.h"
-static const char *ends;  /* this file goes with its last owner, just when it is locked */
-static bool        again; /* ... and another makes the next one */
+static const char *ends;     /* this file goes with its last owner, just when it is locked */
+static bool        next_one; /* ... and another makes the next */
 
 static int test_flock(int fd, int how) {
     if (ends) (void)unlink(ends);
-    if (ends && again) close(open(ends, O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    if (ends && next_one) close(open(ends, O_RDWR | O_CREAT | O_CLOEXEC, 0644));
     ends = NULL;
     return flock(fd, how);
 }
@@ -156,7 +156,7 @@ static void same_server(void) { /* one app, one file, opened twice */
 static void taken_as_it_goes(bool anew) { /* K4 */
     sse_db  *a = impatient(), *b = impatient();
     sse_app *first = new_app(), *second = new_app();
-    again = anew;
+    next_one = anew;
     ends = owner;
     is_int(keep(first, a, 0), 0, "a server begins as another one ends");
     ok(!ends && access(owner, F_OK) == 0, "... with a lock of its own");
