@@ -14873,7 +14873,8 @@ SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user) {
     if (!fn) return sse__req_refused(req, SSE_E_ARG, call, "fn is NULL");
     if (!p) return sse__req_error(req, SSE_E_NOMEM);
     if (!sse__multipart_init(&p->m, sse__req_type(req), p->memory, sizeof p->memory)) {
-        sse_fail(req, 415, "only multipart/form-data is taken here, with a boundary of 1 to 70 characters");
+        sse_fail(req, 415, "only multipart/form-data is taken here, with a boundary of 1 to 70 "
+                           "characters");
         return SSE_E_SYNTAX;
     }
     p->fn   = fn;
