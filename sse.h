@@ -2657,12 +2657,12 @@ SSE_API bool sse_auth_bearer(sse_req *req, const char *token);
 /* The text that a handler writes goes out when it returns. Nothing written and no status set: 204,
    but 500 if a call to this library failed meanwhile: one with the request, with a database, or
    sse_publish, sse_subscribe, sse_touch, sse_offload. (A deferred one: in the callback, too, that
-   calls sse_finish.) Written: 200 text/html; charset=utf-8. If a
-   call with the request failed for lack of memory the answer is 500 whatever was written. A reply
-   and a stream exclude each other: the second answers SSE_E_STATE. An EventSource (GET, with
-   text/event-stream and nothing else in Accept) would be ended for good by these 204 and 500: it is
-   told to come back, as by sse_come_back. So is a GET of Datastar (Datastar-Request: true) whose
-   stream could not be opened. */
+   calls sse_finish.) Written: 200 text/html; charset=utf-8. If a call with the request failed for
+   lack of memory the answer is 500 whatever was written. A reply and a stream exclude each other:
+   the second answers SSE_E_STATE. An EventSource (GET, with text/event-stream and nothing else in
+   Accept) would be ended for good by these 204 and 500: it is told to come back, as by
+   sse_come_back. So is a GET of Datastar (Datastar-Request: true) whose stream could not be opened.
+   */
 typedef struct sse_cookie_options {
     const char *path;            /* default: "/" */
     const char *domain;          /* default: none, this host only */
@@ -2732,11 +2732,10 @@ SSE_API int sse_finish(sse_req *req);
    and HEAD, conditions by themselves.
    file: a path of this machine, never made from request text as it is. download_name: NULL shows it
    in the browser, a name saves it under that name (of a path: under what is behind its last / or
-   \). Browsers are told to keep to the type (X-Content-Type-Options: nosniff) unless you say
-   otherwise. Returns: 0; SSE_E_IO: cannot be opened, the
-   reply is then 404 (503 if only a descriptor or memory is missing: the last 32nd of the
-   descriptors is not for files of 16 KiB and more, which slow clients would hold); SSE_E_STATE.
-   Spec: RFC 9110 8.8, 13, 14. */
+   \). Browsers are told to keep to the type (X-Content-Type-Options: nosniff), unless you have set
+   that header. Returns: 0; SSE_E_IO: cannot be opened, the reply is then 404 (503 if only a
+   descriptor or memory is missing: the last 32nd of the descriptors is not for files of 16 KiB and
+   more, which slow clients would hold); SSE_E_STATE. Spec: RFC 9110 8.8, 13, 14; RFC 6266. */
 SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_name);
 
 /* path: "/app.js", below the prefix. */
@@ -3098,8 +3097,8 @@ SSE_API bool sse_subscribed(sse_stream s, const char *topic);
 
 /* Subscribes a stream to a topic; to one it has already: nothing changes. The name is exact: '*' is
    a plain character (the log says so once, as a pattern may be meant), so a name, of up to 1024
-   bytes, may be built from request text (of a client that may follow many names, count them: all
-   topics together are max_topics). A topic begins with its first subscriber and ends with its
+   bytes, may be built from request text (where one client may follow many, count them: of all
+   topics together there are max_topics). A topic begins with its first subscriber and ends with its
    last, unless sse_topic named it or it has a history; over max_topics the least recently used
    history goes.
 
@@ -8934,7 +8933,7 @@ typedef struct sse__loop {
     sse__call     *calls, **calls_end;
     sse__call     *taken;          /* the oldest of them: the loop's own */
     size_t         call_bytes, max_call_bytes; /* of both: W4 */
-    size_t         turn_bytes;     /* of calls, for a turn: what more send is for the next one */
+    size_t         turn_bytes;     /* of calls in a turn: what they send leaves before the rest */
     uint64_t       left_ms;        /* when a turn left calls to the next one; 0: it left none */
     bool           closing;        /* no more calls: none would run */
     bool           woken;          /* a byte is in the pipe: no need for another */
@@ -9019,8 +9018,8 @@ static int sse__loop_post(sse__loop *loop, sse__call *call) { /* from any thread
     return error;
 }
 
-/* For how long a turn runs calls that begins now: for as long as the loop did all else since it
-   left some, so that of many streams each is sent much at a time; not for long in any case. */
+/* How long a turn may run calls, from now on: as long as all else took since the last one left some
+   (so that where there are many streams each is sent much at a time), within limits. */
 static uint64_t sse__loop_calls_ms(const sse__loop *loop, uint64_t now) {
     const uint64_t others = loop->left_ms ? now - loop->left_ms : 0;
     if (others < SSE__CALLS_MS) return SSE__CALLS_MS;
