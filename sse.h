@@ -9343,18 +9343,18 @@ static void sse__upcall_end(const sse__upcall *u, const char *fmt, ...) {
     sse_app       *app = u->app;
     const uint64_t now = app && u->began ? sse__upcall_clock(app) : 0, ms = now - u->began;
     const bool     slow = now && ms >= (uint64_t)app->options.slow_ms;
-    const bool     failed = app && sse__upcall_failed(u);
+    const bool     broken = app && sse__upcall_failed(u);
     const int      error  = app ? app->failures.call_error : SSE_OK;
     uint64_t      *told;
     char           which[224];
     va_list        ap;
     if (app) app->failures = u->around;
     if (error && !u->around.call_error) app->failures.call_error = error;
-    if (!slow && !failed && (!now || !app->observer || ms < SSE__HELD_MS)) return;
+    if (!slow && !broken && (!now || !app->observer || ms < SSE__HELD_MS)) return;
     va_start(ap, fmt);
     vsnprintf(which, sizeof which, fmt, ap);
     va_end(ap);
-    if (failed)
+    if (broken)
         sse__log(app, SSE_LOG_WARNING, "%s made a database call that failed: %s", which,
                  sse__db_failed().words);
     if (now && app->observer && ms >= SSE__HELD_MS) app->observer->told_held(app, which, ms);
