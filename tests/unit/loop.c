@@ -713,9 +713,10 @@ static void lines_of_another(void) {
         ok(write(next[1], "another\n", 8) == 8, "(a line)");
         for (turned = 0; turned < 30000 && !some_heard[0]; turned++) sse_poll(app, 20);
         is_str(some_heard, "another2 ", "... come");
-        (void)sse_watch(app, fds[0], 0, NULL, NULL);
+        close(fds[0]);
+        is_int(sse_watch_lines(app, fds[0], hear_more, NULL), SSE_E_IO, "of none there are none");
         fclose(plain);
-        close(fds[0]), close(fds[1]), close(next[0]), close(next[1]);
+        close(fds[1]), close(next[0]), close(next[1]);
     }
     sse_app_free(app);
 }

@@ -1206,7 +1206,9 @@ static void test_failures(void) {
         is_int(times(c[0], line) + times(c[1], line), 2, text);
     }
     sse_after(app, 1, fails_alone, NULL);
+    sse_after(app, 1, fails_alone, NULL);
     while (!said("no_alone")) turns(app, 1);
+    turns(app, 5);
     is_said("timer of sse_after, 1 ms, made a database call that failed: no such table: no_alone");
     is_int(said(" made a database call that failed: "), 1, "... where no request is told");
     sse_db_close(failing);
