@@ -410,16 +410,19 @@ test('the reader and EventSource read the same from the same bytes', async conte
             if (event.data !== undefined) got.push([name, event.data, event.lastEventId])
           })
         }
-        return () => { source.close(); return got }
+        return { source, got }
       }
     }, scripts)
     for (whole of [true, false]) {
       const [ours, theirs] = await page.evaluate(async count => {
-        const all = []
+        const all = [], pause = ms => new Promise(done => setTimeout(done, ms))
         for (const type of [window.EventSource, window.Native]) {
-          const ends = Array.from({ length: count }, (_, i) => window.listen(type, `/${i}`))
-          await new Promise(done => setTimeout(done, 1500))
-          all.push(ends.map(end => end()))
+          const each = Array.from({ length: count }, (_, i) => window.listen(type, `/${i}`))
+          for (let i = 0; i < 600 && each.flatMap(({ got }) => got).length < 16; i++)
+            await pause(100)
+          await pause(500) // and no more come
+          each.forEach(({ source }) => source.close())
+          all.push(each.map(({ got }) => got))
         }
         return all
       }, streams.length)
