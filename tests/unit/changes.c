@@ -619,17 +619,9 @@ static void replaced(void) {
     end();
 }
 
-enum { WAL_LEFT, WAL_EMPTIED, RAW_GIVEN, ROWS_OPEN };
-
-/* Nothing was in the -wal as the following began: what came into it is no part of a new file,
-   unless it was taken out again. */
-static void replaced_later(int how) {
-    static const char *const wants[] = {"old -wal is still there: restart", "opened the new one",
-        "later.db was replaced and cannot be opened anew: restart", "opened the new one"};
-    char                     command[600];
-    sqlite3                 *next;
-    sse_rows                *rows = NULL;
-    int                      i;
+/* later.db, and another one in the file next.db, which holds 77. */
+static void begin_beside_next(void) {
+    sqlite3 *next;
     begin("later.db", "WAL");
     end();
     sqlite3_open(file("next.db"), &next);
@@ -640,6 +632,19 @@ static void replaced_later(int how) {
     sqlite3_close(next);
     begin_again("later.db");
     own("INSERT INTO t(a) VALUES(1)");
+}
+
+enum { WAL_LEFT, WAL_EMPTIED, RAW_GIVEN, ROWS_OPEN };
+
+/* Nothing was in the -wal as the following began: what came into it is no part of a new file,
+   unless it was taken out again. */
+static void replaced_later(int how) {
+    static const char *const wants[] = {"old -wal is still there: restart", "opened the new one",
+        "later.db was replaced and cannot be opened anew: restart", "opened the new one"};
+    char                     command[600];
+    sse_rows                *rows = NULL;
+    int                      i;
+    begin_beside_next();
     is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 1, "what there is");
     hears(QUIET);
     if (how != WAL_LEFT) own("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -672,19 +677,9 @@ static void replaced_later(int how) {
 /* Others write to the new file while a query of the old one is open: what they write has a -wal of
    its own. */
 static void replaced_and_written(void) {
-    sqlite3  *next;
     sse_rows *rows;
     int       i;
-    begin("later.db", "WAL");
-    end();
-    sqlite3_open(file("next.db"), &next);
-    sqlite3_exec(next,
-        "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, a);"
-        "DELETE FROM t; INSERT INTO t(a) VALUES(77)",
-        NULL, NULL, NULL);
-    sqlite3_close(next);
-    begin_again("later.db");
-    own("INSERT INTO t(a) VALUES(1)");
+    begin_beside_next();
     hears(QUIET);
     rows = sse_db_query(db, "SELECT a FROM t UNION ALL SELECT 2");
     must(sse_db_next(rows), "a row");
