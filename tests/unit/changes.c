@@ -642,6 +642,7 @@ static void replaced_later(int how) {
     static const char *const wants[] = {"old -wal is still there: restart", "opened the new one",
         "later.db was replaced and cannot be opened anew: restart", "opened the new one"};
     char                     command[600];
+    sqlite3                 *next;
     sse_rows                *rows = NULL;
     int                      i;
     begin_beside_next();
@@ -677,6 +678,7 @@ static void replaced_later(int how) {
 /* Others write to the new file while a query of the old one is open: what they write has a -wal of
    its own. */
 static void replaced_and_written(void) {
+    sqlite3  *next;
     sse_rows *rows;
     int       i;
     begin_beside_next();
