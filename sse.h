@@ -9102,7 +9102,9 @@ enum {
    make check (sse__on_loop). Of other callbacks, work of sse_offload runs on a thread of its pool,
    and on_log on the thread that logs. */
 enum {
+    /* these say themselves what failed in them */
     SSE__IN_HANDLER, SSE__IN_HOOK, SSE__IN_GUARD, SSE__IN_BODY, SSE__IN_RENDER, SSE__IN_STEP,
+    /* these do not */
     SSE__IN_PING, SSE__IN_STOP, SSE__IN_CLOSE, SSE__IN_REPLY, SSE__IN_PRESENCE, SSE__IN_TIMER,
     SSE__IN_WATCH, SSE__IN_CALL, SSE__IN_DONE, SSE__IN_POSTED, SSE__IN_KEPT, SSE__IN_HEARD,
     SSE__IN_COMMIT, SSE__IN_SOURCE, SSE__CALLBACKS
@@ -9328,9 +9330,8 @@ static sse__upcall sse__upcall_begin(sse_app *app, int kind) {
 /* A call with a database failed in it, and nothing else tells the log: a request, a view and a step
    say what failed in theirs. That none is possible when the app ends is no news. */
 static bool sse__upcall_failed(const sse__upcall *u) {
-    return u->kind != SSE__IN_HANDLER && u->kind != SSE__IN_HOOK && u->kind != SSE__IN_GUARD &&
-           u->kind != SSE__IN_BODY && u->kind != SSE__IN_RENDER && u->kind != SSE__IN_STEP &&
-           !u->app->loop.closing && sse__db_error_count() != u->app->failures.told &&
+    return u->kind > SSE__IN_STEP && !u->app->loop.closing &&
+           sse__db_error_count() != u->app->failures.told &&
            sse__db_log_due(u->app, sse__db_failed().kind);
 }
 
