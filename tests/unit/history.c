@@ -258,6 +258,56 @@ static void leaves_by_the_clock(void) { /* C5 */
     sse_db_close(other);
 }
 
+/* ... nor what a source answers. */
+static void publishes_first(sse__alarm *alarm) {
+    sse_app *app = newest.app;
+    (void)alarm;
+    app->loop.upcall++; /* as a timer's */
+    publishes(app, NULL);
+}
+
+static sse__alarm just_before;
+
+static void follows(sse_req *req, sse_stream s) {
+    (void)req;
+    just_before.fn = publishes_first;
+    sse__alarm_set(&s.app->loop.wheel, &just_before, 0);
+    sse_subscribe(s, "sourced"); /* which is asked in the same pass */
+}
+
+static void is_asked(sse_stream s, const char *topic, const char *after, void *user) {
+    sse_event event;
+    (void)topic, (void)user;
+    memset(&event, 0, sizeof event);
+    event.id = "2-1";
+    event.data = after;
+    sse_stream_send(s, &event);
+    sse_replay_end(s, event.id);
+}
+
+static void answers_by_the_clock(void) { /* C5 */
+    sse_db           *db, *other = sse_db_open(file, NULL);
+    sse_app          *app = fresh(&db, 60000);
+    client           *ann;
+    sse_topic_options o;
+    memset(&o, 0, sizeof o);
+    o.source = is_asked;
+    sse_topic(app, "sourced", &o);
+    say(app, "t", "reserved");
+    turns(app, 5);
+    sse__sequence_sync(&app->topics->sequence);
+    sse_db_exec(other, "BEGIN IMMEDIATE");
+    opening = follows;
+    ann = dial(app, "/s", "Accept: text/event-stream\r\nLast-Event-ID: 1-1\r\n");
+    turns(app, 5);
+    ok(app->net->kept < app->net->told, "an alarm publishes, which waits for the disk");
+    is_int(times(ann, "data: 1-1"), 1, "... what a source answers behind it does not");
+    sse_db_exec(other, "ROLLBACK");
+    dial_free(app);
+    sse_db_close(db);
+    sse_db_close(other);
+}
+
 static void full(void) {
     sse_db  *db;
     sse_app *app = fresh(&db, 100);
@@ -488,6 +538,7 @@ int main(void) {
     views();
     by_the_clock();
     leaves_by_the_clock();
+    answers_by_the_clock();
 #endif
     full();
     replaced();
