@@ -1649,7 +1649,9 @@ extern "C" {
     X(SSE_E_SIGNATURE, -14, "not signed with these secrets, or too old")                           \
     X(SSE_E_CONFLICT, -17,                                                                         \
       "a constraint of the database forbids it: UNIQUE, CHECK, FOREIGN KEY...")                    \
-    X(SSE_E_FORMAT, -18, "a conversion that sse_html and its kind lack: %% writes a percent sign")
+    X(SSE_E_FORMAT, -18,                                                                           \
+      "a conversion that sse_html and its kind lack (%% writes a percent sign), or a %s of "       \
+      "sse_json between quotes: it writes its own")
 enum {
 #define SSE__ENUM(name, value, text) name = (value),
     SSE_ERRORS(SSE__ENUM)
@@ -1697,14 +1699,15 @@ SSE_API void sse_puts(sse_buf *b, const char *text); /* as it is: for pages with
    precision as in C, but the decimal point is always '.'. The output of %s and %c is made safe for
    the language being written:
      sse_html   HTML text and quoted attributes: & < > " '            NULL prints nothing
-     sse_json   a quoted JSON string; not UTF-8 becomes U+FFFD         NULL prints null
+     sse_json   a JSON string, with its quotes: never write \"%s\"      NULL prints null
      sse_url    a URL component: all but A-Z a-z 0-9 - . _ ~ as %XX    NULL prints nothing
      sse_js     inside a JS string, also one inside an attribute       NULL prints nothing
      sse_printf as it is                                               NULL prints nothing
-   sse_json prints null for infinity and NaN, which JSON lacks. It has no conversion for true, false
-   and JSON that is written already: sse_puts writes these, between two calls. A precision counts
-   bytes before they are made safe. %n, wide characters, a width past 9999 and such a precision of a
-   number fail the buffer with SSE_E_FORMAT. */
+   sse_json prints U+FFFD for what is not UTF-8, null for infinity and NaN, which JSON lacks. It has
+   no conversion for true, false and JSON that is written already: sse_puts writes these, between
+   two calls. A precision counts bytes before they are made safe. %n, wide characters, a width past
+   9999, such a precision of a number, and a quote right beside a %s or %c of sse_json fail the
+   buffer with SSE_E_FORMAT. */
 SSE_API void sse_printf(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_html(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
 SSE_API void sse_json(sse_buf *b, const char *fmt, ...) SSE__PRINTF(2, 3);
@@ -4652,6 +4655,13 @@ static void sse__vformat(sse_buf *b, sse__escaper escape, const char *null_text,
                          va_list ap) {
     sse__args     args;
     sse__fmt_spec piece;
+/* "%s" in a language whose %s writes its own quotes. behind: what follows it in the format. */
+static bool sse__fmt_quoted_twice(const sse__fmt_spec *piece, const char *behind) {
+    const sse_str before = piece->literal;
+    return strchr("sc", piece->conv) &&
+           (*behind == '"' || (before.len && before.ptr[before.len - 1] == '"'));
+}
+
     char          local[64];
     va_copy(args.ap, ap);
     while (!b->error && sse__fmt_next(&piece, &fmt, &args, &b->error)) {
@@ -4678,6 +4688,10 @@ static void sse__vformat(sse_buf *b, sse__escaper escape, const char *null_text,
         }
         if (!text) {
             sse_puts(b, null_text);
+            continue;
+        }
+        if (escape == sse__escape_json && sse__fmt_quoted_twice(&piece, fmt)) {
+            sse_buf_fail(b, SSE_E_FORMAT);
             continue;
         }
         pad = (size_t)piece.width > len ? (size_t)piece.width - len : 0;

@@ -302,6 +302,37 @@ static void languages(void) { /* P1 */
     sse_buf_free(&b);
 }
 
+/* What writes its own quotes would be no JSON between others. */
+static void quoted_twice(void) {
+    static const char *const wrong[] = {"{\"a\":\"%s\"}", "\"%s\"", "\"by %s\"", "\"%s said\"",
+        "\"%8.3s\"", "{\"a\":1,\"b\":\"%s\"}", "50%%\"%s", "{\"%s\":1}"};
+    static const char *const right[] = {"{\"a\":%s}", "{%s:1}", "\"a\" %s \"b\"", "\"50%%\",%s",
+        "%s"};
+    sse_buf                  b = {0};
+    int                      i;
+    for (i = 0; i < (int)(sizeof wrong / sizeof *wrong); i++) {
+        sse_buf_free(&b);
+        sse_json(&b, wrong[i], "x");
+        is_int(b.error, SSE_E_FORMAT, wrong[i]);
+        is_int((int)strlen(family(sse_json, wrong[i], NULL)), 0, "... nor NULL");
+    }
+    for (i = 0; i < (int)(sizeof right / sizeof *right); i++) {
+        sse_buf_free(&b);
+        sse_json(&b, right[i], "x");
+        is_int(b.error, SSE_OK, right[i]);
+    }
+    sse_buf_free(&b);
+    sse_json(&b, "\"%c\"", 'x');
+    is_int(b.error, SSE_E_FORMAT, "%c has quotes of its own as well");
+    sse_buf_free(&b);
+    sse_json(&b, "\"%d %.1f %%\"", 5, 0.5);
+    is_str(sse_buf_text(&b), "\"5 0.5 %\"", "numbers have none");
+    sse_buf_free(&b);
+    is_str(family(sse_html, "<a id=\"%s\">", "x"), "<a id=\"x\">", "nor has HTML");
+    is_str(family(sse_js, "f(\"%s\")", "x"), "f(\"x\")", "nor JS");
+    is_str(family(sse_printf, "\"%s\"", "x"), "\"x\"", "nor plain text");
+}
+
 static void unterminated(void) { /* bytes that end where the readable memory ends */
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     char *map = (char *)mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
@@ -347,6 +378,7 @@ int main(void) {
     literals();
     refusals();
     languages();
+    quoted_twice();
     unterminated();
     memory();
     integers();
