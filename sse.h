@@ -3298,7 +3298,8 @@ SSE_API int sse_live_each(sse_app *app, const char *path, sse_render_each fn,
    Threads: any. In callbacks: yes. */
 SSE_API int sse_touch(sse_app *app, const char *path);
 
-/* A path parameter or listed query parameter; NULL if absent. Valid until the render returns. */
+/* A path parameter or listed query parameter; NULL if absent, and where view is NULL, as in a page
+   that calls the render itself. Valid until the render returns. */
 SSE_API const char *sse_view_param(sse_view *view, const char *name);
 
 /* Says in a render that there is nothing to show yet. What it wrote is dropped, and nothing is
@@ -22278,7 +22279,7 @@ static void sse__views_render(sse_app *app) {
 
 SSE_API const char *sse_view_param(sse_view *view, const char *name) {
     const sse__pair *pair;
-    for (pair = view->params; pair && name; pair = pair->next)
+    for (pair = view ? view->params : NULL; pair && name; pair = pair->next)
         if (strcmp(pair->name, name) == 0) return pair->value;
     return NULL;
 }

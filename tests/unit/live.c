@@ -28,6 +28,13 @@ static void render(sse_view *view, sse_buf *html, void *user) {
     sse_html(html, "<p id=\"x\">%s %s %d</p>", id ? id : "-", page ? page : "-", ++renders);
 }
 
+static void by_itself(void) { /* as a page without a script shows it */
+    sse_buf html = {0};
+    render(NULL, &html, NULL);
+    ok(strstr(sse_buf_text(&html), ">- - ") != NULL, "a render without a view has no parameters");
+    sse_buf_free(&html);
+}
+
 static void render_each(sse_req *req, sse_buf *html, void *user) {
     (void)user;
     sse_html(html, "<p id=\"x\">%s %d</p>", sse_attr(req, "me"), ++renders);
@@ -1777,6 +1784,7 @@ int main(void) {
     second_try();
     without_memory();
     told();
+    by_itself();
     times_of_renders();
     failures();
     skipped_after_failures();
