@@ -9262,10 +9262,12 @@ static bool sse__told_due(sse__told *places, size_t n, uint32_t kind, uint64_t n
 }
 
 static bool sse__log_due(sse_app *app, sse_str kind) { /* Threads: any */
-    bool due;
+    uint64_t now;
+    bool     due;
     sse__lock(&app->loop.mutex);
-    due = sse__told_due(app->refused, SSE__COUNT(app->refused), sse__hash(kind),
-                         sse__clock_ms());
+    now = sse__thread_equal(app->loop.owner, sse__thread_self()) ? sse__loop_clock_ms(&app->loop)
+                                                                 : sse__clock_ms();
+    due = sse__told_due(app->refused, SSE__COUNT(app->refused), sse__hash(kind), now);
     sse__unlock(&app->loop.mutex);
     return due;
 }

@@ -503,6 +503,37 @@ static void slow_threads(void) {
 }
 #endif
 
+/* ---- what is told once a second ---- */
+
+static void unset(sse_req *req, void *user) {
+    (void)user;
+    sse_set_status(req, 1000);
+}
+
+static int lines(void) { /* of the log, about it */
+    const char *line = told;
+    int         n = 0;
+    while ((line = strstr(line, "log: sse_set_status")) != NULL) n++, line += 5;
+    return n;
+}
+
+static void told_by_its_time(void) {
+    app = new_app(NULL);
+    sse_get(app, "/unset", unset, NULL);
+    ask("GET /unset");
+    is_int(lines(), 1, "a refused call is told of");
+    ask("GET /unset");
+    is_int(lines(), 1, "... once a second");
+    ahead_ms += 5000;
+    ask("GET /unset");
+    is_int(lines(), 1, "... of the app's time, which stands still, however long the test takes");
+    sse_test_run(app, 1000);
+    ask("GET /unset");
+    is_int(lines(), 2, "... until the test lets it pass");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
 /* ---- other threads ---- */
 
 static void work(sse_app *a, void *user) {
@@ -604,6 +635,7 @@ int main(void) {
     closing();
     no_rest();
     slow_handler();
+    told_by_its_time();
     slow_threads();
     threads();
     return tap_done();
