@@ -2723,6 +2723,9 @@ SSE_API int sse_come_back(sse_req *req, int ms);
    sse_finish, called exactly once, on the loop, or sse_app_free; the text written by then is the
    reply, never a stream (see sse_stream_open). What is written later is refused, with a line in the
    log. One that is not answered within a minute is named in the log, once.
+   Without sse_defer a request is over when its handler returns, and req soon is another one. If it
+   was the user of a timer, sse_offload or sse_db_post by then, the log says so, and what these do
+   with it is refused.
    Returns: 0; SSE_E_STATE: sse_defer, if it is deferred already, a stream, or its handler has
    returned; sse_finish, if it is not deferred, or finished already; SSE_E_NOMEM; SSE_E_THREAD.
    Threads: loop; never in the work of sse_offload, but in its done. */
@@ -4652,10 +4655,6 @@ static size_t sse__bounded_len(const char *text, int precision) {
     return precision < 0 ? strlen(text) : strnlen(text, (size_t)precision);
 }
 
-static void sse__vformat(sse_buf *b, sse__escaper escape, const char *null_text, const char *fmt,
-                         va_list ap) {
-    sse__args     args;
-    sse__fmt_spec piece;
 /* "%s" in a language whose %s writes its own quotes. behind: what follows it in the format. */
 static bool sse__fmt_quoted_twice(const sse__fmt_spec *piece, const char *behind) {
     const sse_str before = piece->literal;
@@ -4663,6 +4662,10 @@ static bool sse__fmt_quoted_twice(const sse__fmt_spec *piece, const char *behind
            (*behind == '"' || (before.len && before.ptr[before.len - 1] == '"'));
 }
 
+static void sse__vformat(sse_buf *b, sse__escaper escape, const char *null_text, const char *fmt,
+                         va_list ap) {
+    sse__args     args;
+    sse__fmt_spec piece;
     char          local[64];
     va_copy(args.ap, ap);
     while (!b->error && sse__fmt_next(&piece, &fmt, &args, &b->error)) {
@@ -4687,12 +4690,12 @@ static bool sse__fmt_quoted_twice(const sse__fmt_spec *piece, const char *behind
             else sse__put_number(b, &piece);
             continue;
         }
-        if (!text) {
-            sse_puts(b, null_text);
-            continue;
-        }
         if (escape == sse__escape_json && sse__fmt_quoted_twice(&piece, fmt)) {
             sse_buf_fail(b, SSE_E_FORMAT);
+            continue;
+        }
+        if (!text) {
+            sse_puts(b, null_text);
             continue;
         }
         pad = (size_t)piece.width > len ? (size_t)piece.width - len : 0;
@@ -9205,6 +9208,8 @@ struct sse_app {
     uint64_t             slow;                 /* callbacks that held the loop for slow_ms */
     sse__told            refused[32];          /* guarded by loop.mutex: see log_due */
     sse__failures        failures;             /* in the callback that runs */
+    const void          *given; /* user of the latest work or timer: a request that is its own has
+                                   to be deferred */
 };
 
 static int sse__app_open(sse_app *app) {
@@ -9640,6 +9645,7 @@ static sse_timer sse__timer_start(sse_app *app, int ms, int every_ms, sse_app_fn
     t->ms       = ms;
     t->every_ms = every_ms;
     t->alarm.fn = sse__timer_fire;
+    app->given  = user;
     sse__alarm_set(&app->loop.wheel, &t->alarm, sse__loop_clock_ms(&app->loop) + (uint64_t)ms);
     handle.app = app;
     return handle;
@@ -10084,6 +10090,7 @@ static bool sse__uploads_full(sse_app *app) {
 SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
     if (!app || !work) return sse__call_failed(app, SSE_E_ARG);
     if (!sse__on_loop(app)) return SSE_E_THREAD;
+    app->given = user;
     return sse__call_failed(app, sse__pool_do(app, &app->pool, work, done, user));
 }
 
@@ -11729,6 +11736,7 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
     error = sse__sql_read(db, &read, sql, ap);
     va_end(ap);
     if (error) return error;
+    if (options->done) options->app->given = options->user;
     posts = db->posts ? db->posts : SSE__NEW(sse__dbposts);
     p     = posts ? sse__dbpost_new(&read, options) : NULL;
     if (!p) {
@@ -14306,6 +14314,7 @@ static int sse__req_error(sse_req *req, int error) {
 /* A call with it is refused, for the reason why. */
 static int sse__req_refused(sse_req *req, int error, const char *call, const char *why) {
     sse_buf words = {NULL, 0, 0, SSE_OK};
+    if (!req->app) return SSE_E_STATE; /* as sse__req_thread */
     sse_printf(&words, "%s: %s", call, why);
     if (!req->error && !words.error)
         req->refusal = sse__arena_text(&req->arena, sse__str(words.ptr, words.len));
@@ -14328,6 +14337,7 @@ static const char *sse__req_route_path(const sse_req *req) { /* for the kinds of
    without a lock: req->thread does not change while work on another thread could hold the request.
    The lock is for a loop that another thread runs by now. */
 static int sse__req_thread(sse_req *req) {
+    if (!req->app) return SSE_E_STATE; /* it was answered, and is kept for the next */
     if (sse__thread_equal(req->thread, sse__thread_self()) || sse__on_loop(req->app)) return SSE_OK;
     return sse__req_error(req, SSE_E_THREAD);
 }
@@ -14345,9 +14355,7 @@ static int sse__req_may(sse_req *req, unsigned what, const char *call) {
         {SSE__MAY_WRITE | SSE__MAY_FINISH, "when its handler has returned"},
         {0, "after sse_finish"},
         {0, "when the reply is on its way"}};
-    int error;
-    if (!req->app) return SSE_E_STATE; /* it was answered, and is kept for the next */
-    error = sse__req_thread(req);
+    const int error = sse__req_thread(req);
     if (error || (phases[req->phase].may & what)) return error;
     if (call)
         sse__log(req->app, sse__log_level_limited(req->app, &req->app->phase_warned_ms),
@@ -14424,11 +14432,13 @@ SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) {
 }
 
 SSE_API sse_app *sse_req_app(sse_req *req) { return req->app; }
-SSE_API const char *sse_path(sse_req *req) { return req->path; }
+SSE_API const char *sse_path(sse_req *req) { return req->path ? req->path : ""; }
 SSE_API sse_str sse_body(sse_req *req) { return req->body; }
 
 SSE_API const char *sse_method(sse_req *req) {
-    char *p = req->bytes + req->head.method.at;
+    char *p = req->bytes;
+    if (!p) return ""; /* it is over */
+    p += req->head.method.at;
     p[req->head.method.len] = '\0'; /* the space before the target */
     return p;
 }
@@ -14459,7 +14469,7 @@ static void sse__req_take_failures(sse_req *req) {
 }
 
 static bool sse__req_is(const sse_req *req, const char *method) {
-    return sse__eq(sse__slice_str(req->bytes, req->head.method), sse__text(method));
+    return req->bytes && sse__eq(sse__slice_str(req->bytes, req->head.method), sse__text(method));
 }
 
 SSE_API const char *sse_header_at(sse_req *req, const char *name, int i) {
@@ -14591,10 +14601,11 @@ SSE_API sse_str sse_query_bytes(sse_req *req, const char *name) {
 }
 
 SSE_API const sse_pair *sse_header_all(sse_req *req) {
-    const sse__field *field = req->head.fields, *end = field + req->head.nfields;
+    const sse__field *field = req->head.fields;
+    size_t            n     = req->head.nfields;
     if (req->headers_all.end) return req->headers_all.first;
     req->headers_all.end = &req->headers_all.first;
-    for (; field < end; field++)
+    for (; n > 0; field++, n--)
         sse__pairs_add(req, &req->headers_all,
                        sse__req_text(req, sse__slice_str(req->bytes, field->name)),
                        sse__req_text(req, sse__slice_str(req->bytes, field->value)));
@@ -14622,8 +14633,9 @@ SSE_API const char *sse_cookie(sse_req *req, const char *name) {
 
 /* With the app's secret, at the app's time: W5. */
 static int sse__req_sign(sse_buf *b, const sse_req *req, const char *value) {
-    const int64_t now_s = sse__loop_wall_ms(&req->app->loop) / 1000;
-    return sse__sign_at(b, sse__app_secret(req->app), value, (uint64_t)now_s);
+    if (!req->app) return SSE_E_STATE;
+    return sse__sign_at(b, sse__app_secret(req->app), value,
+                        (uint64_t)(sse__loop_wall_ms(&req->app->loop) / 1000));
 }
 
 SSE_API const char *sse_req_sign(sse_req *req, const char *value) {
@@ -14633,10 +14645,11 @@ SSE_API const char *sse_req_sign(sse_req *req, const char *value) {
 }
 
 SSE_API const char *sse_req_unsign(sse_req *req, const char *text, int max_age_s) {
-    sse_buf       b     = {NULL, 0, 0, SSE_OK};
-    const int64_t now_s = sse__loop_wall_ms(&req->app->loop) / 1000;
-    const int     error = sse__unsign_at(&b, sse__app_secret(req->app), text, max_age_s,
-                                         (uint64_t)now_s);
+    sse_buf b = {NULL, 0, 0, SSE_OK};
+    int     error;
+    if (!req->app) return NULL;
+    error = sse__unsign_at(&b, sse__app_secret(req->app), text, max_age_s,
+                           (uint64_t)(sse__loop_wall_ms(&req->app->loop) / 1000));
     if (error == SSE_E_NOMEM)
         sse__req_error(req, error); /* a forged text is no failure of the program */
     return sse__req_take_text(req, &b, error);
@@ -14675,7 +14688,8 @@ static int sse__pair_set(sse__arena *arena, sse__pair **list, const char *name, 
 }
 
 SSE_API int sse_set_attr(sse_req *req, const char *name, const char *value) {
-    if (sse__req_thread(req)) return SSE_E_THREAD;
+    const int error = sse__req_thread(req);
+    if (error) return error;
     if (!name) return sse__req_refused(req, SSE_E_ARG, "sse_set_attr", "name is NULL");
     req->attrs_set++;
     return sse__req_error(req, sse__pair_set(&req->arena, &req->attrs, name, value));
@@ -14699,8 +14713,9 @@ SSE_API void *sse_attr_ptr(sse_req *req, const char *name) {
 }
 
 SSE_API int sse_set_attr_ptr(sse_req *req, const char *name, void *ptr) {
+    const int     error = sse__req_thread(req);
     sse__pointer *at;
-    if (sse__req_thread(req)) return SSE_E_THREAD;
+    if (error) return error;
     if (!name) return sse__req_error(req, SSE_E_ARG);
     req->attrs_set++;
     at = sse__req_pointer(req, name);
@@ -15001,11 +15016,13 @@ static sse_str sse__address_canonical(sse_str address, char text[INET6_ADDRSTRLE
 /* The nearest address that is not one of our proxies: each proxy appends the peer that it heard, so
    the list is believed from its end. */
 SSE_API const char *sse_peer(sse_req *req) {
-    const char *trusted = req->app->options.trusted_proxies, *text;
+    const char *trusted, *text;
     char        own[INET6_ADDRSTRLEN];
     sse__hops   hops;
     sse_str     element, address;
+    if (!req->app) return ""; /* it is over */
     if (req->peer_text) return req->peer_text;
+    trusted = req->app->options.trusted_proxies;
     hops = sse__hops_of(req, SSE__FIELD_X_FORWARDED_FOR);
     text = sse__req_text(req, sse__text(sse__peer_write(&req->peer, own)));
     while (text && trusted && sse__wordlist_has(trusted, sse__text(text)) &&
@@ -23458,6 +23475,8 @@ typedef struct sse__hook { /* of sse_before */
     bool              same_origin; /* cors_origins is not for what is below it */
 } sse__hook;
 
+enum { SSE__LOST = 16 };
+
 typedef struct sse__router {
     sse__route_node root;
     sse__hook      *before;
@@ -23465,6 +23484,8 @@ typedef struct sse__router {
     void          (*ask_hooks)(sse_req *req);
     sse__link       kept;  /* requests that outlive their handlers; freed with the app */
     sse_req        *spare; /* kept for the next: most are answered before another comes */
+    sse_req        *lost[SSE__LOST]; /* the latest that somebody may still call: req_is_lost */
+    unsigned        nlost;           /* so far */
 } sse__router;
 
 /* ---- guards against other pages ------------------------------------------- */
@@ -23723,9 +23744,31 @@ static bool sse__req_sends_file(const sse_req *req) {
            req->error != SSE_E_NOMEM;
 }
 
-/* Sends what the handler left, tells on_reply and the logs; frees it, or keeps it for the next. */
+/* It was given to work or a timer, and nobody deferred it: what these make of it comes too late,
+   and must not be the reply to another one. */
+static bool sse__req_is_lost(sse_req *req) {
+    if (req->deferred || req->app->given != req) return false;
+    (void)sse__req_refused(req, SSE_E_STATE, "sse_defer",
+                           "not called, though sse_offload, sse_db_post or a timer got the request "
+                           "as its user: it is over when the handler returns");
+    return true;
+}
+
+/* Frees it, or keeps it for the next. */
+static void sse__req_leave(sse__router *router, sse_req *req, bool lost) {
+    sse_req **place = lost ? &router->lost[router->nlost++ % SSE__LOST] : &router->spare;
+    if (lost) sse__req_free(*place);
+    else if (*place) {
+        sse__req_free(req);
+        return;
+    }
+    sse__req_reset(req);
+    *place = req;
+}
+
+/* Sends what the handler left, tells on_reply and the logs. */
 static void sse__req_conclude(sse_req *req) {
-    const bool streaming = req->phase == SSE__REQ_STREAMING;
+    const bool streaming = req->phase == SSE__REQ_STREAMING, lost = sse__req_is_lost(req);
     sse_app   *app = req->app;
     sse__conn *c;
     sse__upcall upcall;
@@ -23753,12 +23796,7 @@ static void sse__req_conclude(sse_req *req) {
     }
     if (app->log_topic) app->log_topic(req);
     if (app->log_access) app->log_access(req);
-    if (app->router->spare) {
-        sse__req_free(req);
-        return;
-    }
-    sse__req_reset(req);
-    app->router->spare = req;
+    sse__req_leave(app->router, req, lost);
 }
 
 enum { SSE__UNANSWERED_MS = 60000 };
@@ -23828,7 +23866,9 @@ static sse_req *sse__req_begin(sse__conn *c, char *bytes, const sse__head *head)
     sse_app *app = c->net->app;
     sse_req *req = app->router->spare ? app->router->spare : SSE__NEW(sse_req);
     if (!req) return NULL;
+    if (app->router->spare) sse__req_reset(req); /* somebody may have called it meanwhile */
     app->router->spare = NULL;
+    app->given     = NULL;
     req->app       = app;
     req->conn      = c;
     req->peer      = c->peer;
@@ -24061,6 +24101,7 @@ SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *u
 
 static void sse__router_close(sse__router *router) {
     sse__hook *hook;
+    int        i;
     sse__route_node_clear(&router->root);
     while ((hook = router->before) != NULL) {
         router->before = hook->next;
@@ -24069,6 +24110,7 @@ static void sse__router_close(sse__router *router) {
     while (!sse__list_empty(&router->kept))
         sse__req_free(SSE__CONTAINER(router->kept.next, sse_req, kept));
     sse__req_free(router->spare);
+    for (i = 0; i < SSE__LOST; i++) sse__req_free(router->lost[i]);
 }
 
 /* ---- setting up: files and Datastar's client -------------------------------------------- */

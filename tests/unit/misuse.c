@@ -299,6 +299,163 @@ static void elsewhere(void) {
 #endif
 }
 
+/* ---- a request that goes to somebody else, and is not deferred ---- */
+
+static sse_db  *lost_db;
+static sse_req *lost, *held;
+static int      told_of_it;
+
+static void counts(int level, const char *line, void *user) {
+    (void)user;
+    told_of_it += level == SSE_LOG_WARNING && strncmp(line, "sse_defer: not called", 21) == 0;
+}
+
+static void uses(sse_app *app, void *user) { (void)app, (void)user; }
+
+static void used(sse_app *app, const sse_db_result *result, void *user) {
+    (void)app, (void)result, (void)user;
+}
+
+static void gives(sse_req *req, void *user) {
+    const char         *how = sse_param(req, "how");
+    sse_app            *app = sse_req_app(req);
+    sse_db_post_options post;
+    (void)user;
+    memset(&post, 0, sizeof post);
+    post.app = app;
+    post.done = used;
+    post.user = req;
+    lost = req;
+    if (strcmp(how, "echo") == 0)
+        sse_printf(sse_out(req), "%s %s %s %d", sse_query(req, "x"), sse_cookie(req, "c"),
+            sse_header(req, "X"), sse_header_all(req) != NULL);
+    if (strcmp(how, "after") == 0) sse_after(app, 5, uses, req);
+    if (strcmp(how, "every") == 0) sse_every(app, 5000, uses, req);
+    if (strcmp(how, "work") == 0) sse_offload(app, uses, uses, req);
+    if (strcmp(how, "post") == 0) sse_db_post(lost_db, &post, "SELECT 1");
+    if (strcmp(how, "stream") == 0) {
+        sse_stream_open(req, NULL);
+        sse_after(app, 5, uses, req);
+    }
+    if (strcmp(how, "says") == 0) {
+        sse_after(app, 5, uses, req);
+        sse_puts(sse_out(req), "said");
+    }
+    if (strcmp(how, "another") == 0) sse_after(app, 5, uses, app);
+}
+
+static void gives_and_defers(sse_req *req, void *user) {
+    (void)user;
+    sse_after(sse_req_app(req), 60000, uses, req);
+    held = sse_defer(req) ? NULL : req;
+}
+
+/* Each call with a request that is over. */
+static void calls_of_the_lost(void) {
+    sse_cookie_options cookie;
+    memset(&cookie, 0, sizeof cookie);
+    sse_puts(sse_out(lost), "late");
+    sse_puts(sse_out_json(lost), "late");
+    ok(sse_out(lost)->len == 0 && sse_out(lost)->error, "what is written goes nowhere");
+#define REFUSED(call) is_int(call, SSE_E_STATE, #call)
+    REFUSED(sse_set_cookie(lost, "session", "of-the-first", &cookie));
+    REFUSED(sse_set_cookie_signed(lost, "session", "of-the-first", NULL));
+    REFUSED(sse_cookie_delete(lost, "session", NULL));
+    REFUSED(sse_set_status(lost, 201));
+    REFUSED(sse_set_type(lost, "text/plain"));
+    REFUSED(sse_set_header(lost, "A", "b"));
+    REFUSED(sse_set_attr(lost, "a", "b"));
+    REFUSED(sse_set_attr_ptr(lost, "a", lost));
+    REFUSED(sse_redirect(lost, "/"));
+    REFUSED(sse_fail(lost, 400, "late"));
+    REFUSED(sse_come_back(lost, 100));
+    REFUSED(sse_send_file(lost, "/etc/hostname", NULL));
+    REFUSED(sse_defer(lost));
+    REFUSED(sse_finish(lost));
+    is_int(sse_body_pause(lost, true), SSE_E_CLOSED, "it has no body that comes");
+    REFUSED(sse_body_read(lost, NULL, NULL));
+    REFUSED(sse_body_parts(lost, NULL, NULL));
+    REFUSED(sse_body_to_file(lost, "/tmp/sse-misuse", NULL, NULL));
+    ok(!sse_stream_open(lost, NULL).app, "no stream");
+    ok(!sse_auth_basic(lost, "r", "u", "p") && !sse_auth_bearer(lost, "t"), "nobody is let in");
+#define NOTHING(call) ok(!(call), #call)
+    NOTHING(sse_req_app(lost));
+    NOTHING(sse_query(lost, "a"));
+    NOTHING(sse_query_at(lost, "a", 0));
+    NOTHING(sse_query_bytes(lost, "a").ptr);
+    NOTHING(sse_query_raw(lost).ptr);
+    NOTHING(sse_query_all(lost));
+    NOTHING(sse_form(lost, "a"));
+    NOTHING(sse_form_at(lost, "a", 0));
+    NOTHING(sse_form_all(lost));
+    NOTHING(sse_header(lost, "Host"));
+    NOTHING(sse_header_at(lost, "Host", 0));
+    NOTHING(sse_header_all(lost));
+    NOTHING(sse_cookie(lost, "a"));
+    NOTHING(sse_cookie_all(lost));
+    NOTHING(sse_cookie_signed(lost, "a", 60));
+    NOTHING(sse_body(lost).ptr);
+    NOTHING(sse_param(lost, "how"));
+    NOTHING(sse_signal(lost, "a"));
+    NOTHING(sse_attr(lost, "a"));
+    NOTHING(sse_attr_ptr(lost, "a"));
+    NOTHING(sse_req_unsign(lost, "a", 60));
+    (void)sse_path(lost), (void)sse_method(lost), (void)sse_peer(lost);
+    (void)sse_fmt(lost, "%d", 1), (void)sse_req_sign(lost, "a");
+}
+
+static void not_deferred(void) {
+    static const struct {
+        const char *path;
+        int         status, told;
+    } rows[] = {{"GET /after", 500, 1}, {"GET /every", 500, 1}, {"GET /work", 500, 1},
+#ifndef SSE_NO_SQLITE
+        {"GET /post", 500, 1},
+#endif
+        {"GET /stream", 200, 1}, {"GET /says", 200, 1}, {"GET /another", 204, 0},
+        {"GET /none", 204, 0}};
+    sse_app_options o;
+    sse_test_reply  r, later;
+    sse_app        *app;
+    int             i;
+    memset(&o, 0, sizeof o);
+    memset(&r, 0, sizeof r);
+    memset(&later, 0, sizeof later);
+    o.on_log = counts;
+    app = sse_app_new(&o);
+    lost_db = sse_db_open(":memory:", NULL);
+    sse_get(app, "/held", gives_and_defers, NULL);
+    sse_get(app, "/{how}", gives, NULL);
+    for (i = 0; i < (int)(sizeof rows / sizeof *rows); i++) {
+        told_of_it = 0;
+        sse_test_request(app, rows[i].path, NULL, NULL, &r);
+        sse_test_run(app, 2000);
+        is_int(r.status, rows[i].status, rows[i].path);
+        is_int(told_of_it, rows[i].told, "... and the log says what was forgotten");
+        if (!rows[i].told || strcmp(rows[i].path, "GET /stream") == 0) continue;
+        told_of_it = 0;
+        sse_test_request(app, "GET /held", NULL, NULL, &later);
+        ok(held && held != lost, "the next one is another, also while it waits");
+        calls_of_the_lost();
+        sse_puts(sse_out(held), "its own");
+        is_int(sse_finish(held), 0, "which answers");
+        sse_test_run(app, 0);
+        is_str(later.body, "its own", "... what is its own");
+        ok(!strstr(later.head, "session"), "... and nobody else's cookie");
+        is_int(told_of_it, 0, "it was deferred: all is well");
+        lost = held;
+        calls_of_the_lost();
+        sse_test_request(app, "GET /echo?x=1", "Cookie: c=2\nX: 3\n", NULL, &later);
+        is_str(later.body, "1 2 3 1", "calls with one that was answered harm no later one");
+    }
+    for (i = 0; i < 100; i++) sse_test_request(app, "GET /says", NULL, NULL, &r);
+    is_int(r.status, 200, "however many there are");
+    sse_test_close(&r);
+    sse_test_close(&later);
+    sse_app_free(app);
+    sse_db_close(lost_db);
+}
+
 int main(void) {
     sse_app        *app;
     sse_app_options options;
@@ -312,5 +469,6 @@ int main(void) {
     closed_first();
     freed_inside();
     freed_in_any_order();
+    not_deferred();
     return tap_done();
 }
