@@ -37,15 +37,31 @@ export async function open(context, url) {
   return page
 }
 
+// Five times a second life shows 2,500 cells, which a page on a busy machine never catches up with:
+// it stands still for most of the time, until this is called.
+function slowed(server) {
+  let tick = 0
+  const timer = setInterval(() => {
+    tick = (tick + 1) % 8
+    if (tick < 2) server.child.kill(tick ? 'SIGSTOP' : 'SIGCONT')
+  }, 250)
+  return () => {
+    clearInterval(timer)
+    server.child.kill('SIGCONT')
+  }
+}
+
 // Starts an example, opens it, does something, and looks whether the page and the server were well
 // all along.
 export async function with_page(program, { client = '', ...options }, fn) {
   const server = await Server.start(program, { env: { DATASTAR_JS: client } })
+  const as_ever = program === 'life' ? slowed(server) : () => {}
   const context = await user(options)
   const page = await open(context, server.url)
   await fn(page, server, context)
   assert.deepEqual(page.errors, [])
   await context.close()
+  as_ever()
   await server.stops()
 }
 
