@@ -21,6 +21,16 @@ const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', 
   '--disable-background-networking',
   '--disable-component-update', '--disable-sync']
 
+// For a page: what its timers are to wait is in window.waits, however busy the machine is.
+export const note_waits = () => {
+  const wait = window.setTimeout
+  window.waits = []
+  window.setTimeout = (fn, ms, ...args) => {
+    window.waits.push({ ms, fn: String(fn) })
+    return wait(fn, ms, ...args)
+  }
+}
+
 // With a new profile, removed when it is closed; more: flags. This is Chromium without its windows,
 // where a page costs a third of the work; launch_whole() for tests of pages that are left and come
 // back. Neither is installed: that of playwright.

@@ -44,14 +44,16 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exi
 setTimeout(() => { console.error('# its time is over'); process.exit(1) },
   patience > 1 ? 7200000 : 1200000).unref()
 
+// A time in which an idle machine does something: a busy one gives each process its share.
+export const busy = ms => ms * patience * (1 + os.loadavg()[0] / os.cpus().length)
+
 // Waits until condition() is truthy and returns its value.
 export async function until(condition, what, timeout_ms = 60000) {
-  timeout_ms *= patience
   for (const start = Date.now(); ;) {
     const value = await condition(), waited = Date.now() - start
     if (value) return value
-    if (waited > timeout_ms)
-      throw new Error(`waited ${timeout_ms} ms for ${typeof what === 'function' ? what() : what}`)
+    if (waited > busy(timeout_ms))
+      throw new Error(`waited ${waited} ms for ${typeof what === 'function' ? what() : what}`)
     await sleep(Math.min(10 + waited / 10, 100))
   }
 }
