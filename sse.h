@@ -267,8 +267,9 @@
 
      Presence counts people, not tabs: .who in a stream's options says whose it is; on_join,
      on_leave and sse_topic_who tell the program. Backpressure is a choice, .overflow: slow readers
-     lose nothing (they are closed and come back), or the oldest events, or all but the newest of
-     each key.
+     lose nothing (they are closed and come back), or the oldest events; or of the events of one key
+     that wait the newest alone is sent, to quick readers as well. Who subscribes by a pattern is
+     not greeted: what a page is to show at once is a view, or is sent to it (sse_topic_history).
 
        sse_topic_listen(app, "room.*", heard, NULL);
 
@@ -296,7 +297,8 @@
      also if nobody watches, and SSE_E_ABSENT, with a warning, if no live view has the path.
 
      Its guard may refuse a request, or open the stream itself with what only the request knows;
-     .stream is then ignored:
+     .stream is then ignored. It decides at once: one that has to ask elsewhere first says
+     sse_come_back(req, 500), and has the answer when the client is back:
 
        static void enter(sse_req *req, void *user) {      // the .guard of the view "/room/{id}"
            const char *me = sse_attr(req, "user");
@@ -785,8 +787,8 @@
      499: what is wrong with a request its client is told, and what is wrong with the server you
      are.
 
-     So are a step that ends its stream by an error, a reply that cannot be sent, a stream that
-     follows nothing, a view that was not rendered, and a deferred request that is not answered
+     So are a step that ends its stream by an error, a reply that cannot be sent, a stream whose
+     subscription failed, a view that was not rendered, and a deferred request that is not answered
      within a minute; of these each route has one line a second. What is not said then is a line of
      debugging: no peer fills a disk. Warnings and errors go to stderr; on_log gets all lines,
      information and debug too. That a reader was too slow and is cut (SSE_BY_QUEUE, SSE_BY_TIMEOUT)
@@ -823,11 +825,14 @@
    14. Access
 
      On loopback a request for a host name that is not this server's is refused (DNS rebinding):
-     behind a proxy, name yours in .allowed_hosts. Unsafe methods from pages of other origins are
-     refused unless the origin is in .allowed_origins, or .cors_origins names it ("*" there lets any
-     page read, and none write). Behind a proxy, set .trusted_proxies to its address: sse_peer is
-     then the client, and cookies are Secure over TLS. examples/proxy has an nginx.conf and a
-     Caddyfile to begin with.
+     behind a proxy, name yours in .allowed_hosts, and localhost with it if checks come from this
+     machine. Unsafe methods from pages of other origins are refused unless the origin is in
+     .allowed_origins, or .cors_origins names it ("*" there lets any page read, and none write).
+     Behind a proxy, set .trusted_proxies to its address: sse_peer is then the client, and cookies
+     are Secure over TLS. examples/proxy has an nginx.conf and a Caddyfile to begin with. Below a
+     prefix ("/app/") let the proxy leave it in the path, and have it in your routes; where it takes
+     the prefix off, pages need relative URLs ("./say"), and sse_redirect and the .path of cookies
+     have to be told of it.
 
    15. Limits, and what it does not do
 
@@ -2664,8 +2669,7 @@ SSE_API bool sse_auth_bearer(sse_req *req, const char *token);
    lack of memory the answer is 500 whatever was written. A reply and a stream exclude each other:
    the second answers SSE_E_STATE. An EventSource (GET, with text/event-stream and nothing else in
    Accept) would be ended for good by these 204 and 500: it is told to come back, as by
-   sse_come_back. So is a GET of Datastar (Datastar-Request: true) whose stream could not be opened.
-   */
+   sse_come_back. So is a GET of Datastar (Datastar-Request: true) whose stream is refused. */
 typedef struct sse_cookie_options {
     const char *path;            /* default: "/" */
     const char *domain;          /* default: none, this host only */
@@ -2734,8 +2738,8 @@ SSE_API int sse_finish(sse_req *req);
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-/* Sends a file: its type by its name unless sse_set_type, ETag, Last-Modified, ranges and, for GET
-   and HEAD, conditions by themselves.
+/* Sends a file: its type by its name unless sse_set_type, ETag, Last-Modified, a range (of several
+   the whole file) and, for GET and HEAD, conditions by themselves.
    file: a path of this machine, never made from request text as it is. download_name: NULL shows it
    in the browser, a name saves it under that name (of a path: under what is behind its last / or
    \). Browsers are told to keep to the type (X-Content-Type-Options: nosniff), unless you have set
