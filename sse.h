@@ -695,8 +695,9 @@
      Handlers, renders, timers, hooks and callbacks run on the loop's thread, one at a time: user
      code needs no locks. From other threads call sse_publish, sse_publish_json, sse_touch,
      sse_stream_wake, sse_call, sse_stop and sse_stopping, and nothing else; a call that is not
-     allowed answers SSE_E_THREAD. Long work, a commit on a slow SD card included, goes to
-     sse_offload(app, work, done, user): work runs on a thread of a small pool, done on the loop.
+     allowed answers SSE_E_THREAD, and the log names it and what to do instead. Long work, a commit
+     on a slow SD card included, goes to sse_offload(app, work, done, user): work runs on a thread
+     of a small pool, done on the loop.
      Functions that read or write a request (sse_query, sse_out, each sse_set_, sse_finish) are
      never for work: extract what it needs before, and write the reply in done. sse_serve_background
      runs the loop in a thread of its own. Threads that run functions of yours have a stack of at
@@ -2684,7 +2685,7 @@ typedef struct sse_cookie_options {
    SSE_E_STATE: a stream is open, or (of status, type and redirect) sse_fail was called;
    SSE_E_NOMEM; SSE_E_THREAD; and what stands beside them. Threads: loop, until the reply is sent;
    never in the work of sse_offload, but in its done. Another thread gets from sse_out a buffer that
-   has failed with SSE_E_THREAD, and an otherwise empty reply is a 500. */
+   has failed with SSE_E_THREAD; the log names the call, and an otherwise empty reply is a 500. */
 SSE_API sse_buf *sse_out(sse_req *req);       /* the body; never NULL; it belongs to the request.
                                                  Valid as long as that */
 SSE_API sse_buf *sse_out_json(sse_req *req);  /* the same buffer, sent as application/json */
@@ -2859,8 +2860,8 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
 /* A closed stream, also one that was ended in this turn, answers SSE_E_CLOSED (false, NULL) to all
    of these. That a peer has left is no mistake; a program that ended the stream itself and then
    sends, subscribes or shows a view is told so in the log.
-   Threads: loop; another one gets SSE_E_THREAD (false, NULL), whether the stream is open or not. In
-   callbacks: yes. */
+   Threads: loop; another one gets SSE_E_THREAD (false, NULL), whether the stream is open or not,
+   and the log says so. In callbacks: yes. */
 SSE_API bool sse_stream_is_open(sse_stream s);
 
 /* Queues one event. Does not block and does not write to the socket. event: borrowed until return.
@@ -9504,6 +9505,18 @@ static bool sse__on_loop(sse_app *app) {
     return mine;
 }
 
+/* A call of the program came from another thread than the loop's. instead: what to do. */
+static int sse__elsewhere(sse_app *app, const char *call, const char *instead) {
+    return sse__refused(app, SSE_E_THREAD, "%s: another thread runs the loop: %s", call, instead);
+}
+
+/* Whether call may be made on this thread: else the log is told so. */
+static bool sse__loop_allows(sse_app *app, const char *call) {
+    if (sse__on_loop(app)) return true;
+    (void)sse__elsewhere(app, call, "do it in sse_call");
+    return false;
+}
+
 /* All apps of the process: only by them is it known whether another thread runs a loop, and whose
    a buffer is. */
 static struct { sse__mutex mutex; sse_app *first; } sse__apps = {
@@ -9633,9 +9646,10 @@ static void sse__timer_fire(sse__alarm *alarm) {
 }
 
 static sse_timer sse__timer_start(sse_app *app, int ms, int every_ms, sse_app_fn fn, void *user) {
+    const char *call   = every_ms ? "sse_every" : "sse_after";
     sse_timer   handle = {NULL, 0, 0};
     sse__timer *t;
-    if (!app || !fn || ms < 0 || !sse__on_loop(app) || app->loop.closing) return handle;
+    if (!app || !fn || ms < 0 || !sse__loop_allows(app, call) || app->loop.closing) return handle;
     t = SSE__NEW(sse__timer);
     if (!t) return handle;
     if (!sse__slots_add(&app->timers, t, &handle.slot, &handle.gen)) {
@@ -9656,7 +9670,7 @@ static sse_timer sse__timer_start(sse_app *app, int ms, int every_ms, sse_app_fn
 }
 
 SSE_API sse_timer sse_every(sse_app *app, int ms, sse_app_fn fn, void *user) {
-    if (app && ms <= 0 && sse__on_loop(app))
+    if (app && ms <= 0 && sse__loop_allows(app, "sse_every"))
         (void)sse__refuse(app, SSE_E_ARG, "sse_every: %d ms: not within 1..%d", ms, INT32_MAX);
     return sse__timer_start(app, ms > 0 ? ms : -1, ms, fn, user);
 }
@@ -9669,7 +9683,7 @@ SSE_API sse_timer sse_after(sse_app *app, int ms, sse_app_fn fn, void *user) {
 
 SSE_API int sse_timer_cancel(sse_timer timer) {
     sse__timer *t = NULL;
-    if (timer.app && !sse__on_loop(timer.app)) return SSE_E_THREAD;
+    if (timer.app && !sse__loop_allows(timer.app, "sse_timer_cancel")) return SSE_E_THREAD;
     if (timer.app) t = (sse__timer *)sse__slots_get(&timer.app->timers, timer.slot, timer.gen);
     if (!t) return SSE_E_CLOSED;
     sse__timer_end(t);
@@ -9783,7 +9797,7 @@ static int sse__watch_start(sse_app *app, int fd, const sse__watch *init) {
     struct stat st;
     sse__watch *w;
     int         error;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__loop_allows(app, call)) return SSE_E_THREAD;
     w = sse__watch_find(app, fd);
     if (w && sse__watch_change(w, init)) return SSE_OK;
     if (w) sse__watch_end(w); /* anew: the number may name another file by now */
@@ -10093,7 +10107,7 @@ static bool sse__uploads_full(sse_app *app) {
 
 SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
     if (!app || !work) return sse__call_failed(app, SSE_E_ARG);
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__loop_allows(app, "sse_offload")) return SSE_E_THREAD;
     app->given = user;
     return sse__call_failed(app, sse__pool_do(app, &app->pool, work, done, user));
 }
@@ -11716,7 +11730,7 @@ static void sse__dbposts_end(sse_db *db) {
 
 static int sse__dbpost_refused(sse_db *db, const sse_db_post_options *options, const char *sql) {
     sse_app *app = options ? options->app : NULL;
-    if (app && !sse__on_loop(app)) return SSE_E_THREAD; /* db is the loop's */
+    if (app && !sse__loop_allows(app, "sse_db_post")) return SSE_E_THREAD; /* db is the loop's */
     if (!sse__db_enter(db)) return sse__db_status(db);
     if (!app) return sse__db_fail(db, SSE_E_ARG, "sse_db_post without .app", NULL);
     if (!sql) return sse__db_fail(db, SSE_E_ARG, "the SQL is NULL", NULL);
@@ -14337,6 +14351,17 @@ static const char *sse__req_route_path(const sse_req *req) { /* for the kinds of
     return req->route ? req->route->path : "";
 }
 
+/* A call with it came from another thread than the loop's, likeliest in the work of sse_offload.
+   What is logged of an empty reply says so too, with no memory of the request's: the loop may use
+   it. */
+static int sse__req_elsewhere(sse_req *req, int error, const char *call) {
+    if (error != SSE_E_THREAD) return error; /* it is over */
+    if (req->error == SSE_E_THREAD)
+        req->refusal = "a call for it came from another thread than the loop's: write it in done "
+                       "of sse_offload";
+    return sse__elsewhere(req->app, call, "write the reply in done of sse_offload, or in sse_call");
+}
+
 /* Whether the calling thread may write to it. The loop's own, that of every handler, is known
    without a lock: req->thread does not change while work on another thread could hold the request.
    The lock is for a loop that another thread runs by now. */
@@ -14360,7 +14385,8 @@ static int sse__req_may(sse_req *req, unsigned what, const char *call) {
         {0, "after sse_finish"},
         {0, "when the reply is on its way"}};
     const int error = sse__req_thread(req);
-    if (error || (phases[req->phase].may & what)) return error;
+    if (error) return call ? sse__req_elsewhere(req, error, call) : error;
+    if (phases[req->phase].may & what) return SSE_OK;
     if (call)
         sse__log(req->app, sse__log_level_limited(req->app, &req->app->phase_warned_ms),
                  "%s: not possible %s (%s)", call, phases[req->phase].when, req->path);
@@ -14421,8 +14447,19 @@ static void sse__req_deny(sse_req *req, int status, const char *fmt, ...) {
     sse__req_fail(req, status, sse__req_take_text(req, &text, text.error));
 }
 
+/* A call that reads found what the client sent to be wrong. Where the reply is settled already that
+   is no mistake of the program's. */
+SSE__PRINTF(3, 4)
+static void sse__req_blame(sse_req *req, int status, const char *fmt, ...) {
+    sse_buf text = {NULL, 0, 0, SSE_OK};
+    if (sse__req_may(req, SSE__MAY_WRITE, NULL) || req->failed) return;
+    req->app->status_text = sse__status_text;
+    SSE__FORMAT(&text, sse__put_str, "", fmt);
+    sse__req_fail(req, status, sse__req_take_text(req, &text, text.error));
+}
+
 SSE_API int sse_fail(sse_req *req, int status, const char *fmt, ...) {
-    const int error = sse__req_may(req, SSE__MAY_WRITE, NULL); /* what a client sent may be why */
+    const int error = sse__req_may(req, SSE__MAY_WRITE, "sse_fail");
     const int known = status >= 400 && status <= 599 ? status : 500;
     sse_buf   text  = {NULL, 0, 0, SSE_OK};
     if (error) return error;
@@ -14532,8 +14569,8 @@ static bool sse__pairs_full(sse_req *req, sse__pairs *pairs, int status, const c
     const int most = req->app->options.max_fields;
     if (pairs->count++ < most) return false;
     pairs->first = NULL;
-    sse_fail(req, status, "the %s has more than %d fields; if it may, raise max_fields", what,
-             most);
+    sse__req_blame(req, status, "the %s has more than %d fields; if it may, raise max_fields", what,
+                   most);
     return true;
 }
 
@@ -14693,7 +14730,7 @@ static int sse__pair_set(sse__arena *arena, sse__pair **list, const char *name, 
 
 SSE_API int sse_set_attr(sse_req *req, const char *name, const char *value) {
     const int error = sse__req_thread(req);
-    if (error) return error;
+    if (error) return sse__req_elsewhere(req, error, "sse_set_attr");
     if (!name) return sse__req_refused(req, SSE_E_ARG, "sse_set_attr", "name is NULL");
     req->attrs_set++;
     return sse__req_error(req, sse__pair_set(&req->arena, &req->attrs, name, value));
@@ -14719,7 +14756,7 @@ SSE_API void *sse_attr_ptr(sse_req *req, const char *name) {
 SSE_API int sse_set_attr_ptr(sse_req *req, const char *name, void *ptr) {
     const int     error = sse__req_thread(req);
     sse__pointer *at;
-    if (error) return error;
+    if (error) return sse__req_elsewhere(req, error, "sse_set_attr_ptr");
     if (!name) return sse__req_error(req, SSE_E_ARG);
     req->attrs_set++;
     at = sse__req_pointer(req, name);
@@ -14820,7 +14857,7 @@ SSE_API const sse_pair *sse_form_all(sse_req *req) {
         if (sse__req_is_multipart(req)) fine = sse__form_parts(req);
         else if (sse__req_is_form(req)) fine = sse__pairs_parse(req, &req->form, req->body, 413,
                                                               "form");
-        if (!fine) sse_fail(req, 400, "the form is not well-formed, or holds a NUL");
+        if (!fine) sse__req_blame(req, 400, "the form is not well-formed, or holds a NUL");
     }
     return req->form.first;
 }
@@ -14878,8 +14915,8 @@ static int sse__parts_end(sse_req *req, sse__parts *p, int status) { /* the last
     if (status == SSE_OK && p->m.stage != SSE__MULTI_END)
         status = SSE_E_SYNTAX; /* it was cut off */
     if (status == SSE_E_SYNTAX)
-        sse_fail(req, refused, refused == 400 ? "the multipart body is not well-formed"
-                                              : "the headers of a part are too large");
+        sse__req_blame(req, refused, refused == 400 ? "the multipart body is not well-formed"
+                                                    : "the headers of a part are too large");
     (void)p->fn(req, NULL, sse__str(NULL, 0), status, p->user);
     return 1;
 }
@@ -14909,8 +14946,8 @@ SSE_API int sse_body_parts(sse_req *req, sse_part_fn fn, void *user) {
     if (!fn) return sse__req_refused(req, SSE_E_ARG, call, "fn is NULL");
     if (!p) return sse__req_error(req, SSE_E_NOMEM);
     if (!sse__multipart_init(&p->m, sse__req_type(req), p->memory, sizeof p->memory)) {
-        sse_fail(req, 415, "only multipart/form-data is taken here, with a boundary of 1 to 70 "
-                           "characters");
+        sse__req_blame(req, 415, "only multipart/form-data is taken here, with a boundary of 1 to "
+                                 "70 characters");
         return SSE_E_SYNTAX;
     }
     p->fn   = fn;
@@ -14946,11 +14983,11 @@ static void sse__req_read_signals(sse_req *req) {
     if (!json.len) return;
     error = sse__json_check(json, &offset);
     if (error) {
-        sse_fail(req, 400, "%s", sse__json_error_text(error, offset, fault));
+        sse__req_blame(req, 400, "%s", sse__json_error_text(error, offset, fault));
         return;
     }
     if (json.ptr == req->body.ptr && !sse__req_hold(req, sse__json_index_bytes(json))) {
-        sse_fail(req, 503, "there is no room for its JSON at the moment: come back later");
+        sse__req_blame(req, 503, "there is no room for its JSON at the moment: come back later");
         return;
     }
     if (sse_json_get(json, "datastar", &wrapped) == SSE_OK && wrapped.len && wrapped.ptr[0] == '{')
@@ -14971,7 +15008,7 @@ SSE_API const char *sse_signal(sse_req *req, const char *path) {
     else if (req->signals.ptr) (void)sse_json_get(req->signals, path, &value);
     if (!value.ptr) return NULL;
     error = sse__json_to_text(&req->arena, value, &text);
-    if (error == SSE_E_FIELD) sse_fail(req, 400, "the signal %s holds a NUL", path);
+    if (error == SSE_E_FIELD) sse__req_blame(req, 400, "the signal %s holds a NUL", path);
     else sse__req_error(req, error);
     return text;
 }
@@ -15347,7 +15384,7 @@ SSE_API bool sse_auth_basic(sse_req *req, const char *realm, const char *user,
     if (!same && !sse__req_error(req, wanted.error ? wanted.error : got.error) &&
         !sse_set_header(req, "WWW-Authenticate", sse_buf_text(&wanted)))
         sse_fail(req, 401, "a name and a password are needed here");
-    else if (!same && !sse__req_may(req, SSE__MAY_WRITE, NULL))
+    else if (!same && !sse__req_may(req, SSE__MAY_WRITE, "sse_auth_basic"))
         sse__req_fail(req, 500, NULL); /* no memory, or a realm that no header can hold */
     sse_buf_free(&wanted);
     sse_buf_free(&got);
@@ -16705,35 +16742,41 @@ static int sse__stream_is_raw(const sse__stream *stream, const char *call) {
 }
 
 /* What a call does with a stream. READ is possible until on_close has returned, all else while the
-   stream is open; EVENT and JOIN (topics, patterns, views) not on a raw one. */
-typedef enum sse__use { SSE__USE_READ, SSE__USE_IT, SSE__USE_EVENT, SSE__USE_JOIN } sse__use;
+   stream is open; EVENT, LEAVE and JOIN (topics, patterns, views) not on a raw one. */
+typedef enum sse__use {
+    SSE__USE_READ, SSE__USE_OPEN, SSE__USE_IT, SSE__USE_EVENT, SSE__USE_LEAVE, SSE__USE_JOIN
+} sse__use;
 
 /* Finds the stream of a call that may be made now; else *out is NULL, and the answer an error. A
    peer may leave at any time, so that a call comes too late is no mistake; what the program still
-   wants to send where it has said the end itself is one: call is for the log then (NULL: none). */
+   wants to send, or to join, where it has said the end itself is one, and the log is told. call
+   NULL: it is the library's own. */
 static int sse__stream_may(sse_stream s, sse__use use, const char *call, sse__stream **out) {
+    const bool   tells = use == SSE__USE_IT || use == SSE__USE_EVENT || use == SSE__USE_JOIN;
     sse__stream *stream;
     *out = NULL;
     if (!s.app) return SSE_E_CLOSED;
-    if (!sse__on_loop(s.app)) return SSE_E_THREAD;
+    if (!sse__on_loop(s.app))
+        return call ? sse__elsewhere(s.app, call, "sse_publish may be called from any, all else in "
+                                                  "sse_call") : SSE_E_THREAD;
     stream = sse__stream_get(s);
     if (!stream) return SSE_E_CLOSED;
     if (use != SSE__USE_READ && !sse__stream_lives(stream)) { /* S1 */
-        if (call && stream->phase == SSE__STREAM_ENDING && stream->reason == SSE_BY_END)
+        if (tells && stream->phase == SSE__STREAM_ENDING && stream->reason == SSE_BY_END)
             (void)sse__stream_misused(stream, call, "after its end was said");
         return SSE_E_CLOSED;
     }
     if (use >= SSE__USE_EVENT && stream->raw) {
-        if (call) (void)sse__stream_is_raw(stream, call);
+        if (tells) (void)sse__stream_is_raw(stream, call);
         return use == SSE__USE_EVENT ? SSE_E_STATE : SSE_E_ARG;
     }
     *out = stream;
     return SSE_OK;
 }
 
-static sse__stream *sse__stream_open_one(sse_stream s) { /* NULL: closed, or another thread's */
+static sse__stream *sse__stream_open_one(sse_stream s, const char *call) { /* NULL: there is none */
     sse__stream *stream;
-    (void)sse__stream_may(s, SSE__USE_IT, NULL, &stream);
+    (void)sse__stream_may(s, SSE__USE_OPEN, call, &stream);
     return stream;
 }
 
@@ -16745,7 +16788,9 @@ static sse_stream sse__stream_handle(const sse__stream *stream) {
     return s;
 }
 
-SSE_API bool sse_stream_is_open(sse_stream s) { return sse__stream_open_one(s) != NULL; }
+SSE_API bool sse_stream_is_open(sse_stream s) {
+    return sse__stream_open_one(s, "sse_stream_is_open") != NULL;
+}
 
 /* A stream keeps the lower half of two times of the loop: enough for 49 days, and no option of its
    counts more than 25. Never 0. */
@@ -17230,15 +17275,15 @@ static void sse__stream_end_with(sse__stream *stream, bool given, sse__message *
     sse__stream_finish(stream, SSE_BY_END, whole);
 }
 
-/* Ending a stream that has ended is no mistake: no call is named. */
+/* Ending a stream that has ended is no mistake. */
 static int sse__stream_end(sse_stream s, const sse_event *last, bool whole) {
+    const char   *call = whole ? "sse_stream_end" : "sse_stream_reconnect";
     sse__message *m = NULL;
     sse__stream  *stream;
-    int           error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
+    int           error = sse__stream_may(s, SSE__USE_OPEN, call, &stream);
     if (error) return error;
     if (!last || !stream->raw)
-        error = sse__event_refused(stream->app, whole ? "sse_stream_end" : "sse_stream_reconnect",
-                                   last, sse__farewell(stream->app, last, &m));
+        error = sse__event_refused(stream->app, call, last, sse__farewell(stream->app, last, &m));
     else error = sse__stream_is_raw(stream, whole ? "sse_stream_end: a last event"
                                                   : "sse_stream_reconnect: a last event");
     sse__stream_end_with(stream, last != NULL, m, whole);
@@ -17671,14 +17716,15 @@ static int sse__stream_set_options(sse__stream *stream, const sse_stream_options
 
 SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *options) {
     const sse_stream   closed = {NULL, 0, 0};
-    const bool         here   = !sse__req_thread(req);
-    int                error  = SSE_E_THREAD;
+    int                error  = sse__req_thread(req);
+    const bool         here   = !error;
     sse__stream       *stream = NULL;
     sse__message      *first  = NULL;
     sse_stream_options o;
     memset(&o, 0, sizeof o);
     if (options) o = *options;
     if (here) req->stream_asked = true;
+    else (void)sse__req_elsewhere(req, error, "sse_stream_open");
     if (here && req->phase != SSE__REQ_GUARDED) {
         error  = sse__stream_check(req, &o);
         stream = sse__stream_make(req->app, &o);
@@ -17723,7 +17769,7 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
 /* ---- what is known about a stream ------------------------------------------------------ */
 
 SSE_API const char *sse_stream_id(sse_stream s) {
-    sse__stream  *stream = sse__stream_open_one(s);
+    sse__stream  *stream = sse__stream_open_one(s, "sse_stream_id");
     unsigned char secret[16];
     sse_buf       b = {NULL, 0, 0, SSE_OK};
     if (!stream || stream->extra->id) return stream ? stream->extra->id : NULL;
@@ -17749,7 +17795,7 @@ SSE_API sse_stream sse_stream_find(sse_app *app, const char *id) {
     sse__stream     *stream;
     if (!app || !id || !sse__id_number(&rest, &s.slot) || !sse__id_number(&rest, &s.gen))
         return none;
-    stream = sse__stream_open_one(s);
+    stream = sse__stream_open_one(s, "sse_stream_find");
     if (!stream || !stream->extra->id) return none;
     return sse__equal_secret(sse__text(stream->extra->id), sse__text(id)) ? s : none;
 }
@@ -17762,7 +17808,7 @@ static sse__meta **sse__meta_find(sse__stream *stream, const char *name) { /* or
 
 SSE_API const char *sse_stream_meta(sse_stream s, const char *name) {
     sse__stream *stream;
-    const int    error = sse__stream_may(s, SSE__USE_READ, NULL, &stream);
+    const int    error = sse__stream_may(s, SSE__USE_READ, "sse_stream_meta", &stream);
     sse__meta   *meta  = error || !name ? NULL : *sse__meta_find(stream, name);
     return meta ? meta->value : NULL;
 }
@@ -17770,7 +17816,7 @@ SSE_API const char *sse_stream_meta(sse_stream s, const char *name) {
 SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *value) {
     const size_t n = name ? strlen(name) + 1 : 0, m = value ? strlen(value) + 1 : 0;
     sse__stream *stream;
-    const int    error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
+    const int    error = sse__stream_may(s, SSE__USE_OPEN, "sse_stream_set_meta", &stream);
     sse__meta  **at, *old, *meta;
     if (error || !name) return error ? error : SSE_E_ARG;
     if (value && !sse__stream_own_extra(stream)) return SSE_E_NOMEM;
@@ -17791,13 +17837,13 @@ SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *valu
 
 SSE_API long long sse_stream_pending(sse_stream s) {
     sse__stream *stream;
-    const int    error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
+    const int    error = sse__stream_may(s, SSE__USE_OPEN, "sse_stream_pending", &stream);
     return error ? error : (long long)stream->conn->out.bytes;
 }
 
 SSE_API int sse_stream_stats_get(sse_stream s, sse_stream_stats *out) {
     sse__stream     *stream;
-    const int        error = sse__stream_may(s, SSE__USE_READ, NULL, &stream);
+    const int        error = sse__stream_may(s, SSE__USE_READ, "sse_stream_stats_get", &stream);
     const sse__sub  *sub;
     const sse__conn *c;
     char             peer[INET6_ADDRSTRLEN];
@@ -17826,7 +17872,7 @@ SSE_API int sse_stream_stats_get(sse_stream s, sse_stream_stats *out) {
 
 static int sse__stream_wake(sse_stream s) { /* on the loop */
     sse__stream *stream;
-    const int    error = sse__stream_may(s, SSE__USE_IT, NULL, &stream);
+    const int    error = sse__stream_may(s, SSE__USE_OPEN, NULL, &stream);
     if (error) return error;
     if (!stream->extra->step) return SSE_E_STATE;
     stream->extra->step_at = s.app->loop.wheel.now;
@@ -20173,7 +20219,7 @@ SSE_API int sse_topic(sse_app *app, const char *name, const sse_topic_options *o
     memset(&o, 0, sizeof o);
     if (options) o = *options;
     if (!app) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__loop_allows(app, "sse_topic")) return SSE_E_THREAD;
     error = sse__topic_check(app, name, &o);
     if (error) return error;
     rule = sse__topics_use(app) ? sse__rule_new(name, &o) : NULL;
@@ -20856,7 +20902,7 @@ SSE_API int sse_source_restart(sse_app *app, const char *name) {
     sse__link     *all, *link, *next;
     uint32_t       i;
     if (!app || !name) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__loop_allows(app, "sse_source_restart")) return SSE_E_THREAD;
     topic  = sse__topic_find(app->topics, sse__text(name));
     source = sse__upstream_named(app->topics, name);
     if (!source && topic) source = topic->channel.source;
@@ -20987,7 +21033,7 @@ static int sse__subscribe(sse_stream s, const char *name, bool pattern) {
                          "%s: %.200s: its ids are not those of what the stream follows", call,
                          name);
     }
-    if (error && (stream = sse__stream_open_one(s)) != NULL) {
+    if (error && (stream = sse__stream_open_one(s, NULL)) != NULL) {
         s.app->net->counts.subscriptions_refused++;
         if (sse__stream_req(stream)) sse__stream_req(stream)->unfed = true;
     }
@@ -21003,7 +21049,8 @@ SSE_API int sse_subscribe_pattern(sse_stream s, const char *pattern) {
 
 static int sse__unsubscribe(sse_stream s, const char *name, bool pattern) {
     sse__stream *stream;
-    const int    error = sse__stream_may(s, SSE__USE_JOIN, NULL, &stream);
+    const char  *call  = pattern ? "sse_unsubscribe_pattern" : "sse_unsubscribe";
+    const int    error = sse__stream_may(s, SSE__USE_LEAVE, call, &stream);
     sse__topic  *topic;
     sse__sub    *sub;
     if (error) return error; /* a stream that has closed has left all: no mistake */
@@ -21022,7 +21069,7 @@ SSE_API int sse_unsubscribe_pattern(sse_stream s, const char *pattern) {
 }
 
 SSE_API bool sse_subscribed(sse_stream s, const char *topic) {
-    const sse__stream *stream = sse__stream_open_one(s);
+    const sse__stream *stream = sse__stream_open_one(s, "sse_subscribed");
     const sse__sub    *sub    = stream && topic ? sse__stream_subs(stream) : NULL;
     for (; sub; sub = sub->next) {
         const sse__topic *t = sub->channel->topic; /* NULL: it is a view's */
@@ -21125,9 +21172,9 @@ static sse__left_out sse__publication_leave_out(const sse__publication *p, sse_a
     out.app         = app;
     out.publication = ++app->streams->publication; /* O1 */
     out.kept        = kept;
-    sse__leave_out(&out, sse__stream_open_one(p->except));
+    sse__leave_out(&out, sse__stream_open_one(p->except, NULL));
     for (i = 0; i < p->except_count; i++)
-        sse__leave_out(&out, sse__stream_open_one(p->except_list[i]));
+        sse__leave_out(&out, sse__stream_open_one(p->except_list[i], NULL));
     person = p->except_who ? sse__group_find(&app->streams->people, p->except_who) : NULL;
     for (link = person ? person->members.next : NULL; link && link != &person->members;
          link = link->next)
@@ -21304,7 +21351,7 @@ SSE_API int sse_topic_who(sse_app *app, const char *topic,
                           bool (*fn)(const char *who, sse_stream s, void *user), void *user) {
     const sse__topic *t;
     if (!app || !topic || !fn) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__loop_allows(app, "sse_topic_who")) return SSE_E_THREAD;
     t = sse__topic_find(app->topics, sse__text(topic));
     return t && t->presence ? sse__presence_each(t->presence, &t->channel, fn, user) : 0;
 }
@@ -21356,7 +21403,7 @@ SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit,
     int         n, error;
     bool        named;
     if (!app || !topic || !fn || limit < 0) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__loop_allows(app, "sse_topic_history")) return SSE_E_THREAD;
     t    = sse__topic_find(app->topics, sse__text(topic));
     rule = t ? NULL : sse__rule_for(app->topics, sse__text(topic));
     if (sse__rule_keeps(rule) && !rule->limits.store) return 0; /* none makes room for it */
@@ -21527,7 +21574,7 @@ SSE_API int sse_topic_listen(sse_app *app, const char *name, sse_topic_fn fn, vo
     sse__ear    **at = NULL, *ear;
     size_t        n;
     if (!app) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__loop_allows(app, "sse_topic_listen")) return SSE_E_THREAD;
     if (!fn || fault)
         return sse__refuse(app, SSE_E_ARG, "sse_topic_listen: %s", fn ? fault : "fn is NULL");
     hearing = sse__hearing_use(app);
@@ -21548,7 +21595,7 @@ SSE_API int sse_topic_listen(sse_app *app, const char *name, sse_topic_fn fn, vo
 SSE_API int sse_topic_unlisten(sse_app *app, const char *name, sse_topic_fn fn, void *user) {
     sse__ear *ear;
     if (!app || !name || !fn) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__loop_allows(app, "sse_topic_unlisten")) return SSE_E_THREAD;
     ear = app->topics->hearing ? *sse__ear_find(app->topics->hearing, name, fn, user) : NULL;
     if (!ear) return SSE_E_ABSENT;
     ear->fn = NULL;
@@ -21612,9 +21659,9 @@ static sse__stream *sse__walk_next(sse__walk *w) { /* NULL: no more */
     return stream;
 }
 
-static int sse__filter_check(sse_app *app, const sse_filter *f) {
+static int sse__filter_check(sse_app *app, const char *call, const sse_filter *f) {
     if (!app) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__loop_allows(app, call)) return SSE_E_THREAD;
     if (f && (f->all || f->label || f->who || f->topic)) return SSE_OK;
     return sse__refused(app, SSE_E_ARG, "sse_streams_...: the filter is empty: a name in it is "
                                         "NULL, or .all is meant");
@@ -21623,7 +21670,7 @@ static int sse__filter_check(sse_app *app, const sse_filter *f) {
 /* The common question asks for one thing and is answered without a walk: by the length of the
    list, less the streams in it that are closing. */
 SSE_API int sse_streams_count(sse_app *app, const sse_filter *filter) {
-    const int  error = sse__filter_check(app, filter);
+    const int  error = sse__filter_check(app, "sse_streams_count", filter);
     sse__link *link;
     int        n = 0;
     sse__walk  w;
@@ -21659,7 +21706,7 @@ SSE_API int sse_streams_labels(sse_app *app,
     size_t           at;
     int              n, seen = 0;
     if (!app || !fn) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__loop_allows(app, "sse_streams_labels")) return SSE_E_THREAD;
     for (i = 0; i < app->streams->labels.cap; i++)
         for (node = app->streams->labels.buckets[i]; node; node = node->next) {
             n = sse__group_living(SSE__CONTAINER(node, const sse__group, node),
@@ -21683,7 +21730,7 @@ SSE_API int sse_streams_labels(sse_app *app,
 /* Handles are gathered first, so that fn may do anything to the lists. */
 SSE_API int sse_streams_each(sse_app *app, const sse_filter *filter,
                              bool (*fn)(sse_stream s, void *user), void *user) {
-    const int    error = fn ? sse__filter_check(app, filter) : SSE_E_ARG;
+    const int    error = fn ? sse__filter_check(app, "sse_streams_each", filter) : SSE_E_ARG;
     sse_buf      found = {NULL, 0, 0, SSE_OK};
     sse__stream *stream;
     sse_stream   s;
@@ -21708,7 +21755,7 @@ SSE_API int sse_streams_each(sse_app *app, const sse_filter *filter,
 }
 
 SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_event *last) {
-    const int     error = sse__filter_check(app, filter);
+    const int     error = sse__filter_check(app, "sse_streams_close", filter);
     sse__stream  *stream;
     sse__message *m;
     sse__walk     w;
@@ -23417,7 +23464,7 @@ SSE_API int sse_on_commit(sse_app *app, sse_db *db, const char *tables, sse_comm
     const char *words = "";
     int         error;
     if (!app) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__loop_allows(app, "sse_on_commit")) return SSE_E_THREAD;
     if (!db || !fn)
         return sse__refuse(app, SSE_E_ARG, "sse_on_commit: %s is NULL", db ? "fn" : "db");
     error = sse__changes_watch(app, db);
@@ -23442,7 +23489,7 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
     const char *fault = sse__topic_name_fault(topic);
     int         error;
     if (!app) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__loop_allows(app, "sse_topic_from_table")) return SSE_E_THREAD;
     if (!sql || fault)
         return sse__refuse(app, SSE_E_ARG, "sse_topic_from_table: %s", sql ? fault : "sql is NULL");
     if (!db) return sse__refuse(app, SSE_E_ARG, "topic %s from a table: db is NULL", topic);
@@ -23713,7 +23760,7 @@ static void sse__req_log_topic(sse_req *req) {
 
 SSE_API int sse_log_access(sse_app *app) {
     if (!app) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__loop_allows(app, "sse_log_access")) return SSE_E_THREAD;
     app->log_access = sse__req_log_access;
     return SSE_OK;
 }
@@ -23722,7 +23769,7 @@ SSE_API int sse_log_topic(sse_app *app, const char *topic) {
     const char *fault = sse__topic_name_fault(topic);
     char       *copy;
     if (!app) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__loop_allows(app, "sse_log_topic")) return SSE_E_THREAD;
     if (fault) return sse__refuse(app, SSE_E_ARG, "sse_log_topic: %s", fault);
     copy = sse__strdup(sse__text(topic));
     if (!copy) return SSE_E_NOMEM;
@@ -23993,7 +24040,10 @@ static int sse__route_make(sse_app *app, const sse__route *r, bool mount) {
     if (!r->path) fault = mount ? "prefix is NULL" : "path is NULL";
     if (app && here && !fault) route = SSE__NEW(sse__route);
     if (!route && r->free_user) r->free_user(r->user);
-    if (!here) return SSE_E_THREAD;
+    if (!here)
+        return sse__refused(app, SSE_E_THREAD, "%s %s%s%s: another thread runs the loop: do it in "
+                                               "sse_call",
+                            what, mount ? "" : r->method, mount ? "" : " ", path);
     if (!app || fault)
         return sse__refuse(app, SSE_E_ARG, "%s %s%s%s: %s", what, mount ? "" : r->method,
                            mount ? "" : " ", path, fault ? fault : "");
@@ -24077,7 +24127,7 @@ static int sse__before(sse_app *app, const char *prefix, sse_handler fn, void *u
     const char *at = prefix ? prefix : "", *fault;
     sse_str     text = sse__text(at);
     sse__hook  *hook, **end;
-    if (app && !sse__on_loop(app)) return SSE_E_THREAD;
+    if (app && !sse__loop_allows(app, "sse_before")) return SSE_E_THREAD;
     if (!app || !fn)
         return sse__refuse(app, SSE_E_ARG, "before hook %s: the handler is NULL", at);
     if (prefix && *at != '/')
@@ -24147,7 +24197,7 @@ SSE_API int sse_static(sse_app *app, const char *prefix, const char *dir,
     sse__dir       *d;
     size_t          count = 0;
     int             error;
-    if (app && !sse__on_loop(app)) return SSE_E_THREAD;
+    if (app && !sse__loop_allows(app, "sse_static")) return SSE_E_THREAD;
     if (!dir && !o->files)
         return sse__refuse(app, SSE_E_ARG, "static files at %s: neither a directory nor .files",
                            at);
@@ -24245,6 +24295,7 @@ SSE_API int sse_datastar(sse_app *app, const char *path, const char *file) {
     sse__client      *client;
     struct stat       st;
     const char       *at = path ? path : "";
+    if (app && !sse__loop_allows(app, "sse_datastar")) return SSE_E_THREAD;
     if (!sse__nonempty(file)) file = NULL; /* an environment variable may be set to nothing */
     if (!SSE__HAS_CLIENT && !file)
         return sse__refuse(app, SSE_E_NOT_BUILT,
@@ -24341,7 +24392,7 @@ static int sse__live_add(sse_app *app, const char *path, sse_render fn, sse_rend
     int              error;
     memset(&o, 0, sizeof o);
     if (options) o = *options;
-    if (app && !sse__on_loop(app)) return SSE_E_THREAD;
+    if (app && !sse__loop_allows(app, each ? "sse_live_each" : "sse_live")) return SSE_E_THREAD;
     if (!app || !path || (!fn && !each))
         return sse__refuse(app, SSE_E_ARG, "live view %s: %s is NULL", path ? path : "",
                            path ? "the render" : "path");
@@ -25543,7 +25594,7 @@ SSE_API int sse_monitor(sse_app *app, const char *prefix, sse_handler guard, voi
     char               path[256];
     size_t             i, n = prefix ? strlen(prefix) : 0;
     int                error;
-    if (app && !sse__on_loop(app)) return SSE_E_THREAD;
+    if (app && !sse__loop_allows(app, "sse_monitor")) return SSE_E_THREAD;
     if (!app || n < 2 || n > 200 || prefix[0] != '/' || prefix[n - 1] == '/' || strchr(prefix, '{'))
         return sse__refuse(app, SSE_E_ARG, "monitor %s: a prefix is like /_sse: no / at its end, "
                                            "no param, at most 200 bytes", prefix ? prefix : "");
@@ -25662,13 +25713,15 @@ static int sse__server_check(sse_app *app) {
     return sse__server_check_databases(app);
 }
 
+static const char sse__loop_alone[] = "that thread alone may";
+
 static int sse__server_listen(sse_app *app, const char *what, const sse_serve_options *options) {
     static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false, 0, false, 0};
     const sse_serve_options *o = options ? options : &defaults;
     struct sse_server      *server;
     int                      error;
     if (!app) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__on_loop(app)) return sse__elsewhere(app, what, sse__loop_alone);
     if (app->config_error) return app->config_error;
     server = app->server;
     error  = sse__server_check(app);
@@ -26010,7 +26063,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     if (!app) return SSE_E_ARG;
     if (app->config_error) return app->config_error;
     server = app->server;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__on_loop(app)) return sse__elsewhere(app, "sse_poll", sse__loop_alone);
     if (server->turning) return SSE_E_STATE; /* called from a callback */
     if (server->over) return 0;
     if (server->process != getpid()) { /* at first, and in a child */
@@ -26089,7 +26142,7 @@ SSE_API int sse_stop_on_signals(sse_app *app) {
     struct sigaction action;
     bool             ours;
     if (!app) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__loop_allows(app, "sse_stop_on_signals")) return SSE_E_THREAD;
     memset(&action, 0, sizeof action);
     action.sa_handler = sse__on_signal;
     sse__lock(&sse__apps.mutex);
@@ -26109,7 +26162,8 @@ SSE_API int sse_stop_on_signals(sse_app *app) {
 SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
     int error;
     if (!app) return SSE_E_ARG;
-    error = sse__on_loop(app) ? app->config_error : SSE_E_THREAD;
+    error = sse__on_loop(app) ? app->config_error
+                              : sse__elsewhere(app, "sse_serve", sse__loop_alone);
     if (!error && app->server->turning) error = SSE_E_STATE; /* called from a callback */
     if (!error && sse__list_empty(&app->net->listeners))
         error = sse__server_listen(app, "sse_serve", options);
@@ -26491,9 +26545,9 @@ static void sse__test_free(sse_app *app) { /* replies stay, as they are */
 }
 
 /* The first call stops the time. */
-static int sse__test_begin(sse_app *app) {
+static int sse__test_begin(sse_app *app, const char *call) {
     int error = app ? SSE_OK : SSE_E_ARG;
-    if (!error && !sse__on_loop(app)) error = SSE_E_THREAD;
+    if (!error && !sse__on_loop(app)) error = sse__elsewhere(app, call, sse__loop_alone);
     if (!error) error = sse__server_check(app);
     if (error) return error;
     if (app->server->turning || app->server->over) return SSE_E_STATE;
@@ -26557,7 +26611,7 @@ static int sse__test_end(sse_app *app, int error) {
 }
 
 SSE_API int sse_test_run(sse_app *app, int ms) {
-    int      error = ms < 0 ? SSE_E_ARG : sse__test_begin(app);
+    int      error = ms < 0 ? SSE_E_ARG : sse__test_begin(app, "sse_test_run");
     uint64_t left  = (uint64_t)ms;
     if (error) return error;
     error = sse__test_settle(app);
@@ -26624,7 +26678,8 @@ SSE_API int sse_test_close(sse_test_reply *reply) {
 SSE_API int sse_test_request(sse_app *app, const char *request, const char *headers,
                              const char *body, sse_test_reply *reply) {
     sse__test_conn *t;
-    int             error = request && reply ? sse__test_begin(app) : SSE_E_ARG;
+    int             error = request && reply ? sse__test_begin(app, "sse_test_request")
+                                       : SSE_E_ARG;
     if (!error && reply->conn) error = sse_test_close(reply);
     if (error) return error;
     t = SSE__NEW(sse__test_conn);
@@ -26990,7 +27045,7 @@ SSE_API sse_tunnel *sse_tunnel_start(sse_app *app, const char *command) {
     const char *fault = NULL;
     sse_buf     script = {NULL, 0, 0, SSE_OK};
     sse_tunnel *t;
-    if (!app || !sse__on_loop(app)) return NULL;
+    if (!app || !sse__loop_allows(app, "sse_tunnel_start")) return NULL;
     if (!sse_port(app)) fault = "call sse_listen first, with a port";
     if (app->tunnel) fault = "there is one";
     t = fault ? NULL : SSE__NEW(sse_tunnel);
@@ -27015,7 +27070,7 @@ SSE_API const char *sse_tunnel_url(sse_tunnel *t, int timeout_ms) {
     sse_app       *app = t ? t->app : NULL;
     struct pollfd  p;
     uint64_t       now;
-    if (!t || !sse__on_loop(app)) return NULL;
+    if (!t || !sse__loop_allows(app, "sse_tunnel_url")) return NULL;
     for (now = sse__clock_ms(); !t->url && t->out >= 0 && now < end; now = sse__clock_ms()) {
         p.fd      = t->out;
         p.events  = POLLIN;
@@ -27530,7 +27585,7 @@ SSE_API int sse_upgrade_on_signal(sse_app *app, const sse_upgrade_options *optio
     sse__upgrade *u;
     int           error;
     if (!app) return SSE_E_ARG;
-    if (!sse__on_loop(app)) return SSE_E_THREAD;
+    if (!sse__loop_allows(app, "sse_upgrade_on_signal")) return SSE_E_THREAD;
     error = sse__check_bounds(app, "sse_upgrade_on_signal", bounds, SSE__COUNT(bounds));
     if (error) return error;
     if (sse__upgrade_fd >= 0 || !sse__list_empty(&app->net->listeners))

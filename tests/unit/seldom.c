@@ -1429,7 +1429,7 @@ static void late(sse_app *app, void *user) { /* its handler has returned */
     sse_puts(sse_out(req), "late");
     IS(sse_finish(req), 0);
     IS(sse_fail(req, 400, "why"), SSE_E_STATE);
-    is_warned(req, ""); /* what a client sent may be why */
+    is_warned(req, "sse_fail: not possible after sse_finish (/late)");
 }
 
 static void defers(sse_req *req, void *user) {
@@ -1457,6 +1457,8 @@ static void streams_first(sse_req *req, void *user) {
     ok(sse_stream_open(req, NULL).app != NULL, "a stream");
     IS(sse_set_status(req, 202), SSE_E_STATE);
     is_warned(req, "sse_set_status: not possible once a stream is open (/streams-first)");
+    ok(!sse_query(req, "a"), "too many fields are none");
+    is_warned(req, ""); /* that is the client's mistake */
 }
 
 /* ?then=lacks or says */
@@ -1483,6 +1485,7 @@ static void order_of_calls(void) {
     memset(&o, 0, sizeof o);
     o.on_log = on_log;
     o.on_reply = on_reply;
+    o.max_fields = 3;
     app = sse_app_new(&o);
     sse_get(app, "/late", defers, NULL);
     sse_get(app, "/streams-first", streams_first, NULL);
@@ -1491,7 +1494,7 @@ static void order_of_calls(void) {
     sse_test_run(app, 10);
     ok(r.status == 202 && strcmp(r.body, "late") == 0, "what was said in time: %d %s", r.status,
         r.body);
-    ask(app, "GET /streams-first", NULL, NULL, 200, NULL);
+    ask(app, "GET /streams-first?a=&b=&c=&d=", NULL, NULL, 200, NULL);
     ask(app, "GET /twice", NULL, NULL, 500, NULL);
     is_str(warned, "/twice failed: SSE_E_ARG: an argument or option is outside its range",
         "the first failure with the request is the one that is told");

@@ -30,8 +30,13 @@ static void on_exit_(sse_app *app, void *user) {
     if (asked) asked_answers[2] = asked(app);
 }
 
+static int  told_elsewhere;  /* lines of calls on another thread than the loop's */
+static char told_error[400]; /* the last error */
+
 static void on_log(int level, const char *line, void *user) {
     (void)user;
+    told_elsewhere += strstr(line, ": another thread runs the loop: ") != NULL;
+    if (level == SSE_LOG_ERROR) snprintf(told_error, sizeof told_error, "%s", line);
     if (level <= SSE_LOG_WARNING) printf("# %s\n", line);
 }
 
@@ -995,6 +1000,7 @@ static void to_pool(sse_req *req, void *user) {
 static void other_threads(void) {
     sse_app *app = app_new();
     int      fd;
+    told_elsewhere = 0;
     sse_get(app, "/pool", to_pool, NULL);
     sse_listen(app, any_port(0));
     fd = dial(sse_port(app), "/pool");
@@ -1003,11 +1009,17 @@ static void other_threads(void) {
         "a reply that another thread wrote is an error, not an empty success");
     is_int(elsewhere, elsewhere_of,
         "functions of the reply answer SSE_E_THREAD on a thread of the pool");
+    is_int(told_elsewhere, elsewhere_of, "... and the log names each");
+    is_str(told_error,
+        "/pool failed: a call for it came from another thread than the loop's: "
+        "write it in done of sse_offload",
+        "... and says what to do");
     close(fd);
     sse_offload(app, set_up_elsewhere, stop_here, NULL);
     turns(app, 500);
     sse_app_free(app);
     is_int(elsewhere, elsewhere_of, "... and so do those that set up");
+    is_int(told_elsewhere, elsewhere_of, "... which the log names as well");
     ok(elsewhere_of == 26, "... all of them (%d)", elsewhere_of);
 }
 

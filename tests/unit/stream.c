@@ -93,13 +93,17 @@ typedef enum place {
 
 static place here;
 static int   call, answer, shown; /* shown: what the handler's sse_stream_view answered */
+static int   looked;              /* the lines that asking what is known of it brought */
 static char  known[40], id[80];
 
 static void call_now(sse_stream s) { /* what is known of it, and then the call */
-    const char *meta = sse_stream_meta(s, "k");
+    const char *meta;
+    listen_to_log();
+    meta = sse_stream_meta(s, "k");
     snprintf(known, sizeof known, "%s%s%s%s", sse_stream_is_open(s) ? "open " : "",
         sse_stream_id(s) ? "id " : "", sse_stream_is_open(sse_stream_find(app, id)) ? "found " : "",
         meta && strcmp(meta, "v") == 0 ? "meta " : "");
+    looked = lines;
     listen_to_log();
     answer = make(call, s);
 }
@@ -238,7 +242,7 @@ static void each_call(void) { /* S2: on_close is one of the places */
             "..........."},
 #ifndef SSE_NO_THREADS
         {ELSEWHERE, "on another thread", "", {T, T, T, T, T, T, T, T, T, T, T}, NULL,
-            "..........."},
+            "!!!!!!!!!!!"},
 #endif
     };
     sse_app_options  options;
@@ -261,8 +265,13 @@ static void each_call(void) { /* S2: on_close is one of the places */
             snprintf(name, sizeof name, "%s %s", names[call], rows[i].name);
             is_int(answer, rows[i].answer[call], name);
             is_str(known, rows[i].known, "... what is known of it");
-            snprintf(want, sizeof want, "%s: not possible %s (", names[call],
-                rows[i].why ? rows[i].why : "");
+            if (here == ELSEWHERE)
+                snprintf(want, sizeof want, "%.*s: another thread runs the loop: sse_publish",
+                    (int)strcspn(names[call], ":"), names[call]);
+            else
+                snprintf(want, sizeof want, "%s: not possible %s (", names[call],
+                    rows[i].why ? rows[i].why : "");
+            is_int(looked, here == ELSEWHERE ? 4 : 0, "... asking is no mistake");
             if (rows[i].loud[call] == '.') ok(!lines, "... and no line in the log");
             else
                 ok(strncmp(said, want, strlen(want)) == 0 && lines == 1, "... and the log says: %s",
