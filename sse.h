@@ -3244,8 +3244,10 @@ SSE_API int sse_topic_from_table(sse_app *app, const char *topic, sse_db *db, co
    meanwhile, or it called sse_buf_fail. Empty output is a state like any other. */
 typedef void (*sse_render)(sse_view *view, sse_buf *html, void *user);
 
-/* Likewise for one stream: may read cookies and attrs of req. Texts of its own making (sse_fmt,
-   sse_req_sign, a signed cookie) live until it returns. */
+/* Likewise for one stream: may read cookies and attrs of req, and set attrs. All it writes is html:
+   functions that write to the reply of a request answer SSE_E_STATE here (sse_out a buffer that has
+   failed), and the log says so. Texts of its own making (sse_fmt, sse_req_sign, a signed cookie)
+   live until it returns. */
 typedef void (*sse_render_each)(sse_req *req, sse_buf *html, void *user);
 
 typedef enum sse_format {
@@ -14202,6 +14204,7 @@ static int sse__serve_check(sse_app *app, const char *what, const sse_serve_opti
   WAITING    that code has returned: sse_finish is to be called, or the body is still to come
   FINISHED   sse_finish was called
   CONCLUDED  the reply is on its way; on_reply and the log still read the request
+  COPIED     it is none, but a copy of one for the renders of a private view, from first to last
 
   R1  Texts handed out live in the request's input or its arena: both stay
       until the request is freed.
@@ -14229,7 +14232,7 @@ typedef struct sse__file {
 
 typedef enum sse__req_phase { /* drawn above */
     SSE__REQ_HEAD, SSE__REQ_HANDLED, SSE__REQ_GUARDED, SSE__REQ_STREAMING, SSE__REQ_WAITING,
-    SSE__REQ_FINISHED, SSE__REQ_CONCLUDED
+    SSE__REQ_FINISHED, SSE__REQ_CONCLUDED, SSE__REQ_COPIED
 } sse__req_phase;
 
 /* What may be called in which phase: see req_may. */
@@ -14312,7 +14315,7 @@ static void sse__req_set_phase(sse_req *req, sse__req_phase to) {
         1 << SSE__REQ_GUARDED | 1 << SSE__REQ_CONCLUDED,                          /* STREAMING */
         1 << SSE__REQ_HANDLED | 1 << SSE__REQ_FINISHED | 1 << SSE__REQ_CONCLUDED, /* WAITING */
         1 << SSE__REQ_CONCLUDED,                                                  /* FINISHED */
-        0                                                                         /* CONCLUDED */
+        0, 0                                                             /* CONCLUDED, COPIED */
     };
     SSE_ASSERT(allowed[req->phase] >> to & 1);
     (void)allowed;
@@ -14383,7 +14386,8 @@ static int sse__req_may(sse_req *req, unsigned what, const char *call) {
         {SSE__MAY_SHOW, "once a stream is open"},
         {SSE__MAY_WRITE | SSE__MAY_FINISH, "when its handler has returned"},
         {0, "after sse_finish"},
-        {0, "when the reply is on its way"}};
+        {0, "when the reply is on its way"},
+        {0, "in a render, which writes to html"}};
     const int error = sse__req_thread(req);
     if (error) return call ? sse__req_elsewhere(req, error, call) : error;
     if (phases[req->phase].may & what) return SSE_OK;
@@ -15124,7 +15128,7 @@ static sse_req *sse__req_copy(const sse_req *from) {
     int              i, error;
     if (!req) return NULL;
     req->app         = from->app;
-    req->phase       = SSE__REQ_HANDLED; /* by the render */
+    req->phase       = SSE__REQ_COPIED;
     req->peer        = from->peer;
     req->head        = from->head;
     req->param_names = from->param_names;
@@ -15154,9 +15158,7 @@ static bool sse__req_kept_nothing(const sse_req *req, const sse_req *before) {
            req->cookies.end == before->cookies.end &&
            req->headers_all.end == before->headers_all.end &&
            req->attrs_set == before->attrs_set && req->signals_read == before->signals_read &&
-           req->peer_text == before->peer_text && req->type == before->type &&
-           req->failure == before->failure && req->refusal == before->refusal &&
-           req->file == before->file;
+           req->peer_text == before->peer_text && req->refusal == before->refusal;
 }
 
 /*==========================================================================

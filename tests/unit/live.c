@@ -1170,33 +1170,62 @@ static void private_requests(void) {
     sse_app_free(app);
 }
 
-static void render_file(sse_req *req, sse_buf *html, void *user) { /* which nobody is sent */
+static char reply_line[400]; /* the latest warning */
+static int  reply_error;     /* what the call answered */
+
+static void on_reply_line(int level, const char *line, void *user) {
     (void)user;
-    if (!renders) (void)sse_set_type(req, "text/plain");
-    else (void)sse_send_file(req, "sse.h", NULL);
-    sse_html(html, "<p id=x>%d %d</p>", ++renders, (int)strlen(sse_fmt(req, "%200s", "junk")));
+    if (level <= SSE_LOG_WARNING) snprintf(reply_line, sizeof reply_line, "%s", line);
 }
 
-static void files_of_renders(void) {
-    sse_test_reply r;
-    int            last = dup(0), next, i;
-    char           want[40];
-    close(last);
+static const char *const reply_calls[] = {"sse_out", "sse_set_status", "sse_set_type",
+    "sse_set_header", "sse_set_cookie", "sse_set_cookie_signed", "sse_redirect", "sse_fail",
+    "sse_send_file", "sse_defer", "sse_finish", "sse_stream_open", "sse_body_read"};
+
+static void render_reply(sse_req *req, sse_buf *html, void *user) { /* html alone is what it has */
+    (void)user;
+    sse_req_app(req)->phase_warned_ms = 0;
+    switch (renders) {
+    case 0: reply_error = sse_out(req)->error; break;
+    case 1: reply_error = sse_set_status(req, 201); break;
+    case 2: reply_error = sse_set_type(req, "text/plain"); break;
+    case 3: reply_error = sse_set_header(req, "X-A", "b"); break;
+    case 4: reply_error = sse_set_cookie(req, "a", "b", NULL); break;
+    case 5: reply_error = sse_set_cookie_signed(req, "a", "b", NULL); break;
+    case 6: reply_error = sse_redirect(req, "/"); break;
+    case 7: reply_error = sse_fail(req, 400, "no"); break;
+    case 8: reply_error = sse_send_file(req, "sse.h", NULL); break;
+    case 9: reply_error = sse_defer(req); break;
+    case 10: reply_error = sse_finish(req); break;
+    case 11: reply_error = sse_stream_open(req, NULL).app ? SSE_OK : SSE_E_STATE; break;
+    default: reply_error = sse_body_read(req, reads_nothing, NULL);
+    }
+    sse_html(html, "<p id=x>%d</p>", renders);
+}
+
+static void replies_of_renders(void) {
+    sse_test_reply  r;
+    sse_app_options o;
+    char            want[200];
     memset(&r, 0, sizeof r);
-    test_app();
-    sse_live_each(app, "/mine", render_file, NULL);
-    get("/mine", &r);
-    for (i = 2; i < 5; i++) {
-        sse_touch(app, "/mine");
-        sse_test_run(app, 0);
-        snprintf(want, sizeof want, "<p id=x>%d 200</p>", i);
-        ok(r.open && in(&r, want), "a render that chooses a file goes on: %d", i);
+    memset(&o, 0, sizeof o);
+    o.on_log = on_reply_line;
+    app = sse_app_new(&o);
+    sse_live_each(app, "/each", render_reply, NULL);
+    for (renders = 0; renders < (int)SSE__COUNT(reply_calls); renders++) {
+        reply_line[0] = '\0';
+        if (renders) sse_touch(app, "/each");
+        if (renders) sse_test_run(app, 1);
+        else sse_test_request(app, "GET /each?a=1", NULL, NULL, &r);
+        is_int(reply_error, SSE_E_STATE, reply_calls[renders]);
+        snprintf(want, sizeof want, "%s: not possible in a render, which writes to html (/each)",
+            reply_calls[renders]);
+        is_str(reply_line, want, "... as the log says");
+        snprintf(want, sizeof want, "<p id=x>%d</p>", renders);
+        ok(r.open && strstr(r.body, want), "... and what it wrote to html is shown");
     }
     sse_test_close(&r);
     sse_app_free(app);
-    next = dup(0);
-    close(next);
-    is_int(next, last, "... which is closed with it");
 }
 
 /* ---- the signals of a further view ---- */
@@ -1775,7 +1804,7 @@ int main(void) {
     not_opened();
     texts_of_renders();
     private_requests();
-    files_of_renders();
+    replies_of_renders();
     signals_of_views();
     around_views();
     private_views();
