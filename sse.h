@@ -3226,10 +3226,18 @@ SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit,
    file took its place or its sequence was set back, all connected clients get the gap event and
    every row as well; a client that was away, and comes back with an id that is there again, goes on
    after that row (a power cut can take the newest rows, and their ids are given again: whoever
-   inserts them sets PRAGMA synchronous = FULL). A row that is no event (a line break in its name)
-   is logged and left out. The id is for one place in one table: such a topic shares a stream only
-   with topics that give no ids, and patterns do not match it. Events published to it have no id
-   and are not kept.
+   inserts them sets PRAGMA synchronous = FULL).
+   This is how it is noticed, after any commit: the file was replaced (see sse_db_open); or of the
+   four newest rows up to the last id sent some are there, and sql gives other values for each of
+   them than before; or the last row is gone, and a row has come below it, or the sequence of an
+   AUTOINCREMENT table that sql names is below it. So rows may be deleted, also all of them, and
+   edited, but for those four at once; and sql gives the same for a row each time (no clock, no
+   random()): if it does not, that is taken for another table once, and logged from then on. Not
+   noticed: ids that were given again after those four rows were deleted, if the table has come
+   past the last id since; rows given again of which one of the four is what it was.
+   A row that is no event (a line break in its name) is logged and left out. The id is for one place
+   in one table: such a topic shares a stream only with topics that give no ids, and patterns do not
+   match it. Events published to it have no id and are not kept.
    db: borrowed until the app is freed. sql: copied.
    Returns: 0; SSE_E_ARG: not one ?, or neither two columns nor three; SSE_E_STATE: the topic is in
    use, or has a history; an error of db; SSE_E_FULL: over max_topics; SSE_E_NOMEM. sse_serve
@@ -10269,6 +10277,7 @@ struct sse_db {
     uint64_t       writer_since, writer_doubt_ms; /* see sse__dbfile_ask_writer */
     bool           is_writer, closing, posting, setting;
     bool           anew;         /* it was closed: what is opened next counts from the start */
+    unsigned       reopened;     /* so often, as its file was replaced */
     volatile int   stale;
     struct sse__dbposts *posts;
     struct sse__dbpost  *waiting, **waiting_end;
@@ -11227,6 +11236,7 @@ static int sse__db_reopen(sse_db *db) {
     }
     sse__db_disconnect(db);
     db->raw = raw;
+    db->reopened++;
     if (db->writer) SSE__FLAG_SET(db->writer->stale);
     sse__table_set_clear(&db->raw_writes);
     return SSE_OK;
@@ -11306,6 +11316,8 @@ static bool sse__db_looks_back(const sse_db *db) {
 
 static int sse__db_busy_ms(const sse_db *db) { return db->busy_ms; }
 
+static unsigned sse__db_reopened(const sse_db *db) { return db->reopened; }
+
 /* In words for a log, with the name of the file: an error that a call with db just gave, on this
    thread. */
 static const char *sse__db_why(sse_db *db, int error) {
@@ -11334,6 +11346,7 @@ static bool sse__db_looks_back(const sse_db *db) { return false; }
 static bool sse__db_is_elsewhere(const sse_db *db) { return false; }
 static const char *sse__db_path(const sse_db *db) { return NULL; }
 static int sse__db_busy_ms(const sse_db *db) { return 0; }
+static unsigned sse__db_reopened(const sse_db *db) { return 0; }
 static const char *sse__db_why(sse_db *db, int error) { return sse_error_text(error); }
 
 SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
@@ -18989,6 +19002,7 @@ static void sse__sequence_close(sse__sequence *sequence) {
   B2  Only committed rows become events, so that an id that was sent stays
       that row's. Where the table gives it to another one, its file was
       replaced or its sequence set back, and all begin anew [outbox_restart].
+      That is looked for in the snapshot that new rows are read from.
   B3  A client that comes from another server may have had rows that this one
       has not read yet. Its stream counts as replaying until they are
       [outbox_catch_up].
@@ -18997,10 +19011,14 @@ static void sse__sequence_close(sse__sequence *sequence) {
 ==========================================================================*/
 
 enum {
+    SSE__OUTBOX_SEEN     = 4,      /* rows that are known again */
     SSE__OUTBOX_ROWS     = 256,    /* sent to all in one turn of the loop */
     SSE__OUTBOX_BYTES    = 262144, /* sent at once to a stream that is replaying */
     SSE__OUTBOX_AGAIN_MS = 1000    /* after a read that failed */
 };
+
+/* A row that was sent, or passed over. hash: of what the query gave for it. */
+typedef struct sse__outbox_seen { uint64_t id; uint32_t hash; } sse__outbox_seen;
 
 typedef struct sse__outbox {
     struct sse__outbox *next;      /* in streams.outboxes */
@@ -19010,6 +19028,13 @@ typedef struct sse__outbox {
     sse_db       *db;
     char         *sql, *newest;    /* formats: the rows after an id; the row before the n newest */
     uint64_t      last;            /* B1 */
+    sse__outbox_seen seen[SSE__OUTBOX_SEEN]; /* the newest rows up to .last, the newest first; id 0:
+                                      none. They may be gone from the table */
+    uint64_t      seen_ms;         /* when what is in seen changed */
+    bool          varies;          /* none was as it had been, and since then no row has been for a
+                                      second: the query may give something else each time */
+    unsigned      reopened;        /* sse__db_reopened, as of .last */
+    sse_rows     *row;             /* the one that is being read */
     uint64_t      remains;         /* the newest row, if those up to .last were deleted; or MAX */
     int           sent;            /* rows, in this turn */
     bool          changed;         /* there may be rows behind .last: read them when no transaction
@@ -19059,7 +19084,7 @@ static int sse__outbox_row(const sse__outbox *o, sse_rows *rows, uint64_t after,
 
 /* Reads the rows after an id, as far as fn wants them: up to .last, or with a connection that is
    idle (B2). Returns 0, or the error that kept it from reading on. */
-static int sse__outbox_read(const sse__outbox *o, uint64_t after, sse__row_fn fn, void *user) {
+static int sse__outbox_read(sse__outbox *o, uint64_t after, sse__row_fn fn, void *user) {
     sse_rows     *rows = sse_db_query(o->db, o->sql, (long long)after);
     sse__message *m;
     int           error = SSE_OK;
@@ -19067,8 +19092,9 @@ static int sse__outbox_read(const sse__outbox *o, uint64_t after, sse__row_fn fn
     while (more && sse_db_next(rows)) {
         error = sse__outbox_row(o, rows, after, &m);
         if (error) break;
-        after = (uint64_t)sse_db_int(rows, 0);
-        more  = fn(after, m, user);
+        after  = (uint64_t)sse_db_int(rows, 0);
+        o->row = rows;
+        more   = fn(after, m, user);
         sse__message_drop(m);
     }
     if (more && !error) return sse_db_error(o->db, NULL);
@@ -19083,6 +19109,36 @@ static int sse__outbox_before(const sse__outbox *o, int n, uint64_t *id) {
     if (error < 0) return error;
     *id = error == SSE_OK && value > 0 ? (uint64_t)value : 0;
     return SSE_OK;
+}
+
+static uint32_t sse__outbox_hash(sse_rows *row) {
+    const uint32_t data = sse__hash(sse_db_blob(row, 1));
+    return sse_db_columns(row) > 2 ? data * 31 ^ sse__hash(sse_db_blob(row, 2)) : data;
+}
+
+/* The next time rows are read it is known whether this one is still there, as it is now. */
+static void sse__outbox_see(sse__outbox *o, uint64_t id, sse_rows *row) {
+    if (id <= o->seen[0].id) return;
+    memmove(o->seen + 1, o->seen, sizeof o->seen - sizeof o->seen[0]);
+    o->seen[0].id   = id;
+    o->seen[0].hash = sse__outbox_hash(row);
+    o->seen_ms      = o->app->loop.wheel.now;
+}
+
+/* Goes on behind the newest row: those before it are sent to nobody. That they cannot be seen is no
+   error. */
+static int sse__outbox_skip(sse__outbox *o) {
+    int       n;
+    sse_rows *rows;
+    memset(o->seen, 0, sizeof o->seen);
+    o->reopened = sse__db_reopened(o->db);
+    for (n = SSE__OUTBOX_SEEN - 1; n >= 0; n--) {
+        rows = sse_db_query(o->db, o->newest, 0LL, n);
+        if (sse_db_next(rows) && sse_db_int(rows, 0) > 0)
+            sse__outbox_see(o, (uint64_t)sse_db_int(rows, 0), rows);
+        sse_db_done(rows);
+    }
+    return sse__outbox_before(o, 0, &o->last);
 }
 
 /* The row behind which the n newest begin, of those that were sent. */
@@ -19150,7 +19206,7 @@ static int sse__outbox_open(sse_app *app, sse_db *db, const char *sql, sse__outb
         sse_db_done(rows);
     }
     if (!error && columns != 2 && columns != 3) error = SSE_E_ARG;
-    if (!error) error = sse__outbox_before(o, 0, &o->last);
+    if (!error) error = sse__outbox_skip(o);
     if (error) sse__outbox_free(o);
     else *out = o;
     return error;
@@ -19186,9 +19242,9 @@ static bool sse__outbox_refill_row(uint64_t id, sse__message *m, void *user) {
 }
 
 static void sse__outbox_refill(sse__sub *sub) { /* one query finds the row before, and the rest */
-    const sse__outbox *o      = sub->channel->outbox;
-    sse__stream       *stream = sub->in.stream;
-    sse__outbox_page   page;
+    sse__outbox      *o      = sub->channel->outbox;
+    sse__stream      *stream = sub->in.stream;
+    sse__outbox_page  page;
     page.sub          = sub;
     page.there        = sub->after == 0;
     stream->replaying = sub->after > o->last; /* B3 */
@@ -19242,8 +19298,48 @@ static bool sse__outbox_send_row(uint64_t id, sse__message *m, void *user) {
             o->app->observer->told_event(o->app, o->channel->topic,
                                          o->channel->count ? began : 0, m->block->after);
     }
+    sse__outbox_see(o, id, o->row);
     o->last = id;
     return ++o->sent < SSE__OUTBOX_ROWS;
+}
+
+/* One of the rows up to .last: is it one that was seen, and as it was then? It may be another from
+   now on: rows are edited. */
+static void sse__outbox_compare(sse__outbox *o, sse_rows *row, bool *there, bool *same) {
+    sse__outbox_seen *seen = o->seen, *end = seen + SSE__OUTBOX_SEEN;
+    const uint32_t    hash = sse__outbox_hash(row);
+    while (seen < end && seen->id != (uint64_t)sse_db_int(row, 0)) seen++;
+    if (seen == end) return;
+    *there = true;
+    if (seen->hash == hash) *same = true;
+    else o->seen_ms = o->app->loop.wheel.now;
+    seen->hash = hash;
+}
+
+/* Whether the rows up to .last are those of another table, which gives their ids again: some that
+   were seen are there, and none is as it was. That one was edited, or that all are gone, says
+   nothing. A query that gives other values each time (a clock's, say) says nothing either: it is
+   believed once, and again when it has been seen to give the same for a second. *rows: hold the
+   snapshot, at the first row behind .last; NULL: there is none, or it cannot be read. */
+static bool sse__outbox_is_other(sse__outbox *o, sse_rows **rows) {
+    bool there = false, same = false;
+    int  n = SSE__OUTBOX_SEEN;
+    while (n > 0 && !o->seen[n - 1].id) n--;
+    *rows = n ? sse_db_query(o->db, o->sql, (long long)o->seen[n - 1].id - 1) : NULL;
+    while (*rows) {
+        if (!sse_db_next(*rows)) *rows = NULL;
+        else if ((uint64_t)sse_db_int(*rows, 0) > o->last) break;
+        else sse__outbox_compare(o, *rows, &there, &same);
+    }
+    if (same && o->app->loop.wheel.now - o->seen_ms >= 1000) o->varies = false;
+    if (!there || same) return false;
+    if (o->varies) {
+        sse__log(o->app, sse__log_level_kind(o->app, SSE_LOG_WARNING, "rows of %s: vary", o->topic),
+                 "rows of topic %s that were sent have changed again: its SELECT is to give the "
+                 "same for a row each time", o->topic);
+        return false;
+    }
+    return o->varies = true;
 }
 
 /* There is no row behind .last. Does the table give ids up to there again? That its newest rows
@@ -19270,9 +19366,16 @@ static void sse__outbox_restart(sse__outbox *o) {
     sse__streams *streams = o->app->streams;
     sse__message *m = sse__message_gap(o->app, o->gap_event, false);
     sse__link    *link;
-    sse__log(o->app, SSE_LOG_WARNING,
-             "the table of topic %s gives ids again that were sent, up to %llu: all begin anew",
-             o->topic, (unsigned long long)o->last);
+    if (o->reopened != sse__db_reopened(o->db))
+        sse__log(o->app, SSE_LOG_WARNING, "the file of topic %s was replaced: all begin anew",
+                 o->topic);
+    else
+        sse__log(o->app, SSE_LOG_WARNING,
+                 "the table of topic %s gives ids again that were sent, up to %llu: all begin anew",
+                 o->topic, (unsigned long long)o->last);
+    memset(o->seen, 0, sizeof o->seen);
+    o->reopened = sse__db_reopened(o->db);
+    o->remains  = UINT64_MAX;
     if (m) sse__channel_send(o->channel, m, 0, streams);
     sse__message_drop(m);
     for (link = o->channel->subs.next; link != &o->channel->subs; link = link->next)
@@ -19301,15 +19404,25 @@ static bool sse__outbox_is_read(const sse__outbox *o) { /* by anybody */
     return o->channel->count || (streams->hear && streams->hear(o->app, o->topic, NULL));
 }
 
+/* To all who are there; .sent: so many rows. *other: they have to begin anew (B2). */
+static int sse__outbox_send(sse__outbox *o, bool *other) {
+    sse_rows *rows = NULL;
+    int       error = SSE_OK;
+    *other = o->reopened != sse__db_reopened(o->db) || sse__outbox_is_other(o, &rows);
+    if (!*other) error = sse__outbox_read(o, o->last, sse__outbox_send_row, o);
+    sse_db_done(rows);
+    return error;
+}
+
 static void sse__outbox_run(sse__outbox *o) {
-    int error;
+    bool other = false;
+    int  error;
     SSE_ASSERT(sse__db_is_idle(o->db)); /* B2 */
-    o->sent = 0;
-    error   = sse__outbox_is_read(o) ? sse__outbox_read(o, o->last, sse__outbox_send_row, o)
-                                     : sse__outbox_before(o, 0, &o->last);
+    o->sent    = 0;
+    error      = sse__outbox_is_read(o) ? sse__outbox_send(o, &other) : sse__outbox_skip(o);
     o->changed = !error && o->sent == SSE__OUTBOX_ROWS;
     if (o->sent) o->remains = UINT64_MAX;
-    else if (!error && sse__outbox_was_reset(o)) sse__outbox_restart(o);
+    else if (other || (!error && sse__outbox_was_reset(o))) sse__outbox_restart(o);
     if (error) {
         sse__log(o->app, SSE_LOG_WARNING, "the rows of topic %s cannot be read: %s", o->topic,
                  sse__db_why(o->db, error));

@@ -8,6 +8,8 @@
    One exception: who came to an empty table has the id 0, and is not told of rows that were written
    and all deleted before it comes back.
 
+   That a table gives its ids again (B2) is not in it: tests/unit/outbox.c tries that.
+
    BROKEN=n takes one rule out, and the checker has to find what that loses (model.t):
 
       1  a row that is gone is reported, to who comes back          tests/unit/lost.c

@@ -363,6 +363,119 @@ static void test_anew(void) {
     sse_db_close(db);
 }
 
+/* What was sent came from another table, though the new one has come further. */
+static void test_anew_above(void) {
+    sse_db  *db = new_db(1);
+    sse_app *app = follows(db);
+    int      i;
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('two')");
+    sse_test_run(app, 0);
+    for (i = 1; i < 3; i++) { /* the second time it is known that rows stay what they are */
+        sse_db_migrate(db, "DELETE FROM outbox; DELETE FROM sqlite_sequence;"
+                           "INSERT INTO outbox (body) VALUES ('R1'), ('R2'), ('R3'), ('R4')");
+        if (i == 2) sse_db_exec(db, "UPDATE outbox SET body = body || 'b'");
+        sse_test_run(app, 0);
+        is_int(came("event: gap"), i, "ids are given again, and more");
+        is_int(came(i == 2 ? "id: 1\ndata: R1b\n\n" : "id: 1\ndata: R1\n\n"), 1, "... all come");
+        is_int(came(i == 2 ? "data: R4b\n" : "data: R4\n"), 1, "... to the newest");
+        sse_test_run(app, 2000);
+        sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('five')");
+        sse_test_run(app, 0);
+        is_int(came("id: 5\ndata: five\n\n"), i, "... and what follows");
+    }
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* Rows that are edited are no others, whether or not they stand at the end. */
+static void test_edited(void) {
+    sse_db  *db = new_db(3);
+    sse_app *app = follows(db);
+    int      id;
+    for (id = 3; id > 0; id--) {
+        sse_db_exec(db, "UPDATE outbox SET body = 'edited' WHERE id = %d", id);
+        sse_test_run(app, 0);
+    }
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('four')");
+    sse_test_run(app, 0);
+    sse_db_exec(db, "UPDATE outbox SET body = 'edited' WHERE id = 4");
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('five')");
+    sse_test_run(app, 0);
+    sse_db_exec(db, "DELETE FROM outbox");
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('six')");
+    sse_test_run(app, 0);
+    is_int(came("event: gap"), 0, "rows that are edited, then all gone, are no gap");
+    is_int(came("data: four\n") * 100 + came("data: five\n") * 10 + came("data: six\n"), 111,
+        "... and each new one comes");
+    is_int(came("data: "), 3, "... no other");
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* A query whose rows are never the same: that is taken for another table once. */
+static void test_varies(void) {
+    sse_db         *db = new_db(2);
+    sse_app_options options;
+    sse_app        *app;
+    int             i;
+    memset(&options, 0, sizeof options);
+    options.on_log = on_log;
+    app = sse_app_new(&options);
+    is_int(sse_topic_from_table(app, "t", db,
+               "SELECT id, random() FROM outbox WHERE id > ? ORDER BY id"),
+        0, "a query that gives something else each time");
+    sse_get(app, "/t", follow, NULL);
+    is_int(sse_test_request(app, "GET /t", NULL, NULL, &feed), 0, "a client");
+    for (i = 3; i < 9; i++) {
+        sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('more')");
+        sse_test_run(app, 5000);
+    }
+    is_int(came("event: gap"), 1, "is believed once");
+    is_int(came("id: 8\n"), 1, "... and its rows come");
+    ok(strstr(logged, "its SELECT is to give the same") != NULL, "... the log: %s", logged);
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+/* The file is replaced by one whose rows have come further. */
+static void test_replaced(void) {
+    char     dir[] = "/tmp/sse-outbox-XXXXXX", path[2][60], command[80];
+    sse_db  *db, *next;
+    sse_app *app;
+    int      i;
+    if (!mkdtemp(dir)) return;
+    for (i = 0; i < 2; i++) {
+        snprintf(path[i], sizeof path[i], "%s/%d.db", dir, i);
+        next = sse_db_open(path[i], NULL);
+        sse_db_migrate(next,
+            "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT)");
+        if (i) sse_db_exec(next, "INSERT INTO outbox (body) VALUES ('N1'), ('N2'), ('N3')");
+        sse_db_close(next);
+    }
+    db = sse_db_open(path[0], NULL);
+    app = follows(db);
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('one')");
+    sse_test_run(app, 0);
+    sse_db_exec(db, "PRAGMA wal_checkpoint(TRUNCATE)");
+    ok(rename(path[1], path[0]) == 0, "the file is replaced");
+    sse_test_run(app, 3000);
+    is_int(came("event: gap"), 1, "its clients are told");
+    is_int(came("id: 1\ndata: N1\n\n") * 100 + came("data: N2\n") * 10 + came("data: N3\n"), 111,
+        "... and get all there is");
+    is_str(logged, "the file of topic t was replaced: all begin anew", "... which the log says");
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('N4')");
+    sse_test_run(app, 0);
+    is_int(came("id: 4\ndata: N4\n\n") * 10 + came("event: gap"), 11, "... once");
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    ok(system(command) == 0, "clean");
+}
+
 /* Rows that are deleted, the newest too, are no gap; nor are ids that were never given again. */
 static void test_deleted(void) {
     sse_db  *db = new_db(5);
@@ -745,6 +858,10 @@ int main(void) {
     test_many_rows();
     test_again();
     test_anew();
+    test_anew_above();
+    test_edited();
+    test_varies();
+    test_replaced();
     test_unread();
     test_deleted();
     test_pages();
