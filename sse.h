@@ -3496,7 +3496,9 @@ SSE_API sse_rows *sse_db_query(sse_db *db, const char *sql, ...) SSE__PRINTF(2, 
 SSE_API bool      sse_db_next(sse_rows *rows); /* the first or next row. false: end or error, and
                                                   rows is freed. NULL: false */
 SSE_API void      sse_db_done(sse_rows *rows); /* when a loop is left early: else a read transaction
-                                                  stays open. NULL, or just ended: fine */
+                                                  stays open. NULL, or just ended: fine. What an
+                                                  INSERT ... RETURNING wrote commits in here, if not
+                                                  in sse_db_next: sse_db_error has what failed */
 
 /* Columns of the present row, from 0, converted as SQLite does. A column that does not exist is an
    error: NULL or 0 now, and the next sse_db_next ends with SSE_E_ARG. NULL rows: NULL, 0, true. */
@@ -10238,6 +10240,7 @@ struct sse_rows {
     sqlite3_stmt  *stmt; /* NULL: empty */
     sse_buf        sql;
     bool           busy, at_row;
+    bool           midway;  /* the last step gave a row: SQLite has not ended it */
     int            error;   /* of a column; ends the rows at the next step */
     size_t         count;   /* rows so far */
     sse__table_set written; /* when it runs, triggers and cascades included */
@@ -10761,10 +10764,14 @@ static int sse__value_bind(sqlite3_stmt *stmt, int i, const sse__value *v,
     }
 }
 
-static void sse__rows_end(sse_rows *r) { /* D2. The error of the last step is known already */
-    sqlite3_reset(r->stmt);
+/* D2. The error of the last step is known already. Where rows are left SQLite commits what the
+   statement wrote in here, and that may fail as a step does: D3. */
+static int sse__rows_end(sse_rows *r) {
+    const int rc    = sqlite3_reset(r->stmt);
+    const int error = r->midway ? sse__db_check(r->db, rc, sse_buf_text(&r->sql)) : SSE_OK;
     sqlite3_clear_bindings(r->stmt);
-    r->busy = r->at_row = false;
+    r->busy = r->at_row = r->midway = false;
+    return error;
 }
 
 /* The statement of sql, with its values bound. lifetime: SQLITE_STATIC where the values outlive it.
@@ -10783,7 +10790,7 @@ static sse_rows *sse__sql_bind(sse_db *db, const sse__sql *sql, sqlite3_destruct
     for (i = 0; i < sql->count && rc == SQLITE_OK; i++)
         rc = sse__value_bind(r->stmt, (int)i + 1, &sql->values[i], lifetime);
     if (sse__db_check(db, rc, sse_buf_text(&r->sql)) != SSE_OK) {
-        sse__rows_end(r);
+        (void)sse__rows_end(r);
         return NULL;
     }
     r->busy  = true;
@@ -10815,6 +10822,7 @@ static int sse__rows_step(sse_rows *r) {
     db->recording = &seen;
     rc            = sqlite3_step(r->stmt);
     db->recording = recording;
+    r->midway     = rc == SQLITE_ROW;
     if (!r->written.all && (seen.all || seen.list.len)) {
         const int now = sqlite3_stmt_status(r->stmt, SQLITE_STMTSTATUS_REPREPARE, 0);
         sse__table_set_merge(&db->pending, &seen);
@@ -10833,7 +10841,7 @@ static int sse__rows_exec(sse_rows *r) {
         rc = sse__rows_step(r);
     } while (rc == SQLITE_ROW);
     rc = sse__db_check(r->db, rc, sse_buf_text(&r->sql));
-    sse__rows_end(r);
+    (void)sse__rows_end(r);
     if (rc != SSE_OK) return rc;
     /* sqlite3_changes may still hold the number of an earlier statement */
     return sqlite3_total_changes(raw) == before ? 0 : sqlite3_changes(raw);
@@ -10851,7 +10859,7 @@ SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) {
 SSE_API int sse_db_one(sse_db *db, long long *value, const char *sql, ...) {
     va_list   ap;
     sse_rows *r;
-    int       rc, result;
+    int       rc, result, error;
     long long found = 0;
     if (value) *value = 0;
     va_start(ap, sql);
@@ -10861,10 +10869,11 @@ SSE_API int sse_db_one(sse_db *db, long long *value, const char *sql, ...) {
     rc     = sse__rows_step(r);
     result = rc != SQLITE_ROW || sqlite3_column_type(r->stmt, 0) == SQLITE_NULL;
     if (!result) found = sqlite3_column_int64(r->stmt, 0);
-    if (rc == SQLITE_ROW) rc = sse__rows_step(r); /* INSERT ... RETURNING takes effect at its end */
-    if (sse__db_check(db, rc, sse_buf_text(&r->sql)) != SSE_OK) result = db->error;
+    error = sse__db_check(db, rc, sse_buf_text(&r->sql));
+    if (!error) error = sse__rows_end(r); /* INSERT ... RETURNING takes effect at its end */
+    else (void)sse__rows_end(r);
+    if (error) return error;
     if (value && !result) *value = found;
-    sse__rows_end(r);
     return result;
 }
 
@@ -10899,12 +10908,12 @@ SSE_API bool sse_db_next(sse_rows *rows) {
         if (rc != SQLITE_ROW) sse__db_check(rows->db, rc, sse_buf_text(&rows->sql));
         else if (!rows->at_row) sse__rows_fail(rows, SSE_E_FULL, "more rows than max_rows");
     }
-    if (!rows->at_row) sse__rows_end(rows);
+    if (!rows->at_row) (void)sse__rows_end(rows);
     return rows->at_row;
 }
 
 SSE_API void sse_db_done(sse_rows *rows) {
-    if (rows && rows->busy && !sse__db_is_elsewhere(rows->db)) sse__rows_end(rows);
+    if (rows && rows->busy && !sse__db_is_elsewhere(rows->db)) (void)sse__rows_end(rows);
 }
 
 static bool sse__rows_at(sse_rows *r, int column) {
@@ -11254,6 +11263,7 @@ SSE_API void sse_db_close(sse_db *db) {
     while (db->statements) {
         sse_rows *r = db->statements;
         db->statements = r->next;
+        if (ours && r->busy) (void)sse__rows_end(r);
         if (ours) sqlite3_finalize(r->stmt);
         sse_buf_free(&r->sql);
         sse_buf_free(&r->written.list);
@@ -11608,7 +11618,7 @@ static sse_rows *sse__dbpost_start(const sse__dbpost *p, sse_db *on) { /* NULL a
     if (r && r->written.transaction)
         why = "a transaction cannot be posted in pieces: sse_db_write is for that";
     if (!why) return r;
-    if (r) sse__rows_end(r);
+    if (r) (void)sse__rows_end(r);
     sse__db_fail(on, SSE_E_ARG, why, p->sql.format);
     return NULL;
 }
@@ -11639,7 +11649,7 @@ static bool sse__dbposts_together(sse__dbposts *posts, sse_db *on) {
         /* What writes no table, as far as is known, may have to run alone, as VACUUM has to. */
         fine = !r || (!sqlite3_stmt_readonly(r->stmt) && (r->written.all || r->written.list.len));
         if (fine) sse__dbpost_run(p, on, r);
-        else sse__rows_end(r);
+        else (void)sse__rows_end(r);
         fine = fine && !sqlite3_get_autocommit(on->raw); /* ON CONFLICT ROLLBACK undoes them all */
     }
     if (!fine) {

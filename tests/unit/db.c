@@ -375,6 +375,50 @@ static void constraints(void) {
     sse_db_close(db);
 }
 
+/* Where a statement with rows is left early, SQLite commits what it wrote only then. */
+static void rows_left_early(void) { /* D3 */
+    static const char *const sql = "INSERT INTO late VALUES(7), (8) RETURNING id";
+    unsigned long            errors;
+    long long                n = 5;
+    sse_rows                *r;
+    sse_db                  *db = sse_db_open(file("left.db"), NULL), *other;
+    sse_db_migrate(db, "CREATE TABLE c(id INTEGER PRIMARY KEY);"
+                       "CREATE TABLE late(id REFERENCES c(id) DEFERRABLE INITIALLY DEFERRED)");
+    is_int(sse_db_exec(db, sql), SSE_E_CONFLICT, "exec: a commit that fails");
+    is_int(sse_db_one(db, &n, sql), SSE_E_CONFLICT, "one: the same");
+    is_int(n, 0, "... whose row is none");
+    says(db, SSE_E_CONFLICT, "FOREIGN KEY constraint failed [INSERT", "one");
+    r = sse_db_query(db, sql);
+    ok(sse_db_next(r) && sse_db_int(r, 0) == 7, "rows that are left early");
+    is_int(sse_db_error(db, NULL), 0, "... fail not before");
+    errors = sse__db_error_count();
+    sse_db_done(r);
+    says(db, SSE_E_CONFLICT, "FOREIGN KEY constraint failed [INSERT", "sse_db_done tells that");
+    is_int((long)(sse__db_error_count() - errors), 1, "... for the handler, once");
+    db->max_rows = 1;
+    r = sse_db_query(db, sql);
+    ok(sse_db_next(r) && !sse_db_next(r), "too many rows end them");
+    says(db, SSE_E_CONFLICT, "FOREIGN KEY", "... and the commit that failed is told, not those");
+    db->max_rows = SSE_UNLIMITED;
+    r = sse_db_query(db, sql);
+    ok(sse_db_next(r), "a row, in a database that is closed meanwhile");
+    errors = sse__db_error_count();
+    sse_db_close(db);
+    is_int((long)(sse__db_error_count() - errors), 1, "... fails there");
+    ok(strstr(sse__db_faults.words, "FOREIGN KEY") != NULL, "... in words for a log");
+    db = sse_db_open(file("left.db"), NULL);
+    other = sse_db_open(file("left.db"), NULL);
+    is_int(ONE(other, &got, "SELECT count(*) FROM late"), 0, "nothing of all that was saved");
+    is_int(ONE(db, &got, "INSERT INTO c VALUES(3), (4) RETURNING id"), 3, "one: what can be saved");
+    r = sse_db_query(db, "INSERT INTO c VALUES(5), (6) RETURNING id");
+    ok(sse_db_next(r), "rows that are left early");
+    sse_db_done(r);
+    is_int(sse_db_error(db, NULL), 0, "... are no error");
+    is_int(ONE(other, &got, "SELECT count(*) FROM c"), 4, "... and are saved");
+    sse_db_close(other);
+    sse_db_close(db);
+}
+
 /* What a log says of a failure: the file, once, and never that there is none. */
 static void failures_in_a_log(void) {
     sse_app *app = sse_app_new(NULL);
@@ -1335,6 +1379,7 @@ int main(void) {
     rows();
     cache();
     constraints();
+    rows_left_early();
     failures_in_a_log();
     stale_transaction();
     transactions();
