@@ -10118,10 +10118,12 @@ static bool sse__uploads_full(sse_app *app) {
 #endif
 
 SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
+    int error;
     if (!app || !work) return sse__call_failed(app, SSE_E_ARG);
     if (!sse__loop_allows(app, "sse_offload")) return SSE_E_THREAD;
-    app->given = user;
-    return sse__call_failed(app, sse__pool_do(app, &app->pool, work, done, user));
+    error = sse__pool_do(app, &app->pool, work, done, user);
+    if (!error) app->given = user;
+    return sse__call_failed(app, error);
 }
 
 static int sse__uploads_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
@@ -11779,7 +11781,6 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
     error = sse__sql_read(db, &read, sql, ap);
     va_end(ap);
     if (error) return error;
-    if (options->done) options->app->given = options->user;
     posts = db->posts ? db->posts : SSE__NEW(sse__dbposts);
     p     = posts ? sse__dbpost_new(&read, options) : NULL;
     if (!p) {
@@ -11790,11 +11791,13 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
     *db->waiting_end = p;
     db->waiting_end  = &p->next;
     db->waiting_count++;
-    if (db->posts) return SSE_OK;
-    posts->app    = options->app;
-    posts->job.db = db;
-    sse__dbposts_take(posts, db);
-    error = sse__dbposts_send(posts, sse__dbposts_landed);
+    if (!db->posts) {
+        posts->app    = options->app;
+        posts->job.db = db;
+        sse__dbposts_take(posts, db);
+        error = sse__dbposts_send(posts, sse__dbposts_landed);
+    }
+    if (!error && options->done) options->app->given = options->user;
     if (!error) return SSE_OK;
     sse__db_job_end(&posts->job); /* not here: nobody expects the answer before this returns */
     db->posts = NULL;

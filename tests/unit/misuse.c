@@ -364,6 +364,12 @@ static void gives(sse_req *req, void *user) {
         sse_puts(sse_out(req), "said");
     }
     if (strcmp(how, "another") == 0) sse_after(app, 5, uses, app);
+    if (strcmp(how, "fails") == 0) {
+        app->loop.closing = true;
+        is_int(sse_offload(app, uses, uses, req), SSE_E_STATE, "what is refused has no request");
+        app->loop.closing = false;
+        sse_puts(sse_out(req), "said");
+    }
 }
 
 static void gives_and_defers(sse_req *req, void *user) {
@@ -435,7 +441,7 @@ static void not_deferred(void) {
         {"GET /post", 500, 1},
 #endif
         {"GET /stream", 200, 1}, {"GET /says", 200, 1}, {"GET /another", 204, 0},
-        {"GET /none", 204, 0}};
+        {"GET /fails", 200, 0}, {"GET /none", 204, 0}};
     sse_app_options o;
     sse_test_reply  r, later;
     sse_app        *app;
