@@ -2257,8 +2257,8 @@ SSE_API int sse_upgrade_on_signal(sse_app *app, const sse_upgrade_options *optio
 
 /* Begins it at once, as the signal does, and returns: the log has what becomes of it. Nothing
    happens while one is under way, or the app stops.
-   Returns: 0; SSE_E_ARG: NULL; SSE_E_STATE: without sse_upgrade_on_signal. Threads: any; also
-   signal handlers. */
+   Returns: 0; SSE_E_ARG: NULL; SSE_E_STATE: without sse_upgrade_on_signal, which no line tells: a
+   signal handler may ask. Threads: any; also signal handlers. */
 SSE_API int sse_upgrade(sse_app *app);
 
 /* Whether somebody accepts connections on 127.0.0.1 at this port. Waits up to a second.
@@ -3325,7 +3325,8 @@ SSE_API const char *sse_view_param(sse_view *view, const char *name);
    failure: the view is rendered again with the next change, and when another stream joins before
    there is a state. html: the buffer of the render. A database that reported an error meanwhile is
    still a failure. Returns: 0; SSE_E_STATE, and nothing happens: html is another buffer, of a page
-   that calls the render itself. Threads: loop. In callbacks: in renders. */
+   that calls the render itself; while a render runs, the log says so. Threads: loop. In callbacks:
+   in renders. */
 SSE_API int sse_view_skip(sse_buf *html);
 
 /* Shows a live view on a stream that is open already: several views on one connection (a browser
@@ -9457,6 +9458,11 @@ static int sse__refused(sse_app *app, int error, const char *fmt, ...) {
     return error;
 }
 
+/* Likewise, for an argument that must not be NULL. app NULL: there is nobody to tell. */
+static int sse__refused_null(sse_app *app, const char *call, const char *what) {
+    return app ? sse__refused(app, SSE_E_ARG, "%s: %s is NULL", call, what) : SSE_E_ARG;
+}
+
 /* With no more words than those of the error. */
 static int sse__config_fail(sse_app *app, int error, const char *what, const char *which) {
     return sse__refuse(app, error, "%s %s: %s", what, which, sse_error_text(error));
@@ -9615,7 +9621,8 @@ static int sse__app_post(sse_app *app, sse_app_fn fn, void *user, size_t bytes) 
 }
 
 SSE_API int sse_call(sse_app *app, sse_app_fn fn, void *user) {
-    return app && fn ? sse__app_post(app, fn, user, 0) : SSE_E_ARG;
+    if (!app || !fn) return sse__refused_null(app, "sse_call", "fn");
+    return sse__app_post(app, fn, user, 0);
 }
 
 /* ---- timers ---- */
@@ -9684,6 +9691,7 @@ static sse_timer sse__timer_start(sse_app *app, int ms, int every_ms, sse_app_fn
 SSE_API sse_timer sse_every(sse_app *app, int ms, sse_app_fn fn, void *user) {
     if (app && ms <= 0 && sse__loop_allows(app, "sse_every"))
         (void)sse__refuse(app, SSE_E_ARG, "sse_every: %d ms: not within 1..%d", ms, INT32_MAX);
+    else if (!fn) (void)sse__refused_null(app, "sse_every", "fn");
     return sse__timer_start(app, ms > 0 ? ms : -1, ms, fn, user);
 }
 
@@ -10119,7 +10127,7 @@ static bool sse__uploads_full(sse_app *app) {
 
 SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *user) {
     int error;
-    if (!app || !work) return sse__call_failed(app, SSE_E_ARG);
+    if (!app || !work) return sse__call_failed(app, sse__refused_null(app, "sse_offload", "work"));
     if (!sse__loop_allows(app, "sse_offload")) return SSE_E_THREAD;
     error = sse__pool_do(app, &app->pool, work, done, user);
     if (!error) app->given = user;
@@ -14787,7 +14795,7 @@ SSE_API int sse_set_attr_ptr(sse_req *req, const char *name, void *ptr) {
     const int     error = sse__req_thread(req);
     sse__pointer *at;
     if (error) return sse__req_elsewhere(req, error, "sse_set_attr_ptr");
-    if (!name) return sse__req_error(req, SSE_E_ARG);
+    if (!name) return sse__req_refused(req, SSE_E_ARG, "sse_set_attr_ptr", "name is NULL");
     req->attrs_set++;
     at = sse__req_pointer(req, name);
     if (!at) {
@@ -16215,7 +16223,8 @@ SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_n
     const int   error = sse__reply_unsettled(req, "sse_send_file");
     struct stat st;
     int         fd;
-    if (error || req->file) return error ? error : SSE_E_STATE;
+    if (error) return error;
+    if (req->file) return sse__req_refused(req, SSE_E_STATE, "sse_send_file", "a second time");
     if (!file) return sse__req_misanswered(req, SSE_E_ARG, "sse_send_file", "file is NULL");
     fd = sse__file_open(file, &st);
     if (fd < 0) {
@@ -17209,7 +17218,7 @@ SSE_API int sse_stream_send_json(sse_stream s, const char *event, const char *fm
     sse_buf      text = {NULL, 0, 0, SSE_OK};
     sse_event    whole;
     int          error;
-    if (!fmt) return SSE_E_ARG;
+    if (!fmt) return sse__refused_null(s.app, "sse_stream_send_json", "fmt");
     SSE__FORMAT(&text, sse__escape_json, "null", fmt);
     error = sse__event_of_text(&whole, event, &text);
     if (!error) error = sse_stream_send(s, &whole);
@@ -17846,7 +17855,8 @@ SSE_API int sse_stream_set_meta(sse_stream s, const char *name, const char *valu
     sse__stream *stream;
     const int    error = sse__stream_may(s, SSE__USE_OPEN, "sse_stream_set_meta", &stream);
     sse__meta  **at, *old, *meta;
-    if (error || !name) return error ? error : SSE_E_ARG;
+    if (error) return error;
+    if (!name) return sse__refused_null(s.app, "sse_stream_set_meta", "name");
     if (value && !sse__stream_own_extra(stream)) return SSE_E_NOMEM;
     meta = value ? (sse__meta *)sse__zalloc(sizeof *meta + n + m) : NULL;
     if (value && !meta) return SSE_E_NOMEM;
@@ -17875,7 +17885,8 @@ SSE_API int sse_stream_stats_get(sse_stream s, sse_stream_stats *out) {
     const sse__sub  *sub;
     const sse__conn *c;
     char             peer[INET6_ADDRSTRLEN];
-    if (error || !out) return error ? error : SSE_E_ARG;
+    if (error) return error;
+    if (!out) return sse__refused_null(s.app, "sse_stream_stats_get", "out");
     memset(out, 0, sizeof *out);
     c           = stream->conn;
     out->label  = sse__group_name(stream->extra->label);
@@ -17902,7 +17913,8 @@ static int sse__stream_wake(sse_stream s) { /* on the loop */
     sse__stream *stream;
     const int    error = sse__stream_may(s, SSE__USE_OPEN, NULL, &stream);
     if (error) return error;
-    if (!stream->extra->step) return SSE_E_STATE;
+    if (!stream->extra->step)
+        return sse__stream_misused(stream, "sse_stream_wake", "without a .step");
     stream->extra->step_at = s.app->loop.wheel.now;
     sse__stream_schedule(stream);
     return SSE_OK;
@@ -21029,7 +21041,7 @@ SSE_API int sse_source_restart(sse_app *app, const char *name) {
     sse__topic    *topic;
     sse__link     *all, *link, *next;
     uint32_t       i;
-    if (!app || !name) return SSE_E_ARG;
+    if (!app || !name) return sse__refused_null(app, "sse_source_restart", "name");
     if (!sse__loop_allows(app, "sse_source_restart")) return SSE_E_THREAD;
     topic  = sse__topic_find(app->topics, sse__text(name));
     source = sse__upstream_named(app->topics, name);
@@ -21184,7 +21196,10 @@ static int sse__unsubscribe(sse_stream s, const char *name, bool pattern) {
     if (error) return error; /* a stream that has closed has left all: no mistake */
     topic = name ? sse__topic_of(s.app->topics, name, pattern) : NULL;
     sub   = topic ? sse__channel_find(&topic->channel, stream) : NULL;
-    if (!sub) return SSE_E_ARG;
+    if (!name) return sse__refused_null(s.app, call, "the name");
+    if (!sub)
+        return sse__refused(s.app, SSE_E_ARG, "%s: %.200s: the stream does not follow it", call,
+                            name);
     sse__channel_leave(sub);
     return SSE_OK;
 }
@@ -21430,8 +21445,10 @@ static int sse__publish_event(sse_app *app, const char *call, const char *topic,
     bool             here;
     int              error;
     if (event && event->receivers) *event->receivers = 0;
-    if (!app || !event || event->except_count < 0) return SSE_E_ARG;
-    if (event->except_count && !event->except_list) return SSE_E_ARG;
+    if (!app || !event) return SSE_E_ARG;
+    if (event->except_count < 0 || (event->except_count && !event->except_list))
+        return sse__refused(app, SSE_E_ARG, "%s: .except_count %d: %s", call, event->except_count,
+                            event->except_count < 0 ? "it is negative" : ".except_list is NULL");
     fault = sse__topic_name_fault(topic);
     if (fault) return sse__refused(app, SSE_E_ARG, "%s: %s", call, fault);
     memset(&p, 0, sizeof p);
@@ -21465,7 +21482,7 @@ SSE_API int sse_publish_json(sse_app *app, const char *topic, const char *event,
     sse_buf   text = {NULL, 0, 0, SSE_OK};
     sse_event whole;
     int       error;
-    if (!fmt) return sse__call_failed(app, SSE_E_ARG);
+    if (!fmt) return sse__call_failed(app, sse__refused_null(app, "sse_publish_json", "fmt"));
     SSE__FORMAT(&text, sse__escape_json, "null", fmt);
     error = sse__publish_failed(app, sse__event_of_text(&whole, event, &text));
     if (!error) error = sse__publish_event(app, "sse_publish_json", topic, &whole);
@@ -21478,7 +21495,8 @@ SSE_API int sse_publish_json(sse_app *app, const char *topic, const char *event,
 SSE_API int sse_topic_who(sse_app *app, const char *topic,
                           bool (*fn)(const char *who, sse_stream s, void *user), void *user) {
     const sse__topic *t;
-    if (!app || !topic || !fn) return SSE_E_ARG;
+    if (!app || !topic || !fn)
+        return sse__refused_null(app, "sse_topic_who", topic ? "fn" : "topic");
     if (!sse__loop_allows(app, "sse_topic_who")) return SSE_E_THREAD;
     t = sse__topic_find(app->topics, sse__text(topic));
     return t && t->presence ? sse__presence_each(t->presence, &t->channel, fn, user) : 0;
@@ -21530,7 +21548,9 @@ SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit,
     uint32_t    skip = 0;
     int         n, error;
     bool        named;
-    if (!app || !topic || !fn || limit < 0) return SSE_E_ARG;
+    if (!app || !topic || !fn)
+        return sse__refused_null(app, "sse_topic_history", topic ? "fn" : "topic");
+    if (limit < 0) return sse__refused(app, SSE_E_ARG, "sse_topic_history: limit is negative");
     if (!sse__loop_allows(app, "sse_topic_history")) return SSE_E_THREAD;
     t    = sse__topic_find(app->topics, sse__text(topic));
     rule = t ? NULL : sse__rule_for(app->topics, sse__text(topic));
@@ -21722,7 +21742,8 @@ SSE_API int sse_topic_listen(sse_app *app, const char *name, sse_topic_fn fn, vo
 
 SSE_API int sse_topic_unlisten(sse_app *app, const char *name, sse_topic_fn fn, void *user) {
     sse__ear *ear;
-    if (!app || !name || !fn) return SSE_E_ARG;
+    if (!app || !name || !fn)
+        return sse__refused_null(app, "sse_topic_unlisten", name ? "fn" : "name");
     if (!sse__loop_allows(app, "sse_topic_unlisten")) return SSE_E_THREAD;
     ear = app->topics->hearing ? *sse__ear_find(app->topics->hearing, name, fn, user) : NULL;
     if (!ear) return SSE_E_ABSENT;
@@ -21791,8 +21812,8 @@ static int sse__filter_check(sse_app *app, const char *call, const sse_filter *f
     if (!app) return SSE_E_ARG;
     if (!sse__loop_allows(app, call)) return SSE_E_THREAD;
     if (f && (f->all || f->label || f->who || f->topic)) return SSE_OK;
-    return sse__refused(app, SSE_E_ARG, "sse_streams_...: the filter is empty: a name in it is "
-                                        "NULL, or .all is meant");
+    return sse__refused(app, SSE_E_ARG, "%s: the filter is empty: a name in it is NULL, or .all is "
+                                        "meant", call);
 }
 
 /* The common question asks for one thing and is answered without a walk: by the length of the
@@ -21833,7 +21854,7 @@ SSE_API int sse_streams_labels(sse_app *app,
     uint32_t         i;
     size_t           at;
     int              n, seen = 0;
-    if (!app || !fn) return SSE_E_ARG;
+    if (!app || !fn) return sse__refused_null(app, "sse_streams_labels", "fn");
     if (!sse__loop_allows(app, "sse_streams_labels")) return SSE_E_THREAD;
     for (i = 0; i < app->streams->labels.cap; i++)
         for (node = app->streams->labels.buckets[i]; node; node = node->next) {
@@ -21858,7 +21879,8 @@ SSE_API int sse_streams_labels(sse_app *app,
 /* Handles are gathered first, so that fn may do anything to the lists. */
 SSE_API int sse_streams_each(sse_app *app, const sse_filter *filter,
                              bool (*fn)(sse_stream s, void *user), void *user) {
-    const int    error = fn ? sse__filter_check(app, "sse_streams_each", filter) : SSE_E_ARG;
+    const int    error = fn ? sse__filter_check(app, "sse_streams_each", filter)
+                            : sse__refused_null(app, "sse_streams_each", "fn");
     sse_buf      found = {NULL, 0, 0, SSE_OK};
     sse__stream *stream;
     sse_stream   s;
@@ -22327,15 +22349,21 @@ static void sse__views_changed(sse_app *app, const sse_db *db, sse_str table) {
 
 /* ---- rendering ----------------------------------------------------------------------- */
 
-/* The app is looked for: a buffer does not know whose it is. Renders do not nest. */
+/* The app is looked for: a buffer does not know whose it is. Renders do not nest. With another
+   buffer it is no mistake, unless a render runs on this thread. */
 SSE_API int sse_view_skip(sse_buf *html) {
-    sse_app *app;
+    sse_app *app, *renders = NULL;
     bool     now = false;
     sse__lock(&sse__apps.mutex);
-    for (app = sse__apps.first; app && &app->views->html != html;) app = app->next;
+    for (app = sse__apps.first; app && &app->views->html != html; app = app->next)
+        if (sse__is_owner(app) && app->views->rendering) renders = app;
     if (app) now = app->views->skips = app->views->rendering != NULL;
     sse__unlock(&sse__apps.mutex);
-    return now ? SSE_OK : SSE_E_STATE;
+    if (now) return SSE_OK;
+    if (!app && renders)
+        sse__refused(renders, SSE_E_STATE, "sse_view_skip: %s: html is not the buffer of the "
+                                           "render", renders->views->rendering->live->path);
+    return SSE_E_STATE;
 }
 
 /* Datastar says only on its console that it found nothing to patch. */
@@ -22855,8 +22883,13 @@ SSE_API int sse_stream_unview(sse_stream s, const char *live_path) {
     if (view) sub = sse__channel_find(&view->channel, stream);
     if (view || !error) error = SSE_E_ARG;
     SSE_FREE(t.decoded);
+    if (!sub && error == SSE_E_ARG)
+        sse__refused(s.app, error, "sse_stream_unview: %.200s: the stream does not show it",
+                     live_path ? live_path : "NULL");
     if (!sub) return error;
-    if (view == s.app->views->rendering) return SSE_E_STATE;
+    if (view == s.app->views->rendering)
+        return sse__refused(s.app, SSE_E_STATE, "sse_stream_unview: %.200s: it is being rendered",
+                            live_path);
     while (sse__channel_forget(&view->channel, stream)) {}
     sse__channel_leave(sub); /* with the last one the view is freed */
     return SSE_OK;
@@ -25843,6 +25876,10 @@ static int sse__server_check(sse_app *app) {
 
 static const char sse__loop_alone[] = "that thread alone may";
 
+static int sse__in_callback(sse_app *app, const char *call) {
+    return sse__refused(app, SSE_E_STATE, "%s: in a callback: the loop runs already", call);
+}
+
 static int sse__server_listen(sse_app *app, const char *what, const sse_serve_options *options) {
     static const sse_serve_options defaults = {NULL, 0, 0, 0, false, false, 0, false, 0};
     const sse_serve_options *o = options ? options : &defaults;
@@ -26000,7 +26037,7 @@ static void sse__stats_show(sse_app *app) {
 
 SSE_API int sse_stats_get(sse_app *app, sse_stats *out) {
     if (out) memset(out, 0, sizeof *out);
-    if (!app || !out) return SSE_E_ARG;
+    if (!app || !out) return sse__refused_null(app, "sse_stats_get", "out");
     if (sse__is_owner(app)) {
         *out = sse__stats_read(app);
         return SSE_OK;
@@ -26192,7 +26229,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     if (app->config_error) return app->config_error;
     server = app->server;
     if (!sse__on_loop(app)) return sse__elsewhere(app, "sse_poll", sse__loop_alone);
-    if (server->turning) return SSE_E_STATE; /* called from a callback */
+    if (server->turning) return sse__in_callback(app, "sse_poll");
     if (server->over) return 0;
     if (server->process != getpid()) { /* at first, and in a child */
         if (sse__server_check_databases(app)) return SSE_E_STATE;
@@ -26266,11 +26303,9 @@ static void sse__signals_back(sse_app *app) {
     sse__unlock(&sse__apps.mutex);
 }
 
-SSE_API int sse_stop_on_signals(sse_app *app) {
+static bool sse__signals_take(sse_app *app) { /* false: another app has them */
     struct sigaction action;
     bool             ours;
-    if (!app) return SSE_E_ARG;
-    if (!sse__loop_allows(app, "sse_stop_on_signals")) return SSE_E_THREAD;
     memset(&action, 0, sizeof action);
     action.sa_handler = sse__on_signal;
     sse__lock(&sse__apps.mutex);
@@ -26284,7 +26319,14 @@ SSE_API int sse_stop_on_signals(sse_app *app) {
     }
     ours = sse__signal_app == app;
     sse__unlock(&sse__apps.mutex);
-    return ours ? SSE_OK : SSE_E_STATE;
+    return ours;
+}
+
+SSE_API int sse_stop_on_signals(sse_app *app) {
+    if (!app) return SSE_E_ARG;
+    if (!sse__loop_allows(app, "sse_stop_on_signals")) return SSE_E_THREAD;
+    if (sse__signals_take(app)) return SSE_OK;
+    return sse__refused(app, SSE_E_STATE, "sse_stop_on_signals: another app has them");
 }
 
 SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
@@ -26292,11 +26334,11 @@ SSE_API int sse_serve(sse_app *app, const sse_serve_options *options) {
     if (!app) return SSE_E_ARG;
     error = sse__on_loop(app) ? app->config_error
                               : sse__elsewhere(app, "sse_serve", sse__loop_alone);
-    if (!error && app->server->turning) error = SSE_E_STATE; /* called from a callback */
+    if (!error && app->server->turning) error = sse__in_callback(app, "sse_serve");
     if (!error && sse__list_empty(&app->net->listeners))
         error = sse__server_listen(app, "sse_serve", options);
     if (error) return error;
-    if (!options || !options->no_signal_handlers) (void)sse_stop_on_signals(app);
+    if (!options || !options->no_signal_handlers) (void)sse__signals_take(app); /* or another has */
     while ((error = sse_poll(app, -1)) > 0) {}
     if (error) sse__signals_back(app);
     return error;
@@ -26351,7 +26393,9 @@ SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *
 }
 
 SSE_API int sse_stop_background(sse_server *server, int timeout_ms) {
-    if (!server || timeout_ms < 0) return SSE_E_ARG;
+    if (!server) return SSE_E_ARG;
+    if (timeout_ms < 0)
+        return sse__refused(server->app, SSE_E_ARG, "sse_stop_background: timeout_ms is negative");
     sse__lock(&server->app->loop.mutex);
     server->grace_ms = timeout_ms;
     sse__unlock(&server->app->loop.mutex);
@@ -26527,17 +26571,21 @@ static bool sse__test_put_fields(sse_buf *b, const char *headers) { /* false: on
     return true;
 }
 
-static int sse__test_put_request(sse_buf *b, const char *request, const char *headers,
-                                 const char *body) {
+static int sse__test_put_request(sse_app *app, sse_buf *b, const char *request,
+                                 const char *headers, const char *body) {
     const sse_str given  = sse__text(headers);
     sse_str       target = sse__text(request);
     const sse_str method = sse__cut(&target, ' ', false);
+    bool          fine   = sse__is_token(method) && target.len;
     const char   *p;
-    if (!sse__is_token(method) || !target.len) return SSE_E_ARG;
-    for (p = target.ptr; *p; p++)
-        if ((unsigned char)*p <= 0x20 || *p == 0x7F) return SSE_E_ARG;
+    for (p = target.ptr; fine && *p; p++) fine = (unsigned char)*p > 0x20 && *p != 0x7F;
+    if (!fine)
+        return sse__refused(app, SSE_E_ARG, "sse_test_request: \"%.80s\": a request is like "
+                                            "\"GET /path\"", request);
     sse_printf(b, "%s HTTP/1.1\r\n", request);
-    if (!sse__test_put_fields(b, headers)) return SSE_E_ARG;
+    if (!sse__test_put_fields(b, headers))
+        return sse__refused(app, SSE_E_ARG, "sse_test_request: headers has a line that is not like "
+                                            "\"Name: value\"");
     if (!sse__test_field(given, '\n', "Host").ptr) sse_puts(b, "Host: localhost\r\n");
     if (body && !sse__test_field(given, '\n', "Content-Length").ptr &&
         !sse__test_field(given, '\n', "Transfer-Encoding").ptr)
@@ -26678,7 +26726,9 @@ static int sse__test_begin(sse_app *app, const char *call) {
     if (!error && !sse__on_loop(app)) error = sse__elsewhere(app, call, sse__loop_alone);
     if (!error) error = sse__server_check(app);
     if (error) return error;
-    if (app->server->turning || app->server->over) return SSE_E_STATE;
+    if (app->server->turning) return sse__in_callback(app, call);
+    if (app->server->over)
+        return sse__refused(app, SSE_E_STATE, "%s: the app has stopped", call);
     if (app->test) return SSE_OK;
     app->test = SSE__NEW(sse__test);
     if (!app->test) return SSE_E_NOMEM;
@@ -26739,8 +26789,9 @@ static int sse__test_end(sse_app *app, int error) {
 }
 
 SSE_API int sse_test_run(sse_app *app, int ms) {
-    int      error = ms < 0 ? SSE_E_ARG : sse__test_begin(app, "sse_test_run");
+    int      error = sse__test_begin(app, "sse_test_run");
     uint64_t left  = (uint64_t)ms;
+    if (!error && ms < 0) error = sse__refused(app, SSE_E_ARG, "sse_test_run: ms is negative");
     if (error) return error;
     error = sse__test_settle(app);
     while (!error && left && !app->server->over) { /* TE2 */
@@ -26799,22 +26850,23 @@ SSE_API int sse_test_close(sse_test_reply *reply) {
     if (reply->conn) sse__test_conn_free(reply->conn);
     memset(reply, 0, sizeof *reply);
     if (!app || app->server->over) return SSE_OK;
-    if (app->server->turning) return SSE_E_STATE; /* a callback: the app notices later */
+    if (app->server->turning) return sse__in_callback(app, "sse_test_close"); /* it notices later */
     return sse__test_end(app, sse__test_settle(app));
 }
 
 SSE_API int sse_test_request(sse_app *app, const char *request, const char *headers,
                              const char *body, sse_test_reply *reply) {
-    sse__test_conn *t;
-    int             error = request && reply ? sse__test_begin(app, "sse_test_request")
-                                       : SSE_E_ARG;
+    static const char call[] = "sse_test_request";
+    sse__test_conn   *t;
+    int               error  = request && reply ? sse__test_begin(app, call)
+                               : sse__refused_null(app, call, request ? "reply" : "request");
     if (!error && reply->conn) error = sse_test_close(reply);
     if (error) return error;
     t = SSE__NEW(sse__test_conn);
     if (!t) return SSE_E_NOMEM;
     t->fd       = -1;
     t->bodiless = strncmp(request, "HEAD ", 5) == 0;
-    error       = sse__test_put_request(&t->out, request, headers, body);
+    error       = sse__test_put_request(app, &t->out, request, headers, body);
     if (!error) error = sse__test_connect(app, t);
     if (error) {
         sse__test_conn_free(t);

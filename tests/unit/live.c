@@ -863,6 +863,8 @@ static void several_views(void) {
     sse_touch(app, "/room/8");
     sse_test_run(app, 0);
     ok(in(&all, "data: elements ") == 7 && in(&all, "<p id=\"x\">ann ") == 3, "the other goes on");
+    is_int(problems, 1, "what is not shown cannot go: the log says so, once a second");
+    problems = 0;
     is_int(sse_stream_view(newest, "/mine/1?me=bob"), SSE_E_STATE, "later there is no request");
     is_int(problems, 1, "which the log says");
     is_int(sse_stream_view(newest, "/room/8"), 0, "a shared one comes back");
@@ -1183,7 +1185,14 @@ static const char *const reply_calls[] = {"sse_out", "sse_set_status", "sse_set_
     "sse_send_file", "sse_defer", "sse_finish", "sse_stream_open", "sse_body_read"};
 
 static void render_reply(sse_req *req, sse_buf *html, void *user) { /* html alone is what it has */
+    sse_buf own = {NULL, 0, 0, SSE_OK};
     (void)user;
+    if (!renders) {
+        is_int(sse_view_skip(&own), SSE_E_STATE, "a render does not skip with a buffer of its own");
+        is_str(reply_line, "sse_view_skip: /each: html is not the buffer of the render",
+            "... as the log says");
+        reply_line[0] = '\0';
+    }
     sse_req_app(req)->phase_warned_ms = 0;
     switch (renders) {
     case 0: reply_error = sse_out(req)->error; break;

@@ -157,40 +157,147 @@ static void no_app(void) {
     sse_db_close(NULL);
 }
 
+/* What is refused for its arguments says so, after its name. */
+#define SAYS(call, words) \
+    (said[0] = '\0', is_int(call, SSE_E_ARG, words), is_str(said, words, "... in the log"))
+
 static void no_arguments(sse_app *app) {
-    sse_event event, odd;
+    sse_event  event, odd;
+    sse_filter all;
     memset(&event, 0, sizeof event);
     memset(&odd, 0, sizeof odd);
+    memset(&all, 0, sizeof all);
     odd.data = "x";
     odd.except_count = -1;
-    is_int(sse_call(app, NULL, NULL), SSE_E_ARG, "sse_call: no function");
-    is_int(sse_offload(app, NULL, on_app, NULL), SSE_E_ARG, "sse_offload: no work");
-    is_int(sse_publish(app, NULL, &event), SSE_E_ARG, "sse_publish: no topic");
-    is_int(sse_publish(app, "x", NULL), SSE_E_ARG, "... no event");
-    is_int(sse_publish(app, "x", &odd), SSE_E_ARG, "... fewer than no exceptions");
-    is_int(sse_publish_json(app, NULL, NULL, "{}"), SSE_E_ARG, "sse_publish_json: no topic");
-    is_int(sse_touch(app, NULL), SSE_E_ARG, "sse_touch: no path");
-    is_int(sse_touch(app, "x"), SSE_E_ARG, "... one that does not begin with /");
-    is_int(sse_stats_get(app, NULL), SSE_E_ARG, "sse_stats_get: nowhere");
-    is_int(sse_topic_who(app, NULL, on_who, NULL), SSE_E_ARG, "sse_topic_who: no topic");
-    is_int(sse_topic_who(app, "x", NULL, NULL), SSE_E_ARG, "... no function");
-    is_int(sse_topic_history(app, NULL, 1, on_event, NULL), SSE_E_ARG,
-        "sse_topic_history: no topic");
-    is_int(sse_topic_history(app, "x", 1, NULL, NULL), SSE_E_ARG, "... no function");
-    is_int(sse_topic_history(app, "x", -1, on_event, NULL), SSE_E_ARG, "... less than no limit");
-    is_int(sse_topic_unlisten(app, NULL, on_topic, NULL), SSE_E_ARG,
-        "sse_topic_unlisten: no topic");
-    is_int(sse_topic_unlisten(app, "x", NULL, NULL), SSE_E_ARG, "... no function");
-    is_int(sse_source_restart(app, NULL), SSE_E_ARG, "sse_source_restart: no name");
+    all.all = true;
+    SAYS(sse_call(app, NULL, NULL), "sse_call: fn is NULL");
+    SAYS(sse_offload(app, NULL, on_app, NULL), "sse_offload: work is NULL");
+    SAYS(sse_publish(app, NULL, &event), "sse_publish: there is nothing in it");
+    SAYS(sse_publish(app, "x", NULL), "sse_publish: the event is NULL");
+    SAYS(sse_publish(app, "x", &odd), "sse_publish: .except_count -1: it is negative");
+    odd.except_count = 1;
+    SAYS(sse_publish(app, "x", &odd), "sse_publish: .except_count 1: .except_list is NULL");
+    SAYS(sse_publish_json(app, NULL, NULL, "{}"), "sse_publish_json: a topic without a name");
+    SAYS(sse_publish_json(app, "x", NULL, NULL), "sse_publish_json: fmt is NULL");
+    SAYS(sse_touch(app, NULL), "sse_touch: NULL: a path begins with /");
+    SAYS(sse_touch(app, "x"), "sse_touch: x: a path begins with /");
+    SAYS(sse_stats_get(app, NULL), "sse_stats_get: out is NULL");
+    SAYS(sse_topic_who(app, NULL, on_who, NULL), "sse_topic_who: topic is NULL");
+    SAYS(sse_topic_who(app, "x", NULL, NULL), "sse_topic_who: fn is NULL");
+    SAYS(sse_topic_history(app, NULL, 1, on_event, NULL), "sse_topic_history: topic is NULL");
+    SAYS(sse_topic_history(app, "x", 1, NULL, NULL), "sse_topic_history: fn is NULL");
+    SAYS(sse_topic_history(app, "x", -1, on_event, NULL), "sse_topic_history: limit is negative");
+    SAYS(sse_topic_unlisten(app, NULL, on_topic, NULL), "sse_topic_unlisten: name is NULL");
+    SAYS(sse_topic_unlisten(app, "x", NULL, NULL), "sse_topic_unlisten: fn is NULL");
+    SAYS(sse_source_restart(app, NULL), "sse_source_restart: name is NULL");
     is_int(sse_source_restart(app, "x"), SSE_E_ABSENT, "... of a topic without a source");
-    is_int(sse_streams_each(app, NULL, NULL, NULL), SSE_E_ARG, "sse_streams_each: no function");
-    is_int(sse_streams_labels(app, NULL, NULL), SSE_E_ARG, "sse_streams_labels: no function");
+    SAYS(sse_streams_each(app, &all, NULL, NULL), "sse_streams_each: fn is NULL");
+    SAYS(sse_streams_each(app, NULL, on_stream, NULL),
+        "sse_streams_each: the filter is empty: a name in it is NULL, or .all is meant");
+    SAYS(sse_streams_labels(app, NULL, NULL), "sse_streams_labels: fn is NULL");
     ok(!sse_stream_find(app, NULL).app && !sse_stream_find(app, "").app &&
             !sse_stream_find(app, "1").app && !sse_stream_find(app, "1-1").app,
         "sse_stream_find: no id, or of no stream");
-    ok(!sse_every(app, 1, NULL, NULL).app && !sse_after(app, -1, on_app, NULL).app &&
-            !sse_every(app, -1, on_app, NULL).app,
-        "timers: no function, a time that is past");
+    SAYS(sse_after(app, -1, on_app, NULL).app ? 0 : SSE_E_ARG, "sse_after: ms is negative");
+    SAYS(sse_after(app, 1, NULL, NULL).app ? 0 : SSE_E_ARG, "sse_after: fn is NULL");
+    SAYS(sse_every(app, 1, NULL, NULL).app ? 0 : SSE_E_ARG, "sse_every: fn is NULL");
+    SAYS(sse_every(app, -1, on_app, NULL).app ? 0 : SSE_E_ARG,
+        "sse_every: -1 ms: not within 1..2147483647");
+}
+
+static void no_test(void) { /* requests that are none; no time */
+    sse_app_options options;
+    sse_test_reply  r;
+    sse_app        *app;
+    memset(&options, 0, sizeof options);
+    memset(&r, 0, sizeof r);
+    options.on_log = on_log;
+    app = sse_app_new(&options);
+    SAYS(sse_test_request(app, "/h", NULL, NULL, &r),
+        "sse_test_request: \"/h\": a request is like \"GET /path\"");
+    SAYS(sse_test_request(app, "GET /a b", NULL, NULL, &r),
+        "sse_test_request: \"GET /a b\": a request is like \"GET /path\"");
+    SAYS(sse_test_request(app, "GET /h", "no colon", NULL, &r),
+        "sse_test_request: headers has a line that is not like \"Name: value\"");
+    SAYS(sse_test_request(app, NULL, NULL, NULL, &r), "sse_test_request: request is NULL");
+    SAYS(sse_test_request(app, "GET /h", NULL, NULL, NULL), "sse_test_request: reply is NULL");
+    SAYS(sse_test_run(app, -1), "sse_test_run: ms is negative");
+    sse_app_free(app);
+}
+
+/* What the loop does while it runs is not possible in what it calls. */
+static void misuses_loop(sse_req *req, void *user) {
+    sse_app *app = sse_req_app(req);
+#define IN_CALLBACK(call, words) \
+    (said[0] = '\0', is_int(call, SSE_E_STATE, words), is_str(said, words, "... in the log"))
+    IN_CALLBACK(sse_poll(app, 0), "sse_poll: in a callback: the loop runs already");
+    IN_CALLBACK(sse_serve(app, NULL), "sse_serve: in a callback: the loop runs already");
+    IN_CALLBACK(sse_test_run(app, 1), "sse_test_run: in a callback: the loop runs already");
+    IN_CALLBACK(sse_test_request(app, "GET /", NULL, NULL, (sse_test_reply *)user),
+        "sse_test_request: in a callback: the loop runs already");
+    IN_CALLBACK(sse_test_close((sse_test_reply *)user),
+        "sse_test_close: in a callback: the loop runs already");
+}
+
+static sse_stream misused;
+
+static void misuses_stream(sse_req *req, void *user) {
+    (void)user;
+    misused = sse_stream_open(req, NULL);
+    SAYS(sse_unsubscribe(misused, "x"), "sse_unsubscribe: x: the stream does not follow it");
+    SAYS(sse_unsubscribe_pattern(misused, NULL), "sse_unsubscribe_pattern: the name is NULL");
+    SAYS(sse_stream_unview(misused, "/x"), "sse_stream_unview: /x: the stream does not show it");
+    SAYS(sse_stream_set_meta(misused, NULL, "x"), "sse_stream_set_meta: name is NULL");
+    SAYS(sse_stream_stats_get(misused, NULL), "sse_stream_stats_get: out is NULL");
+    SAYS(sse_stream_send_json(misused, "x", NULL), "sse_stream_send_json: fmt is NULL");
+    said[0] = '\0';
+    is_int(sse_stream_wake(misused), SSE_E_STATE, "a stream without a step is not woken");
+    ok(strncmp(said, "sse_stream_wake: not possible without a .step (stream ", 54) == 0,
+        "... as the log says: %s", said);
+    sse_subscribe(misused, "x");
+}
+
+static void misuses_reply(sse_req *req, void *user) {
+    (void)user;
+    SAYS(sse_set_attr_ptr(req, NULL, req), "sse_set_attr_ptr: name is NULL (/reply)");
+    is_int(sse_send_file(req, "sse.h", NULL), SSE_OK, "a file");
+    IN_CALLBACK(sse_send_file(req, "sse.h", NULL), "sse_send_file: a second time (/reply)");
+}
+
+static void in_callbacks(void) {
+    sse_app_options options;
+    sse_test_reply  r, other;
+    sse_app        *app;
+    memset(&options, 0, sizeof options);
+    memset(&r, 0, sizeof r);
+    memset(&other, 0, sizeof other);
+    options.on_log = on_log;
+    app = sse_app_new(&options);
+    sse_get(app, "/loop", misuses_loop, &other);
+    sse_get(app, "/stream", misuses_stream, NULL);
+    sse_get(app, "/reply", misuses_reply, NULL);
+    sse_test_request(app, "GET /stream", NULL, NULL, &other);
+    sse_test_request(app, "GET /loop", NULL, NULL, &r);
+    sse_test_request(app, "GET /reply", NULL, NULL, &r);
+    is_int(r.status, 200, "the first file is sent");
+    sse_test_close(&r);
+    sse_stop(app);
+    sse_test_run(app, 10000);
+    IN_CALLBACK(sse_test_run(app, 1), "sse_test_run: the app has stopped");
+    sse_app_free(app);
+}
+
+static void two_with_signals(void) {
+    sse_app_options options;
+    sse_app        *first, *second;
+    memset(&options, 0, sizeof options);
+    options.on_log = on_log;
+    first = sse_app_new(&options);
+    second = sse_app_new(&options);
+    is_int(sse_stop_on_signals(first), SSE_OK, "an app has the signals");
+    IN_CALLBACK(sse_stop_on_signals(second), "sse_stop_on_signals: another app has them");
+    sse_app_free(second);
+    sse_app_free(first);
 }
 
 #ifndef SSE_NO_SQLITE
@@ -493,6 +600,9 @@ int main(void) {
     app = sse_app_new(&options);
     no_arguments(app);
     sse_app_free(app);
+    no_test();
+    in_callbacks();
+    two_with_signals();
     elsewhere();
     closed_first();
     freed_inside();
