@@ -3466,8 +3466,8 @@ typedef struct sse_db_post_options {
    words. What SQLite says comes in result: SSE_E_BUSY where somebody held the lock for busy_ms, all
    that wait together then get it. So does SSE_E_ARG: more or fewer ? than values, two statements, a
    BEGIN, COMMIT, SAVEPOINT, PRAGMA or ATTACH, as others share the connection. If a statement
-   failed, and done finishes a request before it returns, that is logged as for sse_db_exec, by the
-   status of that reply. */
+   failed, and done finishes a request before it returns, that is as for sse_db_exec in a handler:
+   it is logged, by the status of that reply, and a reply that says nothing is a 500. */
 SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const char *sql,
     ...) SSE__PRINTF(3, 4);
 
@@ -14533,16 +14533,16 @@ static void sse__req_log_db(sse_req *req, sse__db_failure f) {
 }
 
 /* A call with a database has failed while code of the program ran for it. */
-static void sse__req_db_failed(sse_req *req) {
+static void sse__req_db_failed(sse_req *req, sse__db_failure f) {
     (void)sse__req_error(req, SSE_E_DB);
-    sse__req_log_db(req, sse__db_failed());
+    sse__req_log_db(req, f);
 }
 
 /* What failed in the callback that runs, which finishes it. */
 static void sse__req_take_failures(sse_req *req) {
     sse__failures *f = &req->app->failures;
     if (!f->running) return;
-    if (f->db != sse__db_error_count()) sse__req_db_failed(req);
+    if (f->db != sse__db_error_count()) sse__req_db_failed(req, sse__db_failed());
     f->told = sse__db_error_count();
     if (f->call_error) req->call_error = f->call_error;
 }
@@ -15473,7 +15473,7 @@ SSE_API int sse_finish(sse_req *req) {
         return sse__refused(req->app, SSE_E_STATE, "sse_finish: sse_body_to_file does that when "
                             "the file is there (%s)", req->path);
     if (!here) sse__req_take_failures(req);
-    if (req->app->posted.words) sse__req_log_db(req, req->app->posted);
+    if (req->app->posted.words) sse__req_db_failed(req, req->app->posted);
     sse__req_set_phase(req, SSE__REQ_FINISHED);
     req->restore         = sse__req_restore;
     req->final_len       = req->out.len;
@@ -24137,7 +24137,7 @@ static void sse__req_take_body(sse_req *req, sse_str chunk, int status) {
     upcall = sse__upcall_begin(req->app, SSE__IN_BODY);
     rc     = req->body_fn(req, chunk, status, req->body_user);
     sse__upcall_end(&upcall, "reader of the body of %s", req->path);
-    if (sse__db_error_count() != failures) sse__req_db_failed(req);
+    if (sse__db_error_count() != failures) sse__req_db_failed(req, sse__db_failed());
     if (req->app->failures.call_error) req->call_error = req->app->failures.call_error;
     if (status != 1 || rc) req->body_fn = NULL;
     sse__req_after(req);
@@ -24160,7 +24160,7 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
     req->app->failures.call_error = SSE_OK;
     sse__req_dispatch(req);
     req->call_error = req->app->failures.call_error;
-    if (sse__db_error_count() != failures) sse__req_db_failed(req);
+    if (sse__db_error_count() != failures) sse__req_db_failed(req, sse__db_failed());
     if (!req->body_fn || c->state == SSE__BODY || req->phase == SSE__REQ_FINISHED)
         sse__req_after(req);
     else req->take_body(req, sse__str(NULL, 0), 0); /* it asked for a body of no bytes */
