@@ -14534,6 +14534,7 @@ static void sse__req_log_db(sse_req *req, sse__db_failure f) {
 
 /* A call with a database has failed while code of the program ran for it. */
 static void sse__req_db_failed(sse_req *req, sse__db_failure f) {
+    if (!req->error) req->refusal = sse__arena_text(&req->arena, sse__text(f.words));
     (void)sse__req_error(req, SSE_E_DB);
     sse__req_log_db(req, f);
 }
