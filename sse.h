@@ -26862,6 +26862,7 @@ SSE_API int sse_test_request(sse_app *app, const char *request, const char *head
     int               error  = request && reply ? sse__test_begin(app, call)
                                : sse__refused_null(app, call, request ? "reply" : "request");
     if (!error && reply->conn) error = sse_test_close(reply);
+    if (reply && !reply->conn) reply->head = reply->body = ""; /* also if it is refused */
     if (error) return error;
     t = SSE__NEW(sse__test_conn);
     if (!t) return SSE_E_NOMEM;

@@ -219,7 +219,11 @@ static void no_test(void) { /* requests that are none; no time */
         "sse_test_request: \"GET /a b\": a request is like \"GET /path\"");
     SAYS(sse_test_request(app, "GET /h", "no colon", NULL, &r),
         "sse_test_request: headers has a line that is not like \"Name: value\"");
+    ok(r.status == 0 && strcmp(r.head, "") == 0 && strcmp(r.body, "") == 0,
+        "... and nothing has come of it");
+    memset(&r, 0, sizeof r);
     SAYS(sse_test_request(app, NULL, NULL, NULL, &r), "sse_test_request: request is NULL");
+    ok(strcmp(r.head, "") == 0 && strcmp(r.body, "") == 0, "... likewise");
     SAYS(sse_test_request(app, "GET /h", NULL, NULL, NULL), "sse_test_request: reply is NULL");
     SAYS(sse_test_run(app, -1), "sse_test_run: ms is negative");
     sse_app_free(app);
