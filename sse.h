@@ -2581,11 +2581,11 @@ SSE_API int sse_body_pause(sse_req *req, bool pause);
             or lacks the file; 507 on a full disk; 503 where few descriptors are left; else 500.
             NULL: nothing runs.
    options: borrowed until return; NULL: all defaults.
-   Returns: 0, and done will be called, once, and sse_finish is not yours; else as sse_body_read, or
-            sse_body_parts with .field; SSE_E_ARG: no path, or a .mode outside 0..0777; SSE_E_STATE:
-            also if the request is deferred already; SSE_E_FULL: the disk is a thousand pieces of
-            files behind, which fails the request with 503. Threads: loop. In callbacks: in the
-            handler. */
+   Returns: 0, and done will be called, once, and sse_finish is not yours (in done it answers 0, and
+            does nothing); else as sse_body_read, or sse_body_parts with .field; SSE_E_ARG: no path,
+            or a .mode outside 0..0777; SSE_E_STATE: also if the request is deferred already;
+            SSE_E_FULL: the disk is a thousand pieces of files behind, which fails the request with
+            503. Threads: loop. In callbacks: in the handler. */
 typedef struct sse_body_file_options {
     const char *field;              /* the file input of a form, by its name; other fields are
                                        passed over, as is a second file of that name: put their
@@ -14335,6 +14335,7 @@ struct sse_req {
     void        *body_user;
     bool         body_asked; /* once is all */
     bool         uploading;  /* sse_body_to_file will finish it */
+    bool         uploaded;   /* as soon as its done, which runs, has returned */
     int          encoding;   /* SSE__BR, SSE__GZIP: it is compressed while it leaves; else 0 */
     uint64_t     sent;       /* bytes of the body, for the access log; before they are compressed */
 };
@@ -15470,6 +15471,7 @@ SSE_API int sse_finish(sse_req *req) {
     if (!req->deferred)
         return sse__refused(req->app, SSE_E_STATE, "sse_finish: without sse_defer: the reply "
                             "leaves when the handler returns (%s)", req->path);
+    if (req->uploaded) return SSE_OK;
     if (req->uploading)
         return sse__refused(req->app, SSE_E_STATE, "sse_finish: sse_body_to_file does that when "
                             "the file is there (%s)", req->path);
@@ -22107,6 +22109,7 @@ static void sse__upload_next(sse_app *app, void *user) {
     if (u->last) {
         const sse__upcall upcall = sse__upcall_begin(u->done ? app : NULL, SSE__IN_KEPT);
         u->req->body_fn = NULL; /* what is still to come is nobody's */
+        u->req->uploaded = true;
         if (u->done) u->done(u->req, &u->file, u->user);
         sse__req_take_failures(u->req);
         sse__upcall_end(&upcall, "done of sse_body_to_file of %s", u->req->path);
@@ -22114,7 +22117,7 @@ static void sse__upload_next(sse_app *app, void *user) {
         sse_buf_free(&u->gathered);
         sse_buf_free(&u->written);
         sse__upload_count(u);
-        u->req->uploading = false;
+        u->req->uploading = u->req->uploaded = false;
         sse_finish(u->req);
         return;
     }

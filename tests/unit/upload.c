@@ -93,6 +93,8 @@ static void done(sse_req *req, const sse_body_file *file, void *user) {
     if (answers == 1) sse_printf(sse_out(req), "kept %d", *(int *)user);
     if (answers == 2) sse_set_status(req, 202);
     if (answers == 3) sse_send_file(req, "tests/tap.h", NULL);
+    if (answers == 4) is_int(sse_finish(req), 0, "that is done for it");
+    if (answers == 4) is_int(sse_finish(req), 0, "... however often it is asked for");
 }
 
 static int number = 7;
@@ -415,6 +417,11 @@ static void refused(void) {
     ok(strncmp(send_all(app, 100001)->got, "HTTP/1.1 202", 12) == 0, "... a status");
     answers = 3;
     ok(strncmp(send_all(app, 100001)->got, "HTTP/1.1 200", 12) == 0, "... a file");
+    answers = 4;
+    words[0] = '\0';
+    ok(strncmp(send_all(app, 100001)->got, "HTTP/1.1 413", 12) == 0, "sse_finish answers nothing");
+    ok(strncmp(send_all(app, 100000)->got, "HTTP/1.1 204", 12) == 0, "... and fails nothing");
+    is_str(words, "", "... nor is it a mistake");
     answers = 0;
     ok(strncmp(send_all(app, 100000)->got, "HTTP/1.1 204", 12) == 0, "as many as may be");
     dial_free(app);
