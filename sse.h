@@ -2742,11 +2742,12 @@ SSE_API int sse_finish(sse_req *req);
 /* Sends a file: its type by its name unless sse_set_type, ETag, Last-Modified, a range (of several
    the whole file) and, for GET and HEAD, conditions by themselves.
    file: a path of this machine, never made from request text as it is. download_name: NULL shows it
-   in the browser, a name saves it under that name (of a path: under what is behind its last / or
-   \). Browsers are told to keep to the type (X-Content-Type-Options: nosniff), unless you have set
-   that header. Returns: 0; SSE_E_IO: cannot be opened, the reply is then 404 (503 if only a
-   descriptor or memory is missing: the last 32nd of the descriptors is not for files of 16 KiB and
-   more, which slow clients would hold); SSE_E_STATE. Spec: RFC 9110 8.8, 13, 14; RFC 6266. */
+   in the browser, a name saves it under that name (of a path: under what is behind its last / or \;
+   if that is nothing, under a name that the browser chooses). Browsers are told to keep to the type
+   (X-Content-Type-Options: nosniff), unless you have set that header. Returns: 0; SSE_E_IO: cannot
+   be opened, the reply is then 404 (503 if only a descriptor or memory is missing: the last 32nd of
+   the descriptors is not for files of 16 KiB and more, which slow clients would hold); SSE_E_STATE.
+   Spec: RFC 9110 8.8, 13, 14; RFC 6266. */
 SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_name);
 
 /* path: "/app.js", below the prefix. */
@@ -15905,13 +15906,15 @@ static void sse__put_download_name(sse_buf *b, const char *path) {
     const char *name = path, *p;
     for (p = path; *p; p++)
         if (*p == '/' || *p == '\\') name = p + 1;
-    sse_puts(b, "Content-Disposition: attachment; filename=\"");
+    sse_puts(b, "Content-Disposition: attachment");
+    if (*name) sse_puts(b, "; filename=\"");
     for (p = name; *p; p++) {
         const unsigned char c = (unsigned char)*p;
         sse__put_char(b, c < 0x20 || c >= 0x7F || strchr("\"\\%;", c) ? '_' : *p);
     }
-    sse_puts(b, "\"");
-    if (sse__utf8_span(sse__text(name)) == strlen(name)) sse_url(b, "; filename*=UTF-8''%s", name);
+    if (*name) sse_puts(b, "\"");
+    if (*name && sse__utf8_span(sse__text(name)) == strlen(name))
+        sse_url(b, "; filename*=UTF-8''%s", name);
     sse_puts(b, "\r\n");
 }
 
