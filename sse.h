@@ -3384,11 +3384,20 @@ typedef struct sse_db_options {
 
 /* Opens file in WAL mode with synchronous NORMAL and foreign keys enforced: what was committed
    outlives the process, and, if PRAGMA synchronous = FULL is set, also a power cut. If the file is
-   replaced while a live view or sse_topic_from_table follows it, the new one is opened. If it is
-   deleted, that is logged as an error, once, and every call goes on as before, but that what is
-   posted, and events that topics keep, are written on the loop: the contents of the database then
-   end with the process (VACUUM INTO saves them). Neither is noticed of a database that nothing
-   follows, and all calls go on with the old file.
+   replaced (another one is renamed to its name) while a live view, sse_on_commit or
+   sse_topic_from_table follows it, the new one is opened a moment later; what is written until then
+   goes into the old one. By the old "-wal", which is still there, SQLite would damage the new file:
+   what is in it goes into the old file, and it is taken away with its "-shm"; while others read
+   there, the old -wal becomes "app.db-wal.old". One that came with the new file stays. If the new
+   one cannot be opened, an error is logged, reads show the old one, and writes answer SSE_E_DB: it
+   is no database; the connection may be the program's (sse_db_raw; sse_db_attach, which goes on to
+   write); or an old -wal is there and the database .read_only, or that -wal was overwritten where
+   it lies. With that -wal the next start, too, would damage the new file: stop the server, remove
+   app.db-wal and app.db-shm, then start it. If the file is deleted, that is logged as an error,
+   once, and every call goes on as before, but that what is posted, and events that topics keep, are
+   written on the loop: the contents of the database then end with the process (VACUUM INTO saves
+   them). Neither is noticed of a database that nothing follows, and all calls go on with the old
+   file.
    file: a path, ":memory:", or a file: URI; borrows until return. A relative one stays what it is
    now, also if the program changes its working directory, and so does what a link leads to.
    options: NULL is all defaults.
@@ -11243,6 +11252,26 @@ static void sse__db_disconnect(sse_db *db) {
     db->raw      = NULL;
     db->undo_due = 0;
     db->anew     = true;
+}
+
+/* A setting that is a number. False: out of memory. */
+static bool sse__db_setting(sqlite3 *raw, const char *name, long long *value) {
+    char         *sql  = sqlite3_mprintf("PRAGMA %s", name);
+    sqlite3_stmt *stmt = NULL;
+    bool          got;
+    if (sql) sqlite3_prepare_v2(raw, sql, -1, &stmt, NULL);
+    got = stmt && sqlite3_step(stmt) == SQLITE_ROW;
+    if (got) *value = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    sqlite3_free(sql);
+    return got;
+}
+
+static bool sse__db_set(sqlite3 *raw, const char *name, long long value) {
+    char      *sql = sqlite3_mprintf("PRAGMA %s = %lld", name, value);
+    const bool set = sql && sqlite3_exec(raw, sql, NULL, NULL, NULL) == SQLITE_OK;
+    sqlite3_free(sql);
+    return set;
 }
 
 /* For a file that was replaced. db is idle. SSE_E_STATE: the connection is not ours, or the program
@@ -23024,16 +23053,24 @@ enum {
     SSE__WRITER_MS = 20
 };
 
+/* The files of WAL mode that lie beside a database. 0: there is none. */
+typedef struct sse__dbfile_beside {
+    ino_t         wal, shm;
+    bool          empty;   /* nothing is in the WAL */
+    unsigned char salt[8]; /* of its header: another one each time that it is begun anew */
+} sse__dbfile_beside;
+
 typedef struct sse__dbfile { /* main, temp or an attached database of our connection */
     struct sse__dbfile *next;
     char               *schema, *path, *dir; /* path "": in memory, ours alone */
-    sse_buf             wal;     /* path of the WAL */
+    sse_buf             wal, shm, kept; /* paths: of the WAL, of its index; of one that is kept */
     sqlite3            *watcher; /* NULL: none; all that we ran is taken as committed */
     sqlite3_stmt       *watcher_version, *our_version;
     int                 watcher_saw, we_saw, writer_saw;
     sse__file_id        id;
-    ino_t               wal_ino;
+    sse__dbfile_beside  beside;  /* when it was last seen to have its name */
     bool                listed, deleted; /* deleted: no file has its name, and that was logged */
+    bool                cleared; /* its WAL was taken away: it cannot go on by that */
 } sse__dbfile;
 
 /* What sse_on_commit was given. due: it is to be called in this turn. */
@@ -23061,6 +23098,7 @@ struct sse__changes {
     int           total_changes;
     bool          waiting;   /* our connection is in a transaction, and shows an old state */
     bool          warned, stuck; /* views wait; a new file cannot be opened: which the log said */
+    bool          held;      /* so that our connection is not to write */
     bool          unverified; /* .tables of a live route were not compared with the database yet */
 };
 
@@ -23112,16 +23150,20 @@ static void sse__dbfile_end_watcher(sse__dbfile *f) {
     f->watcher_version = NULL;
 }
 
-static ino_t sse__dbfile_wal_ino(sse__dbfile *f) { /* 0: there is none */
-    struct stat s;
-    return stat(sse_buf_text(&f->wal), &s) == 0 ? s.st_ino : 0;
-}
-
-/* Whether the WAL is the one that belonged to f before f was replaced, with something in it. */
-static bool sse__dbfile_has_old_wal(sse__dbfile *f) {
-    struct stat s;
-    return f->wal_ino && stat(sse_buf_text(&f->wal), &s) == 0 && s.st_size > 0 &&
-           s.st_ino == f->wal_ino;
+static sse__dbfile_beside sse__dbfile_look_beside(sse__dbfile *f) {
+    sse__dbfile_beside b;
+    struct stat        s;
+    unsigned char      head[24]; /* Spec: sqlite.org/walformat.html 3.1 */
+    int                fd;
+    memset(&b, 0, sizeof b);
+    if (stat(sse_buf_text(&f->shm), &s) == 0) b.shm = s.st_ino;
+    fd = SSE__SYS(open(sse_buf_text(&f->wal), O_RDONLY | O_CLOEXEC)); /* SQLite locks it never */
+    if (fd < 0) return b;
+    if (fstat(fd, &s) == 0) b.wal = s.st_ino;
+    b.empty = s.st_size == 0;
+    if (SSE__SYS(read(fd, head, sizeof head)) == sizeof head) memcpy(b.salt, head + 16, 8);
+    close(fd);
+    return b;
 }
 
 /* Opens the watcher. It never waits for a lock: the loop would. Without it (in memory, encrypted) f
@@ -23143,6 +23185,8 @@ static void sse__dbfile_free(sse__dbfile *f) {
     sse__dbfile_end_watcher(f);
     sqlite3_finalize(f->our_version);
     sse_buf_free(&f->wal);
+    sse_buf_free(&f->shm);
+    sse_buf_free(&f->kept);
     SSE_FREE(f->schema);
     SSE_FREE(f->path);
     SSE_FREE(f->dir);
@@ -23151,7 +23195,57 @@ static void sse__dbfile_free(sse__dbfile *f) {
 
 static bool sse__dbfile_replaced(const sse__dbfile *f) { /* another file has taken its name */
     const sse__file_id now = sse__file_id_at(f->path);
-    return now.ino && !sse__file_id_equal(now, f->id);
+    return now.ino && (f->cleared || !sse__file_id_equal(now, f->id));
+}
+
+/* What lies beside f is known to be its own as long as f has its name. */
+static void sse__dbfile_note(sse__dbfile *f) {
+    const sse__dbfile_beside now = f->path[0] ? sse__dbfile_look_beside(f) : f->beside;
+    if (f->path[0] && !sse__dbfile_replaced(f)) f->beside = now;
+}
+
+/* Takes away what was left of f, which was replaced: SQLite would take it for part of the new file,
+   and damage that. Not what may have come with the new one, nor a WAL that was begun anew or
+   overwritten since it was looked at: which of them cannot be told. What others can still read goes
+   into the old file first, as that may have another name now; if they are in the middle of it, the
+   WAL is kept beside. raw: our connection, which still has the old file. */
+static bool sse__dbfile_take(sse__dbfile *f, sqlite3 *raw) {
+    const sse__dbfile_beside now = sse__dbfile_look_beside(f);
+    const bool ours = now.wal && now.wal == f->beside.wal; /* while it is open no other has that */
+    const char *wal = sse_buf_text(&f->wal);
+    int frames = 0, done = -1, rc;
+    if (ours && !now.empty) {
+        if (memcmp(now.salt, f->beside.salt, sizeof now.salt) != 0) return false;
+        rc = sqlite3_wal_checkpoint_v2(raw, f->schema, SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
+        if (rc != SQLITE_OK || frames != done) {
+            if (rename(wal, sse_buf_text(&f->kept))) return false;
+            f->cleared = true;
+        }
+    }
+    if (ours && !f->cleared && unlink(wal)) return false;
+    if (ours) f->cleared = true;
+    return !now.shm || now.shm != f->beside.shm || unlink(sse_buf_text(&f->shm)) == 0;
+}
+
+/* Whether the WAL is the one that belonged to f, with something in it. */
+static bool sse__dbfile_has_old_wal(sse__dbfile *f) {
+    const sse__dbfile_beside now = sse__dbfile_look_beside(f);
+    return now.wal && now.wal == f->beside.wal && !now.empty;
+}
+
+/* Likewise. Of several servers that follow it one does at a time, or one would take the files that
+   another has made for the new one. The lock is of the directory: to close any descriptor of the
+   database would let go of SQLite's locks. */
+static bool sse__dbfile_clear(sse__dbfile *f, sqlite3 *raw) {
+    const int fd = SSE__SYS(open(f->dir[0] ? f->dir : ".", O_RDONLY | O_CLOEXEC));
+    bool      cleared;
+    if (fd < 0 || SSE__SYS(flock(fd, LOCK_EX | LOCK_NB)) != 0) {
+        if (fd >= 0) close(fd);
+        return false;
+    }
+    cleared = sse__dbfile_take(f, raw);
+    close(fd);
+    return cleared;
 }
 
 /* ---- who committed ---- */
@@ -23281,7 +23375,9 @@ static void sse__changes_list(sse__changes *ch, const char *schema, const char *
         f->path   = sse__strdup(sse__text(path));
         f->dir    = sse__strdup(sse__str(path, slash ? (size_t)(slash - path) + 1 : 0));
         sse_printf(&f->wal, "%s-wal", path);
-        if (!f->schema || !f->path || !f->dir || f->wal.error) {
+        sse_printf(&f->shm, "%s-shm", path);
+        sse_printf(&f->kept, "%s-wal.old", path);
+        if (!f->schema || !f->path || !f->dir || f->wal.error || f->shm.error || f->kept.error) {
             sse__dbfile_free(f);
             return;
         }
@@ -23295,7 +23391,7 @@ static void sse__changes_list(sse__changes *ch, const char *schema, const char *
     }
     if (!known && ch->delay_ms) sse__changes_tell_all(ch); /* what it saw last is not known */
     f->listed = true;
-    if (f->path[0] && !sse__dbfile_replaced(f)) f->wal_ino = sse__dbfile_wal_ino(f);
+    sse__dbfile_note(f);
     if (ch->notify_fd < 0 || !slash) return;
     /* Writes, and files that come and go, as journals do. Each look asks again, as a WAL may be a
        new file; for a file that is watched already that changes nothing. */
@@ -23329,23 +23425,48 @@ static void sse__changes_refresh(sse__changes *ch) {
     }
 }
 
-/* Another file has taken the name of ours, a backup say. Our connection still shows the old one and
-   refuses to write: it is opened anew. A WAL that still belongs to the old file would be taken for
-   part of the new one: that is for a human. */
+/* While the name belongs to a file that cannot be opened, what our connection wrote would be lost
+   with the old one: SQLite refuses it then. */
+static void sse__changes_hold(sse__changes *ch, bool held) {
+    long long before = 0; /* the program may have set it */
+    if (ch->held == held || !ch->db->file) return;
+    if (held && (!sse__db_setting(ch->db->raw, "query_only", &before) || before)) return;
+    if (sse__db_set(ch->db->raw, "query_only", held)) ch->held = held;
+}
+
+/* The log says once that f cannot be opened, and how the next start does not damage it. */
+static void sse__changes_stuck(sse__changes *ch, sse__dbfile *f) {
+    sse__changes_hold(ch, true);
+    if (ch->stuck) return;
+    ch->stuck = true;
+    if (sse__dbfile_has_old_wal(f))
+        sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew, the old -wal "
+                 "is still there: stop, remove %s and %s, then start", f->path,
+                 sse_buf_text(&f->wal), sse_buf_text(&f->shm));
+    else
+        sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew: restart",
+                 f->path);
+}
+
+/* Another file has taken the name of ours, a backup say. Our connection still shows the old one: it
+   is opened anew, when nothing of ours is in the middle of the old one. */
 static void sse__changes_reopen_replaced(sse__changes *ch) {
-    sse__dbfile *f = ch->files;
-    bool         old_wal;
+    sse_db      *db   = ch->db;
+    const bool   ours = db->file && !db->raw_given;
+    sse__dbfile *f    = ch->files;
     while (f && !sse__dbfile_replaced(f)) f = f->next;
-    if (!f || !sse__db_is_idle(ch->db)) return;
-    old_wal = sse__dbfile_has_old_wal(f);
-    if (old_wal || sse__db_reopen(ch->db) != SSE_OK) {
-        if (!ch->stuck)
-            sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew%s: restart",
-                     f->path, old_wal ? ", the old -wal is still there" : "");
-        ch->stuck = true;
+    if (!f) {
+        sse__changes_hold(ch, false);
+        ch->stuck = false;
         return;
     }
-    ch->stuck = false;
+    if (!sse__db_is_idle(db) || db->writer_jobs) return;
+    if (!ours || (!db->read_only && !sse__dbfile_clear(f, db->raw)) ||
+        sse__dbfile_has_old_wal(f) || sse__db_reopen(db) != SSE_OK) {
+        sse__changes_stuck(ch, f);
+        return;
+    }
+    ch->stuck = ch->held = false;
     sse__log(ch->app, SSE_LOG_WARNING, "%s was replaced: opened the new one", f->path);
     sse__changes_close_files(ch);
     sse__changes_refresh(ch);
@@ -23370,10 +23491,12 @@ static void sse__changes_report_deleted(sse__changes *ch) {
 
 static void sse__changes_noticed(sse_app *app, int fd, int events, void *user) { /* inotify */
     sse__changes *ch = (sse__changes *)user;
+    sse__dbfile  *f;
     char          bytes[4096];
     (void)app, (void)events;
     while (SSE__SYS(read(fd, bytes, sizeof bytes)) > 0) {}
     if (!ch->db) return; /* it was the parent's: see changes_end */
+    for (f = ch->files; f; f = f->next) sse__dbfile_note(f);
     (void)sse__changes_check(ch);
     /* It comes before the commit can be seen, so look again shortly, backing off. */
     sse__changes_schedule(ch, SSE__LOOK_SOON_MS);

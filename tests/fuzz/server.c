@@ -597,7 +597,7 @@ static void start(void) {
     o.max_bodies_bytes = flags & 64 ? 4000 : 0;
     app = sse_app_new(&o);
     CHECK(app);
-    must(sse__test_begin(app)); /* time stands still */
+    must(sse__test_begin(app, "server")); /* time stands still */
     app->loop.still_ms = clock_ms;
     app->loop.wheel.now = app->loop.wheel.at = clock_ms;
     app->loop.still_wall_ms = 1700000000000 - 1000000;

@@ -578,7 +578,8 @@ static void open_transaction(void) {
     ok(system(command) == 0 && rename(file("next.db"), file("begun.db")) == 0,
         "the file is replaced, its -wal is not");
     for (i = 0; i < 300 && !strstr(logged, "was replaced"); i++) hears(100);
-    ok(strstr(logged, "old -wal") != NULL, "which is told, whatever was told before: %s", logged);
+    ok(strstr(logged, "opened the new one") != NULL, "which is told, whatever was told before: %s",
+        logged);
     end();
 }
 
@@ -596,12 +597,7 @@ static void replaced(void) {
     snprintf(command, sizeof command, "cp %s %s", file("new.db"), file("next.db"));
     ok(system(command) == 0 && rename(file("next.db"), file("live.db")) == 0,
         "the file is replaced, its -wal is not");
-    hears(100);
-    is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 1, "the old one stays open");
-    ok(strstr(logged, "old -wal") != NULL, "the log says why");
-    unlink(file("live.db-wal"));
-    unlink(file("live.db-shm"));
-    hears_only(1500, "* ", "with the -wal gone everybody is woken");
+    hears_only(1500, "* ", "everybody is woken");
     is_int(sse_db_one(db, &n, "SELECT a FROM t") == 0 ? n : -1, 77, "and sees the new file");
     own("INSERT INTO t(a) VALUES(78)");
     hears_only(QUIET, "main.t ", "which is followed");
@@ -614,9 +610,85 @@ static void replaced(void) {
         logged[0] = '\0';
         if (i == 0) must(system(command) == 0 && rename(file("next.db"), file("live.db")) == 0, "");
         tick();
-        is_int(strstr(logged, "old -wal") != NULL, i == 0, "once more it is told, and once");
+        is_int(strstr(logged, "opened the new one") != NULL, i == 0, "once more it is told");
     }
     end();
+}
+
+static long long asked(const char *name, const char *sql) { /* by a connection of its own */
+    long long     value = -1;
+    sqlite3      *c;
+    sqlite3_stmt *stmt = NULL;
+    sqlite3_open(file(name), &c);
+    sqlite3_prepare_v2(c, sql, -1, &stmt, NULL);
+    if (stmt && sqlite3_step(stmt) == SQLITE_ROW) value = sqlite3_column_int64(stmt, 0);
+    sqlite3_finalize(stmt);
+    sqlite3_close(c);
+    return value;
+}
+
+static const char whole[] = "SELECT count(*) FROM pragma_integrity_check"
+                            " WHERE integrity_check = 'ok'";
+
+/* The -wal of the old file is large, and so is the new file, which has nothing to do with it. The
+   old one is still there by another name. */
+static void replaced_large(void) {
+    static const char rows[] = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+                               " WHERE i < 5000) INSERT INTO t(a) SELECT 'row ' || i FROM n";
+    char              sql[400];
+    sqlite3          *next;
+    struct stat       s;
+    begin("large.db", "WAL");
+    sqlite3_open(file("new-large.db"), &next);
+    snprintf(sql, sizeof sql,
+        "PRAGMA journal_mode = WAL; CREATE TABLE x(a);"
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a); %s",
+        rows);
+    must(sqlite3_exec(next, sql, NULL, NULL, NULL) == SQLITE_OK, sql);
+    sqlite3_close(next);
+    own("DELETE FROM t");
+    own("PRAGMA wal_autocheckpoint = 0");
+    own(rows);
+    own("UPDATE t SET a = a || ' of the old file'");
+    hears(QUIET);
+    must(stat(file("large.db-wal"), &s) == 0 && s.st_size > 100000, "a large -wal");
+    must(link(file("large.db"), file("aside.db")) == 0, "another name");
+    must(rename(file("new-large.db"), file("large.db")) == 0, "replaced");
+    own("INSERT INTO t(a) VALUES('the last of the old file')");
+    ok(strstr(hears(1500), "* ") != NULL, "a large file is replaced by another one");
+    is_int(sse_db_one(db, &n, "SELECT count(*) FROM t") == 0 ? n : -1, 5000, "... which is read");
+    is_int(sse_db_one(db, &n, whole) == 0 ? n : -1, 1, "... and is whole");
+    own("INSERT INTO t(a) VALUES('new')");
+    is_int(asked("large.db", whole), 1, "... for others, too");
+    is_int(asked("large.db", "SELECT count(*) FROM t"), 5001, "... with what is written to it");
+    is_int(asked("aside.db", whole), 1, "the old one is whole as well");
+    is_int(asked("aside.db", "SELECT count(*) FROM t WHERE a LIKE '%old file'"), 5001,
+        "... with all that was written to that");
+    ok(access(file("large.db-wal.old"), F_OK) != 0, "no -wal is kept");
+    end();
+    is_int(asked("large.db", whole), 1, "the new one stays whole");
+    is_int(asked("large.db", "SELECT count(*) FROM t"), 5001, "... after the end");
+    unlink(file("aside.db"));
+}
+
+/* Others are in the middle of the old file, so that not all of its -wal can go there. */
+static void replaced_while_read(void) {
+    sqlite3_stmt *reads = NULL;
+    begin("read.db", "WAL");
+    own("INSERT INTO t(a) VALUES(1)");
+    sqlite3_prepare_v2(other, "SELECT a FROM t UNION ALL SELECT 2", -1, &reads, NULL);
+    must(sqlite3_step(reads) == SQLITE_ROW, "a row");
+    own("INSERT INTO t(a) VALUES(2)");
+    hears(QUIET);
+    must(asked("new.db", "SELECT a FROM t") == 77, "the next");
+    must(link(file("new.db"), file("next.db")) == 0, "its copy");
+    must(rename(file("next.db"), file("read.db")) == 0, "replaced");
+    hears_only(1500, "* ", "a file that others read is replaced");
+    is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 77, "... and opened");
+    ok(access(file("read.db-wal.old"), F_OK) == 0, "what may be in the old -wal alone is kept");
+    sqlite3_finalize(reads);
+    end();
+    is_int(asked("read.db", whole), 1, "... and no part of the new one");
 }
 
 /* later.db, and another one in the file next.db, which holds 77. */
@@ -634,12 +706,46 @@ static void begin_beside_next(void) {
     own("INSERT INTO t(a) VALUES(1)");
 }
 
+/* The -wal has the inode of the old one, but may hold what came with the new file: nobody can tell.
+   And then nobody is told that a write was done. */
+static void replaced_in_doubt(void) {
+    const char salt[8] = {'o', 't', 'h', 'e', 'r', 's', '.', '.'};
+    int        i, fd;
+    begin_beside_next();
+    hears(QUIET);
+    fd = open(file("later.db-wal"), O_RDWR);
+    must(pwrite(fd, salt, 8, 16) == 8, "another -wal in its place");
+    close(fd);
+    must(rename(file("later.db"), file("aside.db")) == 0, "away");
+    must(rename(file("next.db"), file("later.db")) == 0, "replaced");
+    for (i = 0; i < 2; i++) {
+        logged[0] = '\0';
+        tick();
+        is_int(strstr(logged, "the old -wal is still there: stop, remove ") != NULL, i == 0,
+            "a -wal that may be of the one or the other is left to a human");
+    }
+    ok(access(file("later.db-wal"), F_OK) == 0, "... is still there");
+    is_int(sse_db_exec(db, "INSERT INTO t(a) VALUES(5)"), SSE_E_DB, "nothing is written meanwhile");
+    must(rename(file("later.db"), file("next.db")) == 0, "away");
+    must(rename(file("aside.db"), file("later.db")) == 0, "the old one again");
+    tick();
+    is_int(sse_db_exec(db, "DELETE FROM t WHERE a = 5"), 0, "the old one is back: it is written");
+    must(rename(file("next.db"), file("later.db")) == 0, "and replaced again");
+    tick();
+    must(unlink(file("later.db-wal")) == 0 && unlink(file("later.db-shm")) == 0, "removed");
+    tick();
+    ok(strstr(logged, "opened the new one") != NULL, "when that is gone it is opened: %s", logged);
+    is_int(sse_db_exec(db, "INSERT INTO t(a) VALUES(78)"), 1, "... and written");
+    is_int(sse_db_one(db, &n, "SELECT count(*) FROM t") == 0 ? n : -1, 2, "... the new one");
+    end();
+    unlink(file("later.db"));
+}
+
 enum { WAL_LEFT, WAL_EMPTIED, RAW_GIVEN, ROWS_OPEN };
 
-/* Nothing was in the -wal as the following began: what came into it is no part of a new file,
-   unless it was taken out again. */
+/* Nothing was in the -wal as the following began: what came into it is no part of a new file. */
 static void replaced_later(int how) {
-    static const char *const wants[] = {"old -wal is still there: restart", "opened the new one",
+    static const char *const wants[] = {"opened the new one", "opened the new one",
         "later.db was replaced and cannot be opened anew: restart", "opened the new one"};
     char                     command[600];
     sqlite3                 *next;
@@ -659,8 +765,10 @@ static void replaced_later(int how) {
     if (rows) ok(sse_db_next(rows) && !sse_db_next(rows), "rows that are open go on first");
     for (i = 0; i < 300 && !strstr(logged, "was replaced"); i++) hears(100);
     ok(strstr(logged, wants[how]) != NULL, "the log says what comes of it: %s", logged);
-    is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1,
-        how == WAL_LEFT || how == RAW_GIVEN ? 1 : 77, "and so it is");
+    is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, how == RAW_GIVEN ? 1 : 77,
+        "and so it is");
+    is_int(sse_db_exec(db, "DELETE FROM t WHERE a = 99"), how == RAW_GIVEN ? SSE_E_DB : 0,
+        "nothing is written to a file that nobody sees");
     if (how == WAL_EMPTIED) {
         own("INSERT INTO t(a) VALUES(78)");
         sqlite3_open(file("later.db"), &next);
@@ -1008,6 +1116,9 @@ int main(void) {
     open_rows();
     open_transaction();
     replaced();
+    replaced_large();
+    replaced_while_read();
+    replaced_in_doubt();
     replaced_later(WAL_LEFT);
     replaced_later(WAL_EMPTIED);
     replaced_later(RAW_GIVEN);
