@@ -3388,16 +3388,18 @@ typedef struct sse_db_options {
    sse_topic_from_table follows it, the new one is opened a moment later; what is written until then
    goes into the old one. By the old "-wal", which is still there, SQLite would damage the new file:
    what is in it goes into the old file, and it is taken away with its "-shm"; while others read
-   there, the old -wal becomes "app.db-wal.old". One that came with the new file stays. If the new
-   one cannot be opened, an error is logged, reads show the old one, and writes answer SSE_E_DB: it
-   is no database; the connection may be the program's (sse_db_raw; sse_db_attach, which goes on to
-   write); or an old -wal is there and the database .read_only, or that -wal was overwritten where
-   it lies. With that -wal the next start, too, would damage the new file: stop the server, remove
-   app.db-wal and app.db-shm, then start it. If the file is deleted, that is logged as an error,
-   once, and every call goes on as before, but that what is posted, and events that topics keep, are
-   written on the loop: the contents of the database then end with the process (VACUUM INTO saves
-   them). Neither is noticed of a database that nothing follows, and all calls go on with the old
-   file.
+   there, the old -wal becomes "app.db-wal.old". One that came with the new file stays. The new one
+   is opened with the synchronous, foreign_keys, wal_autocheckpoint, cache_size and
+   journal_size_limit of before; other settings, ATTACHed databases and temporary tables are gone.
+   If the new one cannot be opened, an error is logged, reads show the old one, and writes answer
+   SSE_E_DB: it is no database; the connection may be the program's (sse_db_raw; sse_db_attach,
+   which goes on to write); or an old -wal is there and the database .read_only, or that -wal was
+   overwritten where it lies. With that -wal the next start, too, would damage the new file: stop
+   the server, remove app.db-wal and app.db-shm, then start it. If the file is deleted, that is
+   logged as an error, once, and every call goes on as before, but that what is posted, and events
+   that topics keep, are written on the loop: the contents of the database then end with the process
+   (VACUUM INTO saves them). Neither is noticed of a database that nothing follows, and all calls go
+   on with the old file.
    file: a path, ":memory:", or a file: URI; borrows until return. A relative one stays what it is
    now, also if the program changes its working directory, and so does what a link leads to.
    options: NULL is all defaults.
@@ -11274,12 +11276,24 @@ static bool sse__db_set(sqlite3 *raw, const char *name, long long value) {
     return set;
 }
 
+/* What the program may have set, as the manual has it do, is to stay so. False: out of memory. */
+static bool sse__db_set_alike(sqlite3 *raw, sqlite3 *old) {
+    static const char *const names[] = {"synchronous", "foreign_keys", "wal_autocheckpoint",
+                                        "cache_size", "journal_size_limit"};
+    long long value;
+    size_t    i;
+    for (i = 0; i < SSE__COUNT(names); i++)
+        if (!sse__db_setting(old, names[i], &value) || !sse__db_set(raw, names[i], value))
+            return false;
+    return true;
+}
+
 /* For a file that was replaced. db is idle. SSE_E_STATE: the connection is not ours, or the program
    may hold it. */
 static int sse__db_reopen(sse_db *db) {
     sqlite3 *raw = NULL;
     if (!db->file || db->raw_given) return SSE_E_STATE;
-    if (sse__db_connect(db, &raw) != SQLITE_OK) {
+    if (sse__db_connect(db, &raw) != SQLITE_OK || !sse__db_set_alike(raw, db->raw)) {
         sqlite3_close(raw);
         return SSE_E_DB;
     }

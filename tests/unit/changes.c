@@ -783,6 +783,29 @@ static void replaced_later(int how) {
     unlink(file("later.db-shm"));
 }
 
+/* The new connection is set as the old one was. */
+static void replaced_as_set(void) {
+    static const struct {
+        const char *set, *ask;
+        long long   value;
+    } rows[] = {{"PRAGMA synchronous = FULL", "PRAGMA synchronous", 2},
+        {"PRAGMA foreign_keys = OFF", "PRAGMA foreign_keys", 0},
+        {"PRAGMA wal_autocheckpoint = 100", "PRAGMA wal_autocheckpoint", 100},
+        {"PRAGMA cache_size = -77", "PRAGMA cache_size", -77},
+        {"PRAGMA journal_size_limit = -1", "PRAGMA journal_size_limit", -1},
+        {"ATTACH ':memory:' AS beside", "SELECT count(*) FROM pragma_database_list", 1}};
+    size_t i;
+    begin_beside_next();
+    for (i = 0; i < SSE__COUNT(rows); i++) own(rows[i].set);
+    hears(QUIET);
+    must(rename(file("next.db"), file("later.db")) == 0, "replaced");
+    hears_only(1500, "* ", "a file is replaced whose connection has settings of the program's");
+    for (i = 0; i < SSE__COUNT(rows); i++)
+        is_int(sse_db_one(db, &n, rows[i].ask) == 0 ? n : -9, rows[i].value, rows[i].set);
+    end();
+    unlink(file("later.db"));
+}
+
 /* Others write to the new file while a query of the old one is open: what they write has a -wal of
    its own. */
 static void replaced_and_written(void) {
@@ -1119,6 +1142,7 @@ int main(void) {
     replaced_large();
     replaced_while_read();
     replaced_in_doubt();
+    replaced_as_set();
     replaced_later(WAL_LEFT);
     replaced_later(WAL_EMPTIED);
     replaced_later(RAW_GIVEN);
