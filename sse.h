@@ -3369,7 +3369,9 @@ typedef struct sse_db_options {
    sse_serve reports it. All functions that take a db set what sse_db_error tells. Threads: one per
    database, whatever threading mode SQLite was built with. What a loop uses, no other thread may
    while that loop runs: such a call answers SSE_E_THREAD (those without an error NULL, false or 0),
-   changes nothing and is logged; sse_db_close then does nothing.
+   changes nothing and is logged; sse_db_close then does nothing. A loop uses what its live views,
+   topics and functions of sse_on_commit were given, from its first turn on (sse_serve_background:
+   when that returns), and any other one since a callback used it.
 
    A database belongs to the process that opened it. In a child, after fork() or daemon(), every
    function answers SSE_E_STATE (those without an error NULL, false or 0), sse_db_close only frees
@@ -10186,7 +10188,8 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
       Of one that ended too early the rest does not run: each statement of
       it would commit by itself.
   D7  What a thread that runs a loop uses, no other thread does, until the
-      loop has ended; from a thread without one a db goes to any other.
+      loop has ended; from a thread without one a db goes to any other. A loop
+      has what its app follows from its first turn on, without a call.
 ==========================================================================*/
 
 /* By what a database was broken. All lists are one: a list that went well is the one that failed
@@ -10271,7 +10274,8 @@ struct sse_rows {
 struct sse_db {
     sqlite3       *raw;
     pid_t          process;      /* that opened it */
-    sse__thread_id thread;       /* that opened it, or used it last: D7 */
+    sse__thread_id thread;       /* that opened it, or used it last, or whose loop has it: D7 */
+    bool           given_back;   /* that loop has ended, and perhaps the thread */
     char          *file;         /* NULL: attached */
     sse_buf        whole;        /* file without links, to open it again; empty: in memory */
     sse__file_id   id;           /* of the file as it was opened */
@@ -10453,7 +10457,7 @@ static bool sse__db_is_astray(const sse_db *db) { /* D7. It may be NULL */
     bool astray;
     if (!db || db->is_writer || sse__thread_equal(db->thread, sse__thread_self())) return false;
     pthread_mutex_lock(&sse__apps.mutex);
-    astray = sse__app_of_loop(db->thread) != NULL;
+    astray = !db->given_back && sse__app_of_loop(db->thread) != NULL;
     pthread_mutex_unlock(&sse__apps.mutex);
     return astray;
 }
@@ -10467,18 +10471,29 @@ static void sse__db_say_astray(sse_app *app, void *user) { /* a call of the loop
 static bool sse__db_adopt(sse_db *db) { /* D7 */
     sse_app *app;
     char    *file;
-    if (!db || db->is_writer || sse__thread_equal(db->thread, sse__thread_self())) return true;
+    if (!db || db->is_writer) return true;
+    if (sse__thread_equal(db->thread, sse__thread_self()) && !db->given_back) return true;
     pthread_mutex_lock(&sse__apps.mutex);
-    app = sse__app_of_loop(db->thread);
+    app = db->given_back ? NULL : sse__app_of_loop(db->thread);
     if (app) {
         file = sse__strdup(sse__text(db->file ? db->file : "attached"));
         if (file && sse__app_post(app, sse__db_say_astray, file, strlen(file) + 1)) SSE_FREE(file);
-    } else db->thread = sse__thread_self();
+    } else {
+        db->thread     = sse__thread_self();
+        db->given_back = false;
+    }
     pthread_mutex_unlock(&sse__apps.mutex);
     if (app) sse__db_count(SSE_E_THREAD, db->file, sse__db_astray);
     return !app;
 }
 #endif
+
+/* A loop that begins to run on that thread takes it, or gives it back as it ends: D7. The mutex of
+   sse__apps is held. */
+static void sse__db_hand(sse_db *db, sse__thread_id thread, bool runs) {
+    if (runs) db->thread = thread;
+    db->given_back = !runs;
+}
 
 /* D6. Undoing needs memory, too. A savepoint that the program has ended is none of ours. False: not
    yet. */
@@ -11408,6 +11423,7 @@ static void sse__db_wait(sse_db *db, bool waits) {}
 static bool sse__db_is_idle(sse_db *db) { return true; }
 static bool sse__db_looks_back(const sse_db *db) { return false; }
 static bool sse__db_is_elsewhere(const sse_db *db) { return false; }
+static void sse__db_hand(sse_db *db, sse__thread_id thread, bool runs) {}
 static const char *sse__db_path(const sse_db *db) { return NULL; }
 static int sse__db_busy_ms(const sse_db *db) { return 0; }
 static unsigned sse__db_reopened(const sse_db *db) { return 0; }
@@ -23631,6 +23647,7 @@ static int sse__changes_watch(sse_app *app, sse_db *db) {
         return SSE_OK;
     }
     if (sse__db_open_error(db)) return sse__db_open_error(db);
+    if (!sse__db_adopt(db)) return SSE_E_THREAD; /* D7 */
     if (db->on_close) return SSE_E_STATE;
     ch = SSE__NEW(sse__changes);
     if (!ch) return SSE_E_NOMEM;
@@ -23662,6 +23679,11 @@ static bool sse__changes_are_elsewhere(const sse_app *app) {
     const sse__changes *ch = app->changes;
     while (ch && !sse__db_is_elsewhere(ch->db)) ch = ch->next;
     return ch != NULL;
+}
+
+static void sse__changes_hand(sse_app *app, sse__thread_id thread, bool runs) { /* D7 */
+    const sse__changes *ch = app->changes;
+    for (; ch; ch = ch->next) sse__db_hand(ch->db, thread, runs);
 }
 
 /* ---- the program follows, too ---- */
@@ -23754,6 +23776,10 @@ static int sse__changes_watch(sse_app *app, sse_db *db) {
 static bool sse__changes_are_elsewhere(const sse_app *app) {
     (void)app;
     return false;
+}
+
+static void sse__changes_hand(sse_app *app, sse__thread_id thread, bool runs) {
+    (void)app, (void)thread, (void)runs;
 }
 
 static int sse__hook_add(sse_app *app, sse_db *db, const char *tables, sse_commit_fn fn,
@@ -26086,6 +26112,23 @@ static void sse__server_own(sse_app *app, bool owned) {
     sse__unlock(&app->loop.mutex);
 }
 
+/* The databases that its loop uses by itself: it takes them as it begins to run, so that none is
+   used on two threads before a callback uses it, and gives them back: D7. sse__apps.mutex is
+   held. */
+static void sse__server_hand(sse_app *app, bool runs) {
+    const sse__store *store = app->topics->sequence.stores;
+    for (; store; store = store->next) sse__db_hand(store->db, app->loop.owner, runs);
+    sse__changes_hand(app, app->loop.owner, runs);
+}
+
+static void sse__server_run(sse_app *app, bool runs) { /* on this thread: sse_poll */
+    sse__lock(&sse__apps.mutex);
+    if (!runs) sse__server_hand(app, runs); /* before others may run it */
+    sse__server_own(app, runs);
+    if (runs) sse__server_hand(app, runs);
+    sse__unlock(&sse__apps.mutex);
+}
+
 /* ---- the watchdog of systemd (WatchdogSec=) ---- */
 
 /* By a timer of the loop, so that a loop that hangs is seen. Spec: sd_watchdog_enabled(3). */
@@ -26379,7 +26422,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
         if (sse__server_check_databases(app)) return SSE_E_STATE;
         server->process = getpid();
     }
-    if (!app->loop.owned) sse__server_own(app, true);
+    if (!app->loop.owned) sse__server_run(app, true);
     server->turning = true;
     if (!server->inited) {
         server->inited = true;
@@ -26394,7 +26437,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     over = server->stopping && (!app->net->count || SSE__FLAG(server->stopped));
     if (over) sse__server_end(app);
     server->turning = false;
-    if (over) sse__server_own(app, false);
+    if (over) sse__server_run(app, false);
     return !over;
 }
 
@@ -26524,13 +26567,16 @@ SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *
             : app->config_error || sse__server_check_databases(app))
         return NULL; /* its thread would end at once */
     server = app->server;
+    sse__lock(&sse__apps.mutex);
     sse__lock(&app->loop.mutex); /* others wait until it is known whose the loop is */
     started = sse__thread_start(&server->thread, sse__background, app) == 0;
     if (started) {
         app->loop.owned = server->background = true;
         app->loop.owner = server->thread;
+        sse__server_hand(app, true);
     }
     sse__unlock(&app->loop.mutex);
+    sse__unlock(&sse__apps.mutex);
     if (started) return server;
     sse__log(app, SSE_LOG_ERROR, "sse_serve_background: no thread could be started");
     return NULL;

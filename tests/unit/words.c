@@ -1264,6 +1264,85 @@ static void uses_db(sse_app *app, void *user) {
     if (write(used[1], "", 1) != 1) abort();
 }
 
+static void mute(int level, const char *line, void *user) { (void)level, (void)line, (void)user; }
+
+/* A loop looks at what it follows between the calls of the program, which need not make any. */
+static void test_followed(void) { /* D7 */
+    sse_serve_options serve;
+    sse_live_options  live;
+    sse_topic_options topic;
+    sse_app_options   o;
+    sse_db           *dbs[3];
+    sse_app          *app, *second;
+    sse_server       *server;
+    char              files[3][40];
+    int               i, k, accepted;
+    memset(&serve, 0, sizeof serve);
+    memset(&live, 0, sizeof live);
+    memset(&topic, 0, sizeof topic);
+    memset(&o, 0, sizeof o);
+    serve.port = SSE_ANY_PORT;
+    o.on_log = on_log;
+    app = sse_app_new(&o);
+    for (i = 0; i < 3; i++) {
+        snprintf(files[i], sizeof files[i], "build/followed-%d-%ld", i, (long)getpid());
+        dbs[i] = sse_db_open(files[i], NULL);
+        is_int(sse_db_migrate(dbs[i], "CREATE TABLE t(id INTEGER PRIMARY KEY, a)"), 0, files[i]);
+    }
+    live.db = dbs[0];
+    is_int(sse_live(app, "/live", no_render, &live), 0, "(a view follows the first)");
+    topic.history = 5;
+    topic.db = dbs[1];
+    is_int(sse_topic(app, "kept", &topic), 0, "(a topic keeps its events in the second)");
+    is_int(sse_topic_from_table(app, "rows", dbs[2], "SELECT id, a FROM t WHERE id > ?"), 0,
+        "(one takes them from the third)");
+    for (k = 0; k < 2; k++) {
+        warned[0] = '\0';
+        server = sse_serve_background(app, &serve);
+        ok(server != NULL, "a loop on another thread, of which no callback uses a database");
+        for (i = accepted = 0; i < 120; i++)
+            accepted += sse_db_exec(dbs[i % 3], "INSERT INTO t(a) VALUES(1)") != SSE_E_THREAD;
+        is_int(accepted, 0, "... has what it follows from the start");
+        o.on_log = mute;
+        second = sse_app_new(&o);
+        is_int(sse_live(second, "/live", no_render, &live), SSE_E_THREAD,
+            "... so that no other app can follow it");
+        sse_app_free(second);
+        is_int(sse_stop_background(server, 10000), 0, "... until it has stopped");
+        if (k == 0) is_said("sse_db: build/followed-"); /* then once a second */
+        for (i = 0; i < 3; i++)
+            is_int(sse_db_exec(dbs[i], "INSERT INTO t(a) VALUES(2)"), 1, "... then it is free");
+    }
+    for (i = 0; i < 3; i++) {
+        sse_db_close(dbs[i]);
+        if (i == 2) sse_app_free(app);
+    }
+    for (i = 0; i < 3; i++) unlink(files[i]);
+}
+
+/* A thread that has ended has no loop, also if one that came after it is known by the same name. */
+static void test_given_back(void) { /* D7 */
+    sse_app         *app = sse_app_new(NULL), *next = sse_app_new(NULL);
+    sse_db          *handed = sse_db_open(":memory:", NULL);
+    sse_live_options live;
+    pthread_t        thread;
+    memset(&live, 0, sizeof live);
+    live.db = handed;
+    sse_db_exec(handed, "CREATE TABLE t(a)");
+    is_int(sse_live(app, "/live", no_render, &live), 0, "a view follows a database");
+    sse_stop(app);
+    ok(!pthread_create(&thread, NULL, runs_loop, app), "a loop on another thread");
+    pthread_join(thread, NULL);
+    ok(!pthread_create(&thread, NULL, runs_loop, next), "then one of another app, on a new one");
+    poll(NULL, 0, 50);
+    is_int(sse_db_exec(handed, "INSERT INTO t VALUES(1)"), 1, "has nothing of it");
+    sse_stop(next);
+    pthread_join(thread, NULL);
+    sse_app_free(next);
+    sse_app_free(app);
+    sse_db_close(handed);
+}
+
 static void test_astray(void) { /* D7 */
     sse_app    *app = fresh(SSE_OFF);
     sse_db     *db = sse_db_open(":memory:", NULL);
@@ -1387,6 +1466,8 @@ int main(void) {
 #endif
 #if !defined(SSE_NO_SQLITE) && !defined(SSE_NO_THREADS)
     test_astray();
+    test_followed();
+    test_given_back();
 #endif
     return tap_done();
 }
