@@ -568,6 +568,11 @@
      function in a transaction. A db belongs to one thread, and to one process: open it after fork
      or daemon, not before.
 
+     What a handler leaves open would swallow the writes of all that come later. So a transaction
+     that it began (BEGIN) and did not commit is rolled back when it returns, and its success
+     becomes a 500; a statement that writes, left in the middle of its rows (RETURNING), is ended.
+     Either is an error in the log, and so it is for every callback, and the work of sse_offload.
+
        int error = sse_serve(app, NULL);
        sse_app_free(app);
        sse_db_close(db);
@@ -3444,7 +3449,11 @@ SSE_API int sse_db_error(sse_db *db, const char **text);
    open, or this transaction, began to read before another connection committed, so that it cannot
    write: end it and try again. If a call fails in a handler, SQLite's words and the name of the
    file are logged as a warning, once a second for each statement; not so if the handler replies
-   with a status of 400 to 499, nor SSE_E_CONFLICT if it replies with 500 or more. */
+   with a status of 400 to 499, nor SSE_E_CONFLICT if it replies with 500 or more.
+   A transaction that a callback, or the work of sse_offload, begins with it (BEGIN) ends in there:
+   one that is open when the callback returns is rolled back, an error in the log, and a request
+   that it answered with success gets a 500. The hooks, guard and handler of a request count as one.
+   sse_db_write begins and commits. */
 SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) SSE__PRINTF(2, 3);
 
 /* The outcome of a posted statement. Borrowed, for the call. */
@@ -3506,7 +3515,9 @@ SSE_API int sse_on_commit(sse_app *app, sse_db *db, const char *tables, sse_comm
    sse_db_done; NULL after an error, and sse_db_next(NULL) is false, so this is all:
        sse_rows *r = sse_db_query(db, "SELECT txt FROM msgs");
        while (sse_db_next(r)) puts(sse_db_text(r, 0));
-   sse_db_error tells an error from an end. The same SQL may be open more than once. */
+   sse_db_error tells an error from an end. The same SQL may be open more than once.
+   Where the statement writes (INSERT ... RETURNING) its rows end with the callback at the latest:
+   without sse_db_done that is an error in the log, as no later write would be saved before. */
 SSE_API sse_rows *sse_db_query(sse_db *db, const char *sql, ...) SSE__PRINTF(2, 3);
 SSE_API bool      sse_db_next(sse_rows *rows); /* the first or next row. false: end or error, and
                                                   rows is freed. NULL: false */
@@ -3562,8 +3573,9 @@ SSE_API int sse_db_migrate(sse_db *db, const char *script);
 SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count);
 
 /* The connection itself, for what is not here. Valid until sse_db_close; NULL if failed. Hooks of
-   your own are left alone; with an authorizer of your own each commit wakes all views of db. After
-   this call the connection is not opened anew if its file is replaced. */
+   your own are left alone; with an authorizer of your own each commit wakes all views of db. A
+   transaction that you begin with it is yours to end. After this call the connection is not opened
+   anew if its file is replaced. */
 SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
 
 #ifdef __cplusplus
@@ -9124,11 +9136,13 @@ static void sse__loop_wait(sse__loop *loop, int timeout_ms) {
 
 /*==========================================================================
   >>core   struct sse_app, and what every section says through it
-  Uses: >>loop >>sys >>text >>base      Tests: tests/unit/refusals.c words.c misuse.c
+  Uses: >>loop >>sys >>text >>base      Tests: tests/unit/refusals.c words.c misuse.c unsaved.c
   CO1  No line break of a peer's making gets into the log, and nothing that a
        terminal obeys: each such byte becomes '?'.
   CO2  The first mistake of setting up stays: sse_serve answers it. Once the
        app runs, a mistake ends only its own call.
+  CO3  What a callback wrote and did not save is settled as the outermost one
+       of its thread ends, before a reply that tells of it leaves.
 ==========================================================================*/
 
 /* Work of the sections in a turn, at a stop and at the end, in this order. A section that a program
@@ -9183,6 +9197,12 @@ typedef struct sse__failures {
     int           call_error; /* of a call that was made with no request: see sse__call_failed */
     unsigned long db, told;   /* sse__db_error_count when it began; as of which the log was told */
 } sse__failures;
+
+/* A request whose reply tells what the callback that runs has done: CO3. */
+typedef struct sse__promise {
+    sse__link link;   /* in app->promises, until that callback is over */
+    bool      broken; /* it is not saved: success would be a lie */
+} sse__promise;
 
 /* A kind of lines in the log, and when one of them was the last. kind 0: the place is free. */
 typedef struct sse__told { uint32_t kind; uint64_t ms; } sse__told;
@@ -9242,10 +9262,12 @@ struct sse_app {
     sse__failures        failures;             /* in the callback that runs */
     const void          *given; /* user of the latest work or timer: a request that is its own has
                                    to be deferred */
+    sse__link            promises;
 };
 
 static int sse__app_open(sse_app *app) {
     sse__list_init(&app->watches);
+    sse__list_init(&app->promises);
     return sse__loop_open(&app->loop);
 }
 
@@ -9355,10 +9377,45 @@ static bool sse__db_log_due(sse_app *app, uint32_t kind) {
     return sse__told_due(app->db_failed, SSE__COUNT(app->db_failed), kind, app->loop.wheel.now);
 }
 
+/* Of the callback that runs on this thread, or the work of sse_offload: CO3. */
+static SSE__THREAD struct {
+    bool running;
+    /* Upcall to >>db: which has ended. False: not all that it wrote is saved. NULL: all is. */
+    bool (*settle)(sse_app *app, const char *which);
+} sse__unsaved;
+
+static bool sse__callback_begin(void) { /* false: inside another one */
+    const bool outermost = !sse__unsaved.running;
+    sse__unsaved.running = true;
+    return outermost;
+}
+
+static bool sse__callback_settle(sse_app *app, const char *which) { /* Threads: any */
+    bool (*const settle)(sse_app *, const char *) = sse__unsaved.settle;
+    sse__unsaved.running = false;
+    sse__unsaved.settle  = NULL;
+    return !settle || settle(app, which);
+}
+
+/* The outermost one has ended. which: its name, if there is something to settle. */
+static void sse__callback_end(sse_app *app, const char *which) { /* CO3 */
+    const bool broken = !sse__callback_settle(app, which);
+    while (!sse__list_empty(&app->promises)) {
+        sse__promise *p = SSE__CONTAINER(app->promises.next, sse__promise, link);
+        sse__list_remove(&p->link);
+        p->broken = p->broken || broken;
+    }
+}
+
+static void sse__promise_make(sse_app *app, sse__promise *p) {
+    if (!p->link.next) sse__list_add(&app->promises, &p->link);
+}
+
 /* A callback of the program that runs. app NULL: it is none, but one of the library's own. */
 typedef struct sse__upcall {
     sse_app      *app;
     int           kind;
+    bool          outermost; /* on this thread */
     uint64_t      began;  /* 0: it is not measured */
     sse__failures around; /* of the callback that it runs in */
 } sse__upcall;
@@ -9373,6 +9430,7 @@ static sse__upcall sse__upcall_begin(sse_app *app, int kind) {
     u.app  = app;
     u.kind = kind;
     if (!app) return u;
+    u.outermost = sse__callback_begin();
     if (app->options.slow_ms > 0) u.began = sse__upcall_clock(app);
     u.around                 = app->failures;
     app->failures.running    = true;
@@ -9399,16 +9457,19 @@ static void sse__upcall_end(const sse__upcall *u, const char *fmt, ...) {
     const uint64_t now = app && u->began ? sse__upcall_clock(app) : 0, ms = now - u->began;
     const bool     slow = now && ms >= (uint64_t)app->options.slow_ms;
     const bool     broken = app && sse__upcall_failed(u);
+    const bool     unsaved = u->outermost && sse__unsaved.settle;
     const int      error  = app ? app->failures.call_error : SSE_OK;
     uint64_t      *told;
-    char           which[224];
+    char           which[224] = "";
     va_list        ap;
     if (app) app->failures = u->around;
     if (error && !u->around.call_error) app->failures.call_error = error;
-    if (!slow && !broken && (!now || !app->observer || ms < SSE__HELD_MS)) return;
-    va_start(ap, fmt);
-    vsnprintf(which, sizeof which, fmt, ap);
-    va_end(ap);
+    if (slow || broken || unsaved || (now && app->observer && ms >= SSE__HELD_MS)) {
+        va_start(ap, fmt);
+        vsnprintf(which, sizeof which, fmt, ap);
+        va_end(ap);
+    }
+    if (u->outermost) sse__callback_end(app, which);
     if (broken)
         sse__log(app, SSE_LOG_WARNING, "%s made a database call that failed: %s", which,
                  sse__db_failed().words);
@@ -10010,7 +10071,9 @@ static void *sse__pool_thread(void *user) {
     while ((job = sse__pool_take(pool)) != NULL) {
         int error;
         pthread_mutex_unlock(&pool->mutex);
+        if (job->asked) (void)sse__callback_begin();
         job->work(job->app, job->user);
+        if (job->asked) (void)sse__callback_settle(job->app, "work of sse_offload"); /* CO3 */
         error = sse__loop_post(&job->app->loop, &job->call);
         SSE_ASSERT(!error); /* J1: the loop closes after the pool, and the call has no bytes */
         (void)error;
@@ -10164,7 +10227,7 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
 /*==========================================================================
   >>db   SQLite: formats become bound statements
   Uses: >>timers >>core >>sys >>format >>buf >>base
-  Tests: tests/unit/db.c words.c
+  Tests: tests/unit/db.c words.c unsaved.c
 
   A sse_db owns a connection and the statements prepared on it, which are
   kept for the next time. Each is a sse_rows:
@@ -10190,6 +10253,8 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
   D7  What a thread that runs a loop uses, no other thread does, until the
       loop has ended; from a thread without one a db goes to any other. A loop
       has what its app follows from its first turn on, without a call.
+  D8  A callback of the program leaves no transaction open that it began, and
+      no statement that writes midway: each would swallow later writes.
 ==========================================================================*/
 
 /* By what a database was broken. All lists are one: a list that went well is the one that failed
@@ -10299,6 +10364,10 @@ struct sse_db {
     bool           schemas_changed; /* ATTACH or DETACH was seen */
     int            undo_due;     /* D6: so many savepoints; -1: the whole transaction */
     int            writing;      /* functions of sse_db_write that run: D6 */
+    bool           beginning;    /* it, or a migration, begins its transaction */
+    bool           begun;        /* the transaction, if there is one: by a callback. D8 */
+    bool           unsaved;      /* it is in sse__dbs_unsaved */
+    sse_db        *next_unsaved;
     void         (*on_close)(void *user); /* >>changes lets go of the connection */
     void          *on_close_user;
     sse_db        *writer;       /* the rest is of >>posts */
@@ -10846,6 +10915,81 @@ static sse_rows *sse__db_start(sse_db *db, sqlite3_destructor_type lifetime, con
     return sse__sql_bind(db, &sql, lifetime);
 }
 
+/* ---- what callbacks leave open ---- */
+
+/* In these, of all threads, a callback has begun to write: D8. sse__apps.mutex guards it, as it
+   does db->thread: a db may go to another thread meanwhile, and be closed there. */
+static sse_db *sse__dbs_unsaved;
+
+static void sse__db_forget_unsaved(sse_db *db) { /* sse__apps.mutex is held */
+    sse_db **at = &sse__dbs_unsaved;
+    if (!db->unsaved) return;
+    while (*at != db) at = &(*at)->next_unsaved;
+    *at         = db->next_unsaved;
+    db->unsaved = false;
+}
+
+static sse_db *sse__dbs_take_unsaved(void) { /* one of this thread's; NULL: there is none left */
+    sse_db *db;
+    sse__lock(&sse__apps.mutex);
+    for (db = sse__dbs_unsaved; db; db = db->next_unsaved)
+        if (sse__thread_equal(db->thread, sse__thread_self())) break;
+    if (db) sse__db_forget_unsaved(db);
+    sse__unlock(&sse__apps.mutex);
+    return db;
+}
+
+/* False: what was written there is not saved. */
+static bool sse__db_settle(sse_db *db, sse_app *app, const char *which) { /* D8 */
+    static const char missing[] = "COMMIT is missing: it was rolled back; sse_db_write does both";
+    const char       *file      = db->file ? db->file : "an attached database";
+    bool              saved     = true;
+    sse_rows         *r;
+    for (r = db->statements; r; r = r->next) {
+        const char *sql = sse_buf_text(&r->sql);
+        int         error;
+        if (!r->midway || sqlite3_stmt_readonly(r->stmt)) continue;
+        error = sse__rows_end(r);
+        saved = saved && !error;
+        sse__log(app, sse__log_level_kind(app, SSE_LOG_ERROR, "%s: midway: %s", file, sql),
+                 "%s left a statement that writes in the middle of its rows (%s): sse_db_done is "
+                 "missing: it was ended%s: %s", which, file, error ? ", and failed" : "",
+                 error ? sse_buf_text(&db->message) : sql);
+    }
+    if (!db->begun || db->undo_due || sqlite3_get_autocommit(db->raw)) return saved;
+    db->undo_due = -1;
+    (void)sse__db_undo_due(db);
+    sse__db_fail(db, SSE_E_STATE, missing, NULL);
+    sse__log(app, sse__log_level_kind(app, SSE_LOG_ERROR, "%s: %s", file, missing),
+             "%s left a transaction open (%s): %s", which, file, missing);
+    return false;
+}
+
+static bool sse__dbs_settle(sse_app *app, const char *which) { /* upcall of >>core */
+    bool    saved = true;
+    sse_db *db;
+    while ((db = sse__dbs_take_unsaved()) != NULL)
+        if (!sse__db_is_elsewhere(db) && !sse__db_settle(db, app, which)) saved = false;
+    return saved;
+}
+
+/* After a step. before: no transaction was open. */
+static void sse__rows_note_unsaved(const sse_rows *r, bool before) { /* D8 */
+    sse_db    *db     = r->db;
+    const bool begins = before && !sqlite3_get_autocommit(db->raw);
+    if (begins) db->begun = sse__unsaved.running && !db->beginning;
+    if (!sse__unsaved.running) return;
+    if (!(begins && db->begun) && (!r->midway || sqlite3_stmt_readonly(r->stmt))) return;
+    sse__unsaved.settle = sse__dbs_settle;
+    sse__lock(&sse__apps.mutex);
+    if (!db->unsaved) {
+        db->next_unsaved = sse__dbs_unsaved;
+        sse__dbs_unsaved = db;
+        db->unsaved      = true;
+    }
+    sse__unlock(&sse__apps.mutex);
+}
+
 /* sqlite3_step. A statement whose tables changed under it is prepared again in there, and may
    write to others now; any other statement prepared meanwhile comes from SQL functions of the
    program, which may run it again whenever they like. D4 */
@@ -10853,6 +10997,7 @@ static int sse__rows_step(sse_rows *r) {
     sse_db         *db        = r->db;
     sse__table_set *recording = db->recording, seen;
     const int       prepared  = sqlite3_stmt_status(r->stmt, SQLITE_STMTSTATUS_REPREPARE, 0);
+    const bool      before    = sqlite3_get_autocommit(db->raw) != 0;
     int             rc;
     memset(&seen, 0, sizeof seen);
     sse__table_set_merge(&db->pending, &r->written);
@@ -10860,6 +11005,7 @@ static int sse__rows_step(sse_rows *r) {
     rc            = sqlite3_step(r->stmt);
     db->recording = recording;
     r->midway     = rc == SQLITE_ROW;
+    sse__rows_note_unsaved(r, before);
     if (!r->written.all && (seen.all || seen.list.len)) {
         const int now = sqlite3_stmt_status(r->stmt, SQLITE_STMTSTATUS_REPREPARE, 0);
         sse__table_set_merge(&db->pending, &seen);
@@ -11010,7 +11156,9 @@ static int sse__db_begin(sse_db *db, bool *nested) { /* nested: inside one that 
     int rc;
     SSE_ASSERT(!db->undo_due); /* D6 */
     *nested = !sqlite3_get_autocommit(db->raw);
-    rc      = sse_db_exec(db, *nested ? "SAVEPOINT sse_write" : "BEGIN IMMEDIATE");
+    db->beginning = true; /* D6 ends it, not D8 */
+    rc = sse_db_exec(db, *nested ? "SAVEPOINT sse_write" : "BEGIN IMMEDIATE");
+    db->beginning = false;
     return rc < 0 ? rc : SSE_OK;
 }
 
@@ -11328,6 +11476,9 @@ SSE_API void sse_db_close(sse_db *db) {
     if (ours && !db->users) sse__dbposts_end(db);
     if (db->on_close) db->on_close(db->on_close_user);
     if (db->users) return; /* the last of them closes it */
+    sse__lock(&sse__apps.mutex);
+    sse__db_forget_unsaved(db);
+    sse__unlock(&sse__apps.mutex);
     sse_db_close(db->writer);
     while (db->statements) {
         sse_rows *r = db->statements;
@@ -14372,6 +14523,7 @@ struct sse_req {
     int          error;      /* of the first call with it that failed, or NOMEM */
     const char  *refusal;    /* what that call was refused with; NULL: it has no words */
     int          call_error; /* of a call that its handler made, but not with it */
+    sse__promise promise;    /* what its callbacks did is saved: CO3 */
     bool         unfed;      /* a subscription of its stream failed */
     bool         head_only;  /* HEAD: a reply as to GET, without its body */
     bool         failed;     /* sse_fail was called */
@@ -14607,6 +14759,21 @@ static void sse__req_take_failures(sse_req *req) {
     if (f->db != sse__db_error_count()) sse__req_db_failed(req, sse__db_failed());
     f->told = sse__db_error_count();
     if (f->call_error) req->call_error = f->call_error;
+    sse__promise_make(req->app, &req->promise);
+}
+
+/* Its callbacks count as one: a hook may begin what the handler commits. False: inside another. */
+static bool sse__req_callbacks_begin(sse_req *req) { /* CO3 */
+    const bool outermost = sse__callback_begin();
+    if (outermost) sse__promise_make(req->app, &req->promise);
+    return outermost;
+}
+
+static void sse__req_callbacks_end(sse_req *req) { /* of the outermost */
+    char which[224] = "";
+    if (sse__unsaved.settle)
+        snprintf(which, sizeof which, "%s %.200s", sse_method(req), sse__req_route_path(req));
+    sse__callback_end(req->app, which);
 }
 
 static bool sse__req_is(const sse_req *req, const char *method) {
@@ -15195,6 +15362,7 @@ static void sse__req_reset(sse_req *req) {
     sse_buf_free(&req->input);
     sse__alarm_cancel(&req->finish);
     sse__list_remove(&req->kept);
+    sse__list_remove(&req->promise.link);
     if (req->held) req->app->body_bytes -= req->held;
     if (req->file) sse__block_drop(req->file->block);
     sse__arena_reset(&arena);
@@ -15833,6 +16001,7 @@ static void sse__reply_answer(sse_req *req) {
     }
     if (req->failed) error = SSE_OK;
     if (req->error == SSE_E_NOMEM) error = SSE_E_NOMEM;
+    if (!error && req->promise.broken && !req->failed && req->status < 400) error = SSE_E_DB;
     if (error) {
         if (!why || error == SSE_E_NOMEM) why = sse_error_text(error);
         sse__log(req->app, sse__log_level_kind(req->app, SSE_LOG_ERROR, "%s failed: %s",
@@ -22753,8 +22922,9 @@ static int sse__view_each_join(sse_view *view, const char *path, sse__stream *st
 
 /* The handler of every live route. Its guard may have opened the stream. */
 static void sse__live_ask_guard(const sse__live *live, sse_req *req) {
-    const sse__upcall upcall = sse__upcall_begin(live->app, SSE__IN_GUARD);
+    sse__upcall upcall;
     if (!live->guard) return;
+    upcall = sse__upcall_begin(live->app, SSE__IN_GUARD);
     live->guard(req, live->user);
     sse__upcall_end(&upcall, "guard of live view %s", live->path);
 }
@@ -24116,14 +24286,18 @@ SSE_API int sse_log_topic(sse_app *app, const char *topic) {
    wait for it. */
 static void sse__req_end_body(sse_req *req) {
     const sse_body_fn fn = req->body_fn;
+    sse__upcall       upcall;
+    if (!fn) return;
     req->body_fn = NULL;
-    if (fn) (void)fn(req, sse__str(NULL, 0), SSE_E_CLOSED, req->body_user);
+    upcall       = sse__upcall_begin(req->app, SSE__IN_BODY);
+    (void)fn(req, sse__str(NULL, 0), SSE_E_CLOSED, req->body_user);
+    sse__upcall_end(&upcall, "reader of the body of %s", req->path);
 }
 
 /* Without memory a call may have answered NULL: a file that was chosen by that is the wrong one. */
 static bool sse__req_sends_file(const sse_req *req) {
     return req->file && !req->failed && !req->headers.error && !req->out.error &&
-           req->error != SSE_E_NOMEM;
+           req->error != SSE_E_NOMEM && !req->promise.broken;
 }
 
 /* It was given to work or a timer, and nobody deferred it: what these make of it comes too late,
@@ -24299,16 +24473,19 @@ static int sse__on_head(sse__conn *c, char *bytes, const sse__head *head) {
 static void sse__req_take_body(sse_req *req, sse_str chunk, int status) {
     const unsigned long failures = sse__db_error_count();
     sse__upcall         upcall;
+    bool                outermost;
     int                 rc;
     if (!req->body_fn || req->phase == SSE__REQ_FINISHED) return;
     if (req->phase == SSE__REQ_WAITING) sse__req_set_phase(req, SSE__REQ_HANDLED);
     req->app->failures.call_error = SSE_OK;
     req->conn->req = NULL; /* it may close the connection, by a stream that it opens */
-    upcall = sse__upcall_begin(req->app, SSE__IN_BODY);
-    rc     = req->body_fn(req, chunk, status, req->body_user);
+    outermost = sse__req_callbacks_begin(req);
+    upcall    = sse__upcall_begin(req->app, SSE__IN_BODY);
+    rc        = req->body_fn(req, chunk, status, req->body_user);
     sse__upcall_end(&upcall, "reader of the body of %s", req->path);
     if (sse__db_error_count() != failures) sse__req_db_failed(req, sse__db_failed());
     if (req->app->failures.call_error) req->call_error = req->app->failures.call_error;
+    if (outermost) sse__req_callbacks_end(req);
     if (status != 1 || rc) req->body_fn = NULL;
     sse__req_after(req);
 }
@@ -24320,6 +24497,7 @@ static void sse__on_body(sse__conn *c, sse_str chunk, int status) {
 static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, sse_str body) {
     const unsigned long failures = sse__db_error_count();
     sse_req            *req = c->req;
+    bool                outermost;
     c->req = NULL; /* its handler may close the connection */
     sse__req_bind(req, bytes, head);
     sse__req_set_phase(req, SSE__REQ_HANDLED);
@@ -24328,9 +24506,11 @@ static void sse__on_request(sse__conn *c, char *bytes, const sse__head *head, ss
     req->body   = body;
     req->held   = body.len; /* C6: it may outlive the connection */
     req->app->failures.call_error = SSE_OK;
+    outermost = sse__req_callbacks_begin(req);
     sse__req_dispatch(req);
     req->call_error = req->app->failures.call_error;
     if (sse__db_error_count() != failures) sse__req_db_failed(req, sse__db_failed());
+    if (outermost) sse__req_callbacks_end(req);
     if (!req->body_fn || c->state == SSE__BODY || req->phase == SSE__REQ_FINISHED)
         sse__req_after(req);
     else req->take_body(req, sse__str(NULL, 0), 0); /* it asked for a body of no bytes */

@@ -1,0 +1,368 @@
+/* unsaved.c: what callbacks leave open in a database: transactions, and rows of statements that
+   write. */
+#define _DEFAULT_SOURCE
+#include <stdlib.h>
+#define SSE_IMPLEMENTATION
+#include "../../sse.h"
+#include "../tap.h"
+
+#ifdef SSE_NO_SQLITE
+int main(void) {
+    sse_app       *app = sse_app_new(NULL);
+    sse_test_reply r;
+    is_int(sse_test_request(app, "GET /", NULL, NULL, &r), 0, "without SQLite nothing is open");
+    sse_app_free(app);
+    return tap_done();
+}
+#else
+
+static char           dir[] = "/tmp/sse-unsaved-XXXXXX";
+static char           name[60], line[600];
+static int            lines; /* errors in the log, of which line is the first */
+static sse_app       *app, *second;
+static sse_db        *db, *other;
+static sse_req       *kept[2];
+static int            nkept;
+static sse_test_reply replies[2], inner;
+static const char    *alone; /* what callbacks without a request do */
+
+static void on_log(int level, const char *text, void *user) {
+    (void)user;
+    if (level == SSE_LOG_ERROR && !lines++) snprintf(line, sizeof line, "%s", text);
+}
+
+static void insert(void) { sse_db_exec(db, "INSERT INTO t DEFAULT VALUES"); }
+
+static int insert_inside(sse_db *in, void *user) {
+    (void)in;
+    insert();
+    return user ? -1 : 0;
+}
+
+static void act(char what, sse_req *req) {
+    sse_rows *r = NULL;
+    switch (what) {
+    case 'b': sse_db_exec(db, "BEGIN"); break;
+    case 'p': sse_db_exec(db, "SAVEPOINT p"); break;
+    case 'i': insert(); break;
+    case 'c': sse_db_exec(db, "COMMIT"); break;
+    case 'r': sse_db_next(sse_db_query(db, "INSERT INTO t DEFAULT VALUES RETURNING id")); break;
+    case 'l': sse_db_next(sse_db_query(db, "INSERT INTO late VALUES(7), (8) RETURNING id")); break;
+    case 'd':
+        r = sse_db_query(db, "INSERT INTO t DEFAULT VALUES RETURNING id");
+        sse_db_next(r);
+        sse_db_done(r);
+        break;
+    case 'o': sse_db_next(sse_db_query(db, "SELECT 1 UNION ALL SELECT 2")); break;
+    case 'w': sse_db_write(db, insert_inside, NULL); break;
+    case 'W': sse_db_write(db, insert_inside, db); break;
+    case 'R': sqlite3_exec(sse_db_raw(db), "BEGIN", NULL, NULL, NULL); break;
+    case 'a': sse_test_request(second, "GET /a?do=i", NULL, NULL, &inner); break;
+    case 'x': sse_db_close(db), db = NULL; break;
+    case 's': sse_puts(sse_out(req), "saved"); break;
+    case 'n': sse_fail(req, 409, "no"); break;
+    case 'e': sse_redirect(req, "/elsewhere"); break;
+    case 'f': sse_send_file(req, name, NULL); break;
+    default: break;
+    }
+}
+
+static void acts(const char *what, sse_req *req) {
+    for (; what && *what; what++) act(*what, req);
+}
+
+static void handler(sse_req *req, void *user) {
+    (void)user;
+    acts(sse_query(req, "do"), req);
+}
+
+static void hook(sse_req *req, void *user) {
+    (void)user;
+    acts(sse_query(req, "hook"), req);
+}
+
+static void guard(sse_req *req, void *user) {
+    (void)user;
+    acts(sse_query(req, "guard"), req);
+}
+
+static void later(sse_req *req, void *user) {
+    handler(req, user);
+    kept[nkept++] = req;
+    sse_defer(req);
+}
+
+static void timer(sse_app *of, void *user) {
+    (void)of, (void)user;
+    acts(alone, NULL);
+}
+
+static void answer(sse_app *of, void *user) { /* a deferred one */
+    sse_req *req = (sse_req *)user;
+    (void)of;
+    acts(sse_query(req, "then"), req);
+    sse_finish(req);
+}
+
+static int reader(sse_req *req, sse_str chunk, int status, void *user) {
+    (void)chunk, (void)user;
+    if (status != 1) acts(sse_query(req, "do"), req);
+    return 0;
+}
+
+static void reads(sse_req *req, void *user) {
+    (void)user;
+    sse_body_read(req, reader, NULL);
+}
+
+static void render(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    acts(alone, NULL);
+    sse_puts(html, "<p id=p></p>");
+}
+
+static void work(sse_app *of, void *user) {
+    sse_db *mine = sse_db_open(name, NULL);
+    (void)of;
+    sse_db_exec(mine, "BEGIN");
+    sse_db_exec(mine, "INSERT INTO t DEFAULT VALUES");
+    *(sse_db **)user = mine; /* it outlives the work */
+}
+
+static void fresh(void) {
+    sse_app_options   o;
+    sse_route_options guarded, late;
+    memset(&o, 0, sizeof o);
+    memset(&guarded, 0, sizeof guarded);
+    memset(&late, 0, sizeof late);
+    o.on_log = on_log;
+    guarded.guard = guard;
+    late.method = "POST";
+    late.body_later = true;
+    app = sse_app_new(&o);
+    db = sse_db_open(name, NULL);
+    other = sse_db_open(name, NULL);
+    sse_db_migrate(db, "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY);"
+                       "CREATE TABLE IF NOT EXISTS c(id INTEGER PRIMARY KEY);"
+                       "CREATE TABLE IF NOT EXISTS late(id REFERENCES c(id)"
+                       " DEFERRABLE INITIALLY DEFERRED); DELETE FROM t");
+    sse_before(app, NULL, hook, NULL);
+    sse_route(app, "/a", handler, NULL, &guarded);
+    sse_get(app, "/later", later, NULL);
+    sse_route(app, "/read", reads, NULL, &late);
+    sse_live(app, "/v", render, NULL);
+    memset(replies, 0, sizeof replies);
+    lines = nkept = 0;
+    line[0] = '\0';
+    alone = NULL;
+}
+
+static void end(void) {
+    ok(!sse__dbs_unsaved && !sse__unsaved.settle, "nothing is left to settle"); /* D8 */
+    sse_test_close(&replies[0]);
+    sse_test_close(&replies[1]);
+    sse_app_free(app);
+    sse_db_close(db);
+    sse_db_close(other);
+}
+
+static int saved(void) { /* rows, as others see them */
+    long long n = -1;
+    sse_db_one(other, &n, "SELECT count(*) FROM t");
+    return (int)n;
+}
+
+typedef struct expected {
+    const char *request, *name;
+    int         status, saved, error; /* error: whether the log has one */
+} expected;
+
+static void asks(const expected *want, int n) {
+    for (; n > 0; n--, want++) {
+        fresh();
+        sse_test_request(app, want->request, NULL, NULL, &replies[0]);
+        if (!ok(replies[0].status == want->status, "%s: %d", want->name, want->status))
+            printf("#   %d: %s\n", replies[0].status, line);
+        ok(saved() == want->saved, "... %d saved", want->saved);
+        if (!ok((lines > 0) == want->error, "... an error in the log: %d", want->error))
+            printf("#   %s\n", line);
+        lines = 0;
+        sse_test_request(app, "GET /a?do=is", NULL, NULL, &replies[0]);
+        is_int(replies[0].status, 200, "... the next write");
+        is_int(saved(), want->saved + 1, "... is saved");
+        is_int(lines, 0, "... without an error");
+        end();
+    }
+}
+
+static void requests(void) { /* D8, CO3 */
+    static const expected all[] = {
+        {"GET /a?do=rs", "rows that are left", 200, 1, 1},
+        {"GET /a?do=r", "rows that are left in silence", 204, 1, 1},
+        {"GET /a?do=ris", "rows that are left, and a write that would wait for them", 200, 2, 1},
+        {"GET /a?do=ls", "rows that are left, of what cannot be saved", 500, 0, 1},
+        {"GET /a?do=lis", "... with which goes another write", 500, 0, 1},
+        {"GET /a?do=bis", "a transaction that is left open", 500, 0, 1},
+        {"GET /a?do=bi", "... in silence", 500, 0, 1},
+        {"GET /a?do=bie", "... by a redirect", 500, 0, 1},
+        {"GET /a?do=bif", "... by a file", 500, 0, 1},
+        {"GET /a?do=bin", "... by an error, which stays", 409, 0, 1},
+        {"GET /a?do=brs", "... with rows", 500, 0, 1},
+        {"GET /a?do=pis", "a savepoint begins one", 500, 0, 1},
+        {"GET /a?guard=bi&do=s", "one that a guard begins", 500, 0, 1},
+        {"GET /a?hook=bin", "one of a hook that answers", 409, 0, 1},
+        {"GET /a?hook=bi&do=ics", "one that a hook begins and the handler commits", 200, 2, 0},
+        {"GET /a?do=bics", "one that is committed", 200, 1, 0},
+        {"GET /a?do=wdos", "what ends, and rows that only read", 200, 2, 0},
+        {"GET /a?do=Ws", "what sse_db_write undid", 200, 0, 0},
+        {"POST /read?do=bis", "one of the reader of a body", 500, 0, 1},
+        {"POST /read?do=bics", "... that is committed", 200, 1, 0},
+    };
+    asks(all, (int)SSE__COUNT(all));
+}
+
+static void words(void) {
+    fresh();
+    sse_test_request(app, "GET /a?do=rs", NULL, NULL, &replies[0]);
+    ok(strstr(line, "GET /a left a statement that writes in the middle of its rows") == line,
+        "the log names who left rows");
+    ok(strstr(line, "sse_db_done is missing: it was ended: INSERT INTO t"),
+        "... and the statement");
+    lines = 0;
+    sse_test_request(app, "GET /a?do=rs", NULL, NULL, &replies[0]);
+    is_int(lines, 0, "... once a second");
+    sse_test_request(app, "GET /a?do=ls", NULL, NULL, &replies[0]);
+    ok(strstr(line, "it was ended, and failed: FOREIGN KEY constraint failed [INSERT"),
+        "... and what it failed with: %s", line);
+    lines = 0;
+    sse_test_request(app, "GET /a?do=bis", NULL, NULL, &replies[0]);
+    ok(strstr(line, "GET /a left a transaction open (/tmp/") == line &&
+            strstr(line, "): COMMIT is missing: it was rolled back; sse_db_write does both"),
+        "... and who left a transaction: %s", line);
+    end();
+}
+
+static void deferred(void) { /* CO3 */
+    fresh();
+    sse_test_request(app, "GET /later?do=bis", NULL, NULL, &replies[0]);
+    is_int(lines, 1, "a request that is deferred ends its transaction");
+    sse_test_request(app, "GET /later?do=is", NULL, NULL, &replies[1]);
+    sse_call(app, answer, kept[0]);
+    sse_call(app, answer, kept[1]);
+    sse_test_run(app, 0);
+    is_int(replies[0].status, 500, "... and its success is none, later");
+    is_int(replies[1].status, 200, "that of another one is");
+    nkept = 0;
+    sse_test_request(app, "GET /later?do=s&then=bi", NULL, NULL, &replies[0]);
+    sse_test_request(app, "GET /later?do=s&then=i", NULL, NULL, &replies[1]);
+    sse_call(app, answer, kept[0]);
+    sse_call(app, answer, kept[1]);
+    sse_test_run(app, 0);
+    is_int(replies[0].status, 500, "a callback that finishes one, and leaves a transaction");
+    is_int(replies[1].status, 200, "... spoils no other");
+    is_int(saved(), 2, "what those wrote is saved");
+    end();
+}
+
+static void others(void) { /* callbacks without a request */
+    int i;
+    for (i = 0; i < 3; i++) {
+        fresh();
+        alone = "bi";
+        if (i == 0) sse_after(app, 0, timer, NULL);
+        else if (i == 1) sse_call(app, timer, NULL);
+        else sse_test_request(app, "GET /v", NULL, NULL, &replies[0]);
+        sse_test_run(app, 0);
+        alone = NULL;
+        ok(strstr(line, "COMMIT is missing") != NULL, "a callback that leaves one: %s", line);
+        insert();
+        is_int(saved(), 1, "... swallows no later write");
+        end();
+    }
+    fresh();
+    alone = "bix";
+    sse_after(app, 0, timer, NULL);
+    sse_test_run(app, 0);
+    ok(!db, "one that closes the database");
+    end();
+}
+
+static void client_leaves(void) { /* in the middle of its body */
+    fresh();
+    sse_test_request(app, "POST /read?do=bi", "Content-Length: 10\n", "abc", &replies[0]);
+    sse_test_close(&replies[0]);
+    is_int(lines, 1, "a reader leaves a transaction in the call that ends it");
+    insert();
+    is_int(saved(), 1, "... and swallows no later write");
+    end();
+}
+
+static void begun_outside(void) {
+    fresh();
+    sse_db_exec(db, "BEGIN");
+    sse_test_request(app, "GET /a?do=is", NULL, NULL, &replies[0]);
+    is_int(replies[0].status, 200, "a transaction that was begun before stays open");
+    is_int(lines, 0, "... which is no error");
+    sse_test_request(app, "GET /a?do=rs", NULL, NULL, &replies[0]);
+    is_int(lines, 1, "rows in it do not");
+    sse_db_exec(db, "COMMIT");
+    is_int(saved(), 2, "... and is committed by who began it");
+    sse_test_request(app, "GET /a?do=bics", NULL, NULL, &replies[0]);
+    sse_db_exec(db, "BEGIN");
+    sse_test_request(app, "GET /a?do=rs", NULL, NULL, &replies[0]);
+    ok(!sqlite3_get_autocommit(db->raw), "so does one behind that of a callback");
+    sse_db_exec(db, "COMMIT");
+    sse_test_request(app, "GET /a?do=Ris", NULL, NULL, &replies[0]);
+    ok(!sqlite3_get_autocommit(db->raw), "one that was begun by the raw connection stays as well");
+    sse_db_exec(db, "COMMIT");
+    end();
+}
+
+static void nested(void) { /* only the outermost callback of a thread settles */
+    fresh();
+    second = sse_app_new(NULL);
+    sse_get(second, "/a", handler, NULL);
+    sse_test_request(app, "GET /a?do=baics", NULL, NULL, &replies[0]);
+    is_int(replies[0].status, 200, "a handler that asks another app inside of its transaction");
+    is_int(saved(), 2, "... commits that itself");
+    is_int(lines, 0, "... without an error");
+    sse_test_close(&inner);
+    sse_app_free(second);
+    end();
+}
+
+#ifndef SSE_NO_THREADS
+static void offloaded(void) {
+    sse_db *its = NULL;
+    fresh();
+    sse_offload(app, work, timer, &its);
+    sse_test_run(app, 0);
+    ok(strstr(line, "work of sse_offload left a transaction open") == line, "work that leaves one");
+    insert();
+    is_int(saved(), 1, "... lets others write");
+    sse_db_exec(its, "INSERT INTO t DEFAULT VALUES");
+    is_int(saved(), 2, "... and is over");
+    sse_db_close(its);
+    end();
+}
+#endif
+
+int main(void) {
+    char command[64];
+    if (!mkdtemp(dir)) return 1;
+    snprintf(name, sizeof name, "%s/u.db", dir);
+    requests();
+    words();
+    deferred();
+    others();
+    client_leaves();
+    begun_outside();
+    nested();
+#ifndef SSE_NO_THREADS
+    offloaded();
+#endif
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    if (system(command) != 0) return 1;
+    return tap_done();
+}
+#endif
