@@ -3556,13 +3556,15 @@ SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *us
 
 /* Runs a script of any number of statements in one transaction: all of it or nothing. It runs at
    every start, so write it to be repeatable (CREATE TABLE IF NOT EXISTS). Not a format: % is
-   itself. Returns 0 or an error. Foreign keys are not enforced while it runs, so that a table can
-   be rebuilt as SQLite's documentation says (create a new one, copy, drop the old one, rename) and
-   the rows that refer to it stay; nor do ON DELETE and ON UPDATE act. Before the commit PRAGMA
-   foreign_key_check runs, if the script changed anything: a row that refers to none, also one that
-   did before, is SSE_E_DB, with words that name it, and nothing is changed. Called inside a
-   transaction it leaves foreign keys as they are. After a failure sse_listen and sse_serve answer
-   SSE_E_DB on this thread, until the same script succeeds or db is closed. */
+   itself. BEGIN, COMMIT, END and ROLLBACK in it are refused with SSE_E_STATE, and nothing of it
+   stays; savepoints may be in it. Returns 0 or an error. Foreign keys are not enforced while it
+   runs, so that a table can be rebuilt as SQLite's documentation says (create a new one, copy, drop
+   the old one, rename) and the rows that refer to it stay; nor do ON DELETE and ON UPDATE act.
+   Before the commit PRAGMA foreign_key_check runs, if the script changed anything: a row that
+   refers to none, also one that did before, is SSE_E_DB, with words that name it, and nothing is
+   changed. Called inside a transaction it leaves foreign keys as they are. After a failure
+   sse_listen and sse_serve answer SSE_E_DB on this thread, until the same script succeeds or db is
+   closed. */
 SSE_API int sse_db_migrate(sse_db *db, const char *script);
 
 /* Brings the database to version count: runs scripts[v] ... scripts[count - 1], each once in the
@@ -10255,6 +10257,8 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
       has what its app follows from its first turn on, without a call.
   D8  A callback of the program leaves no transaction open that it began, and
       no statement that writes midway: each would swallow later writes.
+  D9  The script of a migration runs in the transaction that was begun for
+      it: no statement of it ends that, and none runs behind it.
 ==========================================================================*/
 
 /* By what a database was broken. All lists are one: a list that went well is the one that failed
@@ -11214,6 +11218,52 @@ static int sse__db_check_keys(sse_db *db) {
     return error;
 }
 
+/* The next word of a statement, behind blanks and comments as SQLite takes them. */
+static sse_str sse__sql_word(const char **sql) {
+    const char *p = *sql, *end;
+    for (;;) {
+        p += strspn(p, " \t\n\f\r");
+        if (strncmp(p, "--", 2) == 0) p += strcspn(p, "\n");
+        else if (strncmp(p, "\xEF\xBB\xBF", 3) == 0) p += 3;
+        else if (strncmp(p, "/*", 2) != 0) break;
+        else p = (end = strstr(p + 2, "*/")) != NULL ? end + 2 : p + strlen(p);
+    }
+    *sql = p + strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+    return sse__str(p, (size_t)(*sql - p));
+}
+
+/* BEGIN, COMMIT, END or ROLLBACK, but not ROLLBACK TO a savepoint; absent: it is another one. Not
+   by an authorizer: that of an attached connection is the program's. */
+static sse_str sse__sql_transaction_word(const char *sql) {
+    sse_str first = sse__sql_word(&sql), next;
+    for (; !first.len && *sql == ';'; first = sse__sql_word(&sql)) sql++; /* an empty one */
+    if (sse__is_word(first, "BEGIN") || sse__is_word(first, "COMMIT") || sse__is_word(first, "END"))
+        return first;
+    if (!sse__is_word(first, "ROLLBACK")) return sse__str(NULL, 0);
+    next = sse__sql_word(&sql);
+    if (sse__is_word(next, "TRANSACTION")) next = sse__sql_word(&sql);
+    return sse__is_word(next, "TO") ? sse__str(NULL, 0) : first;
+}
+
+static int sse__db_run_script(sse_db *db, const char *script) { /* D9 */
+    int rc = SQLITE_OK;
+    while (rc == SQLITE_OK && *script) {
+        const sse_str word = sse__sql_transaction_word(script);
+        sqlite3_stmt *stmt = NULL;
+        char          text[120];
+        if (word.ptr) {
+            snprintf(text, sizeof text, "%.*s in the script of a migration: it runs in one "
+                     "transaction, all of it or nothing", SSE_STR(word));
+            return sse__db_fail(db, SSE_E_STATE, text, NULL);
+        }
+        rc = sqlite3_prepare_v2(db->raw, script, -1, &stmt, &script);
+        while (stmt && sqlite3_step(stmt) == SQLITE_ROW) {}
+        if (rc == SQLITE_OK) rc = sqlite3_finalize(stmt);
+        if (rc == SQLITE_OK && sqlite3_get_autocommit(db->raw)) return sse__db_fail_early(db);
+    }
+    return sse__db_check(db, rc, NULL);
+}
+
 /* The part of a migration inside its transaction. version: 0, or the version that the step leads
    to; it is skipped if another process took it meanwhile: the version is read under the write
    lock. */
@@ -11226,11 +11276,11 @@ static int sse__db_migrate_inside(sse_db *db, const char *script, long long vers
     if (!script) return sse__db_fail(db, SSE_E_ARG, "the script is NULL", NULL);
     if (!db->file) db->pending.all = true; /* D4: not our authorizer */
     db->recording = &db->pending;
-    rc            = sqlite3_exec(db->raw, script, NULL, NULL, NULL);
+    rc            = sse__db_run_script(db, script);
     db->recording = recording;
+    if (rc != SSE_OK || !version) return rc;
     snprintf(set, sizeof set, "PRAGMA user_version = %lld", version); /* it takes no bound value */
-    if (rc == SQLITE_OK && version) rc = sqlite3_exec(db->raw, set, NULL, NULL, NULL);
-    return sse__db_check(db, rc, NULL);
+    return sse__db_check(db, sqlite3_exec(db->raw, set, NULL, NULL, NULL), NULL);
 }
 
 /* A table is rebuilt by dropping it, and DROP deletes its rows, which would take the rows that

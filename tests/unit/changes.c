@@ -281,11 +281,11 @@ static void savepoints(const char *mode) {
         "COMMIT");
     hears_only(500, "* ", "half of a transaction by others");
     own("BEGIN");
-    must(sse_db_migrate(db,
-             "INSERT INTO w VALUES(107); COMMIT; BEGIN; INSERT INTO u VALUES(1); nonsense") < 0,
-        "nonsense");
+    must(sse_db_migrate(db, "INSERT INTO w VALUES(107); COMMIT; BEGIN; INSERT INTO u VALUES(1)") <
+             0,
+        "COMMIT");
     own("ROLLBACK");
-    hears_only(QUIET, "main.w main.u main.log ", "a script that commits before it fails");
+    hears_only(QUIET, "", "a script that would commit is refused");
     own("SAVEPOINT a");
     own("INSERT INTO w VALUES(106)");
     sqlite3_exec(sse_db_raw(db), "SAVEPOINT a", NULL, NULL, NULL);
