@@ -263,7 +263,8 @@
      another process, disk full) are events sent unsaved: a warning is logged, and they are saved as
      soon as it can be written again; a crash before that loses them. So may a power cut those that
      were saved last, unless sse_db_exec(db, "PRAGMA synchronous = FULL") was called. If the id is
-     too old, or the power was cut, the browser gets a "gap" event first, then the whole history.
+     too old, or events may have been lost so, the browser gets a "gap" event first, then the whole
+     history.
 
      Presence counts people, not tabs: .who in a stream's options says whose it is; on_join,
      on_leave and sse_topic_who tell the program. Backpressure is a choice, .overflow: slow readers
@@ -2990,7 +2991,8 @@ typedef enum sse_overflow {
    SSE_NO_THREADS.) While the database cannot be written (another process holds its lock for longer
    than busy_ms, the disk is full) events are sent all the same, with their ids, a warning is
    logged, once, and they are written when that is over, tried once a second, and three times by
-   sse_app_free: a crash before that loses them. Only the first of them waits for the lock, the
+   sse_app_free: a crash before that loses them, of which clients that come back to the next start
+   are told by the gap event, and the whole history. Only the first of them waits for the lock, the
    retries do not.
 
    A machine that loses its power, or whose kernel dies, may lose what was written last: db's
@@ -3000,12 +3002,14 @@ typedef enum sse_overflow {
    is given twice.
 
    A database file keeps the events of one server at a time. That server holds a lock (flock) on a
-   file beside it, "app.db-sse", which is removed at the end and, if the process is killed, means
-   nothing without its lock. sse_topic waits for the lock for up to busy_ms of db, so that a server
-   may start while the one before it ends; then it answers SSE_E_STATE, with words that name the
-   file. Where that file cannot be made or locked, as on some network file systems (on which SQLite
-   itself is not safe), a warning is logged and the rule is yours to keep. A database in memory has
-   no other server.
+   file beside it, "app.db-sse", which is removed at the end. If the process is killed the file
+   stays, and locks nothing. It is empty while there are events that were sent and not written, and
+   stays at the end, too, if there are: leave it to the next start, which knows by it. sse_topic
+   waits for the lock for up to busy_ms of db, so that a server may start while the one before it
+   ends; then it answers SSE_E_STATE, with words that name the file. Where that file cannot be made
+   or locked, as on some network file systems (on which SQLite itself is not safe), a warning is
+   logged, the rule is yours to keep, and no start knows of events that were not written before it.
+   A database in memory has no other server.
 
    Ages go by the time of day from one start to the next, and by the machine's own clock while the
    program runs: setting the clock changes no age. An event that was written, or is read, while the
@@ -18344,7 +18348,8 @@ static int sse__channel_send_snapshot(sse__channel *channel, sse__stream *stream
   K2  After .lost and .missing a history lacks nothing: a client that has had
       all up to there can be sent the rest. What one lost is remembered when
       it goes: by its store, or by the rule that made it [topic_forget]. What
-      a power cut may have taken from a store is, too [store_cut].
+      a power cut may have taken from a store is, too [store_cut], and what a
+      kill took that went out unkept: the lock's file says so [store_unkept].
   K3  A list of histories is in the order of .newest: what is new is found at
       its end, however long it is.
   K4  A file keeps the events of one server at a time: that one holds a lock
@@ -18390,9 +18395,11 @@ typedef struct sse__store {
     uint64_t lost, saved_lost; /* likewise in this one, unsaved; and of that, what it knows */
     bool     marked;      /* it has a row SSE__ROW_BOOT, of this start */
     int64_t  clock;       /* by how much the time of day is ahead of the loop's; 0: unknown */
-    char    *owner;       /* the file that is locked: K4. NULL: none */
+    char    *owner;       /* the file that is locked: K4. NULL: none, or another store has it */
     int      owner_fd;
+    struct sse__store *lock; /* the store that has locked its file: itself, mostly; NULL: none */
     bool     failing;     /* since the last save: only retries write to it */
+    bool     unkept;      /* it may lack what has left: K2 */
 } sse__store;
 
 typedef struct sse__sequence {
@@ -18638,22 +18645,28 @@ static void sse__sequence_began(sse__sequence *sequence, uint64_t earlier) {
     }
 }
 
-/* Opens the file that is locked, and locks it. -1, errno EWOULDBLOCK: another process has it; -1
-   with any other errno: it cannot be done here. */
-static int sse__store_lock(const char *path) {
+/* Opens the file that is locked, and locks it. *unkept: set if it was left behind and says so, see
+   sse__store_unkept. -1, errno EWOULDBLOCK: another process has it; -1 with any other errno: it
+   cannot be done here. */
+static int sse__store_lock(const char *path, bool *unkept) {
     struct stat ours, present;
     for (;;) {
-        int fd  = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-        int why = errno;
-        if (fd < 0) fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW); /* another user's */
+        const bool there  = lstat(path, &present) == 0;
+        int        fd     = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+        int        why    = errno;
+        const bool theirs = fd < 0; /* another user's */
+        if (theirs) fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0) return errno = why, -1;
         why = flock(fd, LOCK_EX | LOCK_NB) ? errno : 0;
         if (!why && fstat(fd, &ours) == 0 && stat(path, &present) == 0 &&
-            ours.st_ino == present.st_ino && ours.st_dev == present.st_dev)
-            return fd;
+            ours.st_ino == present.st_ino && ours.st_dev == present.st_dev) {
+            if (theirs && unlink(path)) return fd; /* nobody can write to it: it says nothing */
+            if (there && S_ISREG(ours.st_mode) && !ours.st_size) *unkept = true;
+            if (!theirs) return fd;
+        }
         close(fd);
         errno = why;
-        if (why) return -1; /* else its last owner has deleted it meanwhile: once more */
+        if (why) return -1; /* else its last owner has deleted it, or we have: once more */
     }
 }
 
@@ -18661,19 +18674,23 @@ static int sse__store_lock(const char *path) {
    SQLite's locks. Waits for an owner that is about to end as long as for another lock of the
    database. */
 static int sse__store_own(const sse__sequence *sequence, sse__store *store) {
-    const char       *path = sse__db_path(store->db);
-    const sse__store *other;
-    struct timespec   pause;
-    struct stat       s;
-    sse_buf           name = {NULL, 0, 0, SSE_OK};
-    int               waited = 0, error;
+    const char     *path = sse__db_path(store->db);
+    sse__store     *other;
+    struct timespec pause;
+    struct stat     s;
+    sse_buf         name = {NULL, 0, 0, SSE_OK};
+    int             waited = 0, error;
     if (!path || stat(path, &s) || !S_ISREG(s.st_mode)) return SSE_OK; /* nobody else can have it */
     sse_printf(&name, "%s-sse", path);
     sse__put_char(&name, '\0');
     error = name.error;
     for (other = sequence->stores; other && !error; other = other->next) /* opened twice here */
-        if (other->owner && strcmp(other->owner, name.ptr) == 0) goto done;
-    while (!error && (store->owner_fd = sse__store_lock(name.ptr)) < 0 && errno == EWOULDBLOCK) {
+        if (other->owner && strcmp(other->owner, name.ptr) == 0) {
+            store->lock = other;
+            goto done;
+        }
+    while (!error && (store->owner_fd = sse__store_lock(name.ptr, &store->unkept)) < 0 &&
+           errno == EWOULDBLOCK) {
         if (waited >= sse__db_busy_ms(store->db))
             error = sse__refuse(
                 sequence->app, SSE_E_STATE,
@@ -18686,6 +18703,7 @@ static int sse__store_own(const sse__sequence *sequence, sse__store *store) {
     }
     if (!error && store->owner_fd >= 0) {
         store->owner = name.ptr;
+        store->lock  = store;
         return SSE_OK;
     }
     if (!error)
@@ -18697,10 +18715,33 @@ done:
     return error;
 }
 
+/* From now on events leave that a store may lack. Should the process be killed before it has them,
+   the file of its lock tells the next start: that has a byte, and is empty now, for which neither
+   room on the disk nor the database is needed. On the thread of the disk, mostly: it is synced, as
+   the power may be cut. K2 */
+static void sse__store_unkept(sse__store *store) {
+    int fd;
+    if (store->unkept || sse__db_is_elsewhere(store->db)) return;
+    store->unkept = true;
+    fd            = store->lock ? store->lock->owner_fd : -1;
+    if (fd >= 0 && ftruncate(fd, 0) == 0) (void)SSE__SYS(fsync(fd));
+}
+
+/* A store has all that has left. Where there is no room for the byte, a kill will be told of as a
+   gap that is none. */
+static void sse__store_kept(const sse__sequence *sequence, sse__store *store) {
+    const sse__store *other = sequence->stores;
+    store->unkept = false;
+    while (other && (other->lock != store->lock || !other->unkept)) other = other->next;
+    if (!other && store->lock && pwrite(store->lock->owner_fd, "1", 1, 0) < 0) return;
+}
+
 static void sse__store_free(sse__store *store) {
+    if (store->unkept && store->lock) store->lock->unkept = true; /* which is freed later */
     if (store->owner) {
-        /* before it is unlocked: a process that waits for the lock looks again */
-        if (!sse__db_is_elsewhere(store->db)) (void)unlink(store->owner);
+        /* before it is unlocked: a process that waits for the lock looks again. It stays if it has
+           something to say */
+        if (!store->unkept && !sse__db_is_elsewhere(store->db)) (void)unlink(store->owner);
         close(store->owner_fd);
         SSE_FREE(store->owner);
     }
@@ -18792,22 +18833,37 @@ static int sse__store_write_cut(sse_db *db, void *user) { /* in a transaction */
     return n < 0 ? n : SSE_OK;
 }
 
+static uint64_t sse__store_upto(const sse__store *store) { /* numbers of earlier starts */
+    return store->cut > store->reserved ? store->cut : store->reserved;
+}
+
 /* A machine that went down under a server has lost what that committed last, if synchronous was
-   below FULL: nobody knows how much. K2 */
+   below FULL: nobody knows how much. A server that was killed while it could not write has lost
+   what went out then, and may have reserved no number of its own. K2 */
 static int sse__store_cut(const sse__sequence *sequence, sse__store *store) {
-    const char *path = sse__db_path(store->db);
+    const char *path   = sse__db_path(store->db);
+    const bool  unkept = store->unkept;
     uint64_t    boot;
     int         error = sse__store_get(store->db, SSE__ROW_CUT, &store->cut);
     if (error >= 0) error = sse__store_get(store->db, SSE__ROW_BOOT, &boot);
     if (error < 0) return error;
+    if (store->lock && store->cut < store->lock->cut) store->cut = store->lock->cut;
     store->lost = store->saved_lost = store->cut;
-    if (!boot || boot == sse__boot()) return SSE_OK;
-    store->lost = store->saved_lost = store->cut = store->reserved;
-    sse__log(sequence->app, SSE_LOG_WARNING,
-             "%s: the machine went down under the server before this one, and events that were "
-             "published last may be lost: clients are told of a gap. PRAGMA synchronous = FULL "
-             "keeps them", path ? path : "a database");
-    return sse_db_write(store->db, sse__store_write_cut, store);
+    if (!unkept && (!boot || boot == sse__boot())) return SSE_OK;
+    if (unkept)
+        sse__log(sequence->app, SSE_LOG_WARNING,
+                 "%s: the server before this one ended while it could not keep events, and those "
+                 "that it had sent are lost: clients are told of a gap", path);
+    else
+        sse__log(sequence->app, SSE_LOG_WARNING,
+                 "%s: the machine went down under the server before this one, and events that were "
+                 "published last may be lost: clients are told of a gap. PRAGMA synchronous = FULL "
+                 "keeps them", path ? path : "a database");
+    store->lost = store->cut = sse__store_upto(store) + (unkept ? 1 : 0);
+    error = sse_db_write(store->db, sse__store_write_cut, store);
+    if (!error) store->saved_lost = store->cut;
+    else if (unkept) sse__net_tell(sequence->app->net); /* it is full still: a flight writes it */
+    return unkept && error != SSE_E_NOMEM ? SSE_OK : error;
 }
 
 /* Finds the number to go on after. A file of which a part was restored may know less than its
@@ -18863,9 +18919,10 @@ static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out
     }
     store->next      = sequence->stores;
     sequence->stores = store;
-    if (sequence->last < store->reserved) sequence->last = store->reserved; /* K1 */
+    if (sequence->last < sse__store_upto(store)) sequence->last = sse__store_upto(store); /* K1 */
     store->began = sequence->on_disk_upto = sequence->last;
-    sse__sequence_began(sequence, store->reserved);
+    sse__sequence_began(sequence, sse__store_upto(store));
+    if (store->lock == store && store->lost == store->saved_lost) sse__store_kept(sequence, store);
     /* so that a place where it begins is known; if not now, it is with the first reservation */
     sse__db_wait(db, false);
     (void)sse_db_write(db, sse__store_write_start, store);
@@ -18955,8 +19012,10 @@ static void sse__save_run(sse__save *save) {
         save->error = sse_db_write(db, sse__save_write, save);
         sse__db_wait(db, true);
     }
-    if (save->error)
+    if (save->error) {
         snprintf(save->why, sizeof save->why, "%s", sse__db_why(db, save->error));
+        sse__store_unkept(save->store);
+    }
     sse__db_job_leave(&save->job);
 }
 
@@ -19034,6 +19093,7 @@ static void sse__sequence_tell(sse__sequence *sequence, int level, const char *w
 }
 
 static void sse__store_failed(sse__sequence *sequence, sse__store *store, const char *why) {
+    sse__store_unkept(store);
     sse__sequence_tell(sequence, store->failing ? SSE_LOG_DEBUG : SSE_LOG_WARNING,
                        "events are sent but not kept: ", why);
     store->failing = true;
@@ -19066,6 +19126,7 @@ static void sse__save_landed(sse__sequence *sequence, sse__save *save) {
         store->marked   = save->boot != 0;
     }
     if (!store->clock || save->shift) store->clock = save->clock;
+    if (store->unkept) sse__store_kept(sequence, store);
 }
 
 static void sse__flight_land(sse__flight *flight) { /* on the loop */

@@ -27,9 +27,10 @@
                                                        tests/unit/lost.c: told_once, in_pages
      12  a stream that began with older events is told its place (O4)
                                                        tests/unit/lost.c: began_behind
-
-   What may be lost in silence to its client, as the log has told of it: events that no store took
-   (a full disk), and then a crash. */
+     13  what went out and no store took is lost by a crash (K2)
+                                                       tests/unit/history.c: killed
+     14  also to who has the newest number that was reserved
+                                                       tests/unit/history.c: killed(false) */
 #ifndef follows                  /* by the client: MEM, DISK, or 3: both */
 #define follows 3
 #endif
@@ -45,7 +46,7 @@
 #define CRASHES 1
 #endif
 #define BREAKS  2  /* connections that the client loses */
-#define N       7 /* numbers: EVENTS, and what crashes skip */
+#define N       8 /* numbers: EVENTS, and what crashes skip */
 #define MEM     1
 #define DISK    2
 
@@ -58,20 +59,20 @@ byte on_disk_upto;
 bit  loaded[3];                 /* there is a history in memory */
 byte saved;                     /* the last number of DISK that its store has */
 byte saved_lost;
+byte cut, gone_upto, saved_gone; /* store.cut, .lost, .saved_lost */
 /* the store */
-byte reserved, disk_reserved, disk_lost;
+byte reserved, disk_reserved, disk_lost, disk_cut;
+bit  mark;                      /* its lock says that it may lack what has left */
 bit  stored[N];
 byte known[CRASHES + 2];        /* by epoch: numbers below may be in its ids; 0: not its start */
 /* a flight: a copy of what the store lacks */
 bit  flying, failing;
-byte fly_reserved, fly_upto, fly_lost, fly_last;
+byte fly_reserved, fly_upto, fly_lost, fly_last, fly_gone;
 bit  fly_has[N];
 
-/* what was published: its topic; whether a byte of it may have left (C5); whether the server
-   said that it was sent and not kept, and then died */
+/* what was published: its topic; whether a byte of it may have left (C5) */
 byte topic[N];
-bit  left[N], unkept[N];
-bit  unkept_later[N];           /* it made room before the store took it: a crash forgets that */
+bit  left[N];
 byte kept_upto;                 /* net.kept: numbers up to there may leave */
 
 /* the connection */
@@ -87,6 +88,7 @@ bit  lately[3];                 /* by topic: it has lost something since the str
 byte id_epoch, id;              /* its Last-Event-ID; epoch 0: none */
 byte since;                     /* it is owed what has a number above */
 bit  got[N];
+bit  owed_gap;                  /* an event that it should have had lost its number as well */
 byte newest;                    /* highest number received */
 bit  settled;                   /* it has had all, and nothing it needs was lost since */
 
@@ -96,7 +98,8 @@ byte i, n, seq;                 /* seq: of the latest refill */
 bit  b, found, old, is_lost, more;
 
 #define FOLLOWS(t) ((follows & (t)) != 0)
-#define DIRTY      (loaded[DISK] && (saved_lost != lost[DISK] || unsaved))
+#define DIRTY      ((loaded[DISK] && (saved_lost != lost[DISK] || unsaved)) || \
+                    gone_upto != saved_gone)
 bit unsaved;                    /* a number above saved is held; computed by look() */
 
 inline look() {                 /* unsaved */
@@ -180,7 +183,7 @@ inline publish(t) {
 
 inline fly() {                  /* flight_load: copies */
     printf("fly\n");
-    flying = 1; fly_last = last; fly_upto = 0; fly_lost = lost[DISK];
+    flying = 1; fly_last = last; fly_upto = 0; fly_lost = lost[DISK]; fly_gone = gone_upto;
     fly_reserved = (last > reserved -> last + RESERVE : 0);
     i = 1;
     do :: i < N -> fly_has[i] = loaded[DISK] && held[i] && topic[i] == DISK && i > saved;
@@ -208,12 +211,14 @@ inline land(ok) {
                :: else -> break
             od
            :: else fi;
-        failing = 0
-    :: else -> failing = 1; failures++
+        disk_cut = fly_gone; saved_gone = fly_gone;
+        failing = 0; mark = 0
+    :: else -> failing = 1; failures++; mark = 1
     fi;
     i = 1;
     do :: i < N -> fly_has[i] = 0; i++ :: else -> break od;
-    i = 0; kept_upto = fly_last; fly_reserved = 0; fly_upto = 0; fly_lost = 0; fly_last = 0;
+    i = 0; kept_upto = fly_last;
+    fly_reserved = 0; fly_upto = 0; fly_lost = 0; fly_last = 0; fly_gone = 0;
     settle()
 }
 
@@ -222,15 +227,15 @@ inline forget(t) {              /* topic_forget: it makes room */
     look(); n = lost[t]; i = 1;
     do :: i < N -> if
                    :: topic[i] == t ->
-                       if :: held[i] -> n = i; held[i] = 0; b = 1 :: else fi;
-                       unkept_later[i] = t == DISK && !stored[i]
+                       if :: held[i] -> n = i; held[i] = 0; b = 1 :: else fi
                    :: else
                    fi; i++
        :: else -> break
     od; i = 0;
     if
     :: t == DISK && !DIRTY -> if :: n > on_disk_upto -> on_disk_upto = n :: else fi
-    :: else -> if :: n > gone[t] && BROKEN != 5 -> gone[t] = n :: else fi
+    :: else -> if :: n > gone[t] && BROKEN != 5 -> gone[t] = n :: else fi;
+               if :: t == DISK && n > gone_upto -> gone_upto = n :: else fi;
                if :: b -> loses(t, n) :: else fi
     fi;
     b = 0; loaded[t] = 0; lost[t] = 0; missing[t] = 0; unsaved = 0; n = 0;
@@ -244,10 +249,10 @@ inline swap() {
     printf("another database\n");
     swaps++; i = 1;
     do
-    :: i < N -> topic[i] = 0; stored[i] = 0; left[i] = 0; unkept[i] = 0; got[i] = 0; i++
+    :: i < N -> topic[i] = 0; stored[i] = 0; left[i] = 0; got[i] = 0; i++
     :: else -> break
     od;
-    i = 0; disk_lost = 0; disk_reserved = 0; since = 0; settled = 0;
+    i = 0; disk_lost = 0; disk_reserved = 0; disk_cut = 0; mark = 0; since = 0; settled = 0;
     do :: i < CRASHES + 2 -> known[i] = 0; i++ :: else -> break od; i = 0;
     if
     :: skip
@@ -262,31 +267,36 @@ inline crash() {                /* kill -9, and a new start */
     i = 1;
     do
     :: i < N ->
-        if /* it went out and was not kept, and the log said so */
-        :: topic[i] == DISK && left[i] && !stored[i] && i > disk_lost &&
-           (failing || unkept_later[i]) -> unkept[i] = 1
-        :: else
-        fi;
         if :: topic[i] && !left[i] -> topic[i] = 0; stored[i] = 0 :: else fi; /* nobody saw it */
-        held[i] = 0; fly_has[i] = 0; unkept_later[i] = 0; i++
+        held[i] = 0; fly_has[i] = 0; i++
     :: else -> break
     od;
     i = 0;
     if :: skip :: swaps < 1 && FOLLOWS(DISK) -> swap() fi;
     n = disk_reserved; i = 1;    /* store_read: a file may know less than its events show */
     do :: i < N -> if :: stored[i] && i > n -> n = i :: else fi; i++ :: else -> break od; i = 0;
-    i = n + 1;                   /* numbers that it did not reserve are given again */
-    do :: i < N -> if :: topic[i] -> assert(unkept[i] || failures);
-                                     topic[i] = 0; left[i] = 0; unkept[i] = 0; got[i] = 0
+    reserved = n;
+    if :: mark && BROKEN != 13 ->     /* store_cut */
+              if :: disk_cut > n -> n = disk_cut :: else fi;
+              if :: BROKEN != 14 -> n++ :: else fi;
+              disk_cut = n; mark = 0; settled = settled && !FOLLOWS(DISK)
+       :: else -> if :: disk_cut > n -> n = disk_cut :: else fi
+    fi;
+    cut = disk_cut; gone_upto = cut; saved_gone = cut;
+    i = reserved + 1;            /* numbers that it did not reserve are given again */
+    do :: i < N -> if :: topic[i] -> assert(failures);
+                                     owed_gap = owed_gap ||
+                                         (FOLLOWS(topic[i]) && i > since && !got[i]);
+                                     topic[i] = 0; left[i] = 0; got[i] = 0
                       :: else fi; i++
        :: else -> break
     od; i = 0;
     if :: since > n -> since = n :: else fi;
     settled = settled && !FOLLOWS(MEM) && id <= n;
-    last = n; reserved = n; earlier = n; on_disk_upto = n; kept_upto = n;
+    last = n; earlier = n; on_disk_upto = n; kept_upto = n;
     known[epoch] = n + 1; n = 0;
     flying = 0; failing = 0; saved = 0; saved_lost = 0; unsaved = 0;
-    fly_reserved = 0; fly_upto = 0; fly_lost = 0; fly_last = 0;
+    fly_reserved = 0; fly_upto = 0; fly_lost = 0; fly_last = 0; fly_gone = 0;
     loaded[MEM] = 0; loaded[DISK] = 0; lost[MEM] = 0; lost[DISK] = 0;
     missing[MEM] = 0; missing[DISK] = 0; gone[MEM] = 0; gone[DISK] = 0
 }
@@ -355,14 +365,15 @@ inline connect() {              /* stream_resume */
         :: else
         fi;
         is_lost = (FOLLOWS(MEM) && (lost[MEM] > id || missing[MEM] > id)) ||
-                  (FOLLOWS(DISK) && (lost[DISK] > id || (missing[DISK] > id && BROKEN != 7)));
+                  (FOLLOWS(DISK) && (lost[DISK] > id || (missing[DISK] > id && BROKEN != 7) ||
+                                     cut > id));
         if
         :: found && !is_lost -> after = id; b = !old
         :: else -> assert(!settled); gap = last + 1; after = 0
         fi;
         refill()
     :: else ->                  /* its first visit: from now on */
-        since = last;
+        since = last; owed_gap = 0;
         if :: FOLLOWS(MEM) -> greet() :: skip fi
     fi;
     if
@@ -387,7 +398,7 @@ inline look_at_first() {
 inline receive() {
     if
     :: gap -> /* "forget what you had": the whole history follows */
-        since = gap - 1; gap = 0; newest = 0; i = 0;
+        since = gap - 1; gap = 0; newest = 0; owed_gap = 0; i = 0;
         do :: i < N -> got[i] = 0; i++ :: else -> break od
     :: !gap && place && place <= i -> id = place - 1; id_epoch = epoch; place = 0
     :: else ->
@@ -401,11 +412,12 @@ inline check() {
     i = 1; b = connected && !replaying && !gap && !place && !flying && kept_upto == last;
     do :: i < N -> b = b && !queued[i]; i++ :: else -> break od;
     assert(!b || id_epoch);                                     /* O4 */
+    assert(!b || !owed_gap);
     settled = settled || b;
     i = since + 1;
     do
     :: b && i < N ->
-        assert(!topic[i] || !FOLLOWS(topic[i]) || got[i] || unkept[i]);
+        assert(!topic[i] || !FOLLOWS(topic[i]) || got[i]);
         i++
     :: else -> break
     od;

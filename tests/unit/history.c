@@ -1,4 +1,9 @@
 /* What topics keep in a database that cannot be written for a while: locked by another, or full. */
+#define _DEFAULT_SOURCE
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -384,6 +389,115 @@ static void no_room(void) {
     sse_db_close(db);
 }
 
+/* ---- events that went out and were never kept: K2 ---- */
+
+static char place[60]; /* the id that a client has */
+
+static void take_place(sse_app *app, const client *c) {
+    const char *at, *last = "";
+    int         i;
+    for (i = 0; i < 30000 && (!times(c, "id: ") || app->net->kept < app->net->told); i++)
+        turns(app, 1);
+    turns(app, 5);
+    for (at = c->got; (at = strstr(at, "id: ")) != NULL;) last = at += 4;
+    snprintf(place, sizeof place, "%.*s", (int)strcspn(last, "\n"), last);
+}
+
+/* A client has a place, of the first event if there is one, and is away when an event goes out that
+   nobody keeps: another connection holds the lock. */
+static sse_app *sends_unkept(sse_db **db, sse_db *other, bool first) {
+    sse_app *app = fresh(db, 100);
+    client  *c = dial(app, "/s", NULL), *stayed = dial(app, "/s", NULL);
+    int      i;
+    if (first) say(app, "t", "seen");
+    for (i = 0; i < 30000 && first && !times(c, "data: seen"); i++) turns(app, 1);
+    take_place(app, c);
+    hang_up(c);
+    turns(app, 5);
+    sse_db_exec(other, "BEGIN IMMEDIATE");
+    say(app, "t", "lost");
+    for (i = 0; i < 30000 && !times(stayed, "data: lost"); i++) turns(app, 1);
+    ok(lost == 1 && times(stayed, "data: lost") == 1, "an event is sent, and not kept");
+    return app;
+}
+
+static int gaps_at(sse_app *app, const char *id, int rows_too) {
+    char    head[100];
+    client *c;
+    int     gaps;
+    snprintf(head, sizeof head, "Last-Event-ID: %s\r\n", id);
+    c = dial(app, "/s", head);
+    turns(app, 10);
+    gaps = times(c, "event: gap");
+    is_int(times(c, "data: "), gaps + rows_too, "... and all that is kept");
+    if (gaps) take_place(app, c);
+    hang_up(c);
+    turns(app, 5);
+    return gaps;
+}
+
+/* The start after it: who had a place in the one before is told once, and nobody else is. */
+static void starts_after(bool first) {
+    sse_db *db;
+    char    before[60];
+    int     i;
+    snprintf(before, sizeof before, "%s", place);
+    for (i = 0; i < 2; i++) {
+        sse_app *app = fresh(&db, 5000);
+        client  *c;
+        is_int(gaps_at(app, before, first), 1, "who comes back from before is told of a gap");
+        is_int(gaps_at(app, place, 0), 0, "... once");
+        c = dial(app, "/s", NULL);
+        take_place(app, c);
+        is_int(gaps_at(app, place, 0), 0, "... and newcomers are not");
+        dial_free(app);
+        sse_db_close(db);
+    }
+}
+
+static void begin_empty(void) {
+    char command[80];
+    snprintf(command, sizeof command, "rm -f %s/*", dir);
+    if (system(command) != 0) ok(0, "nothing is there");
+}
+
+/* kill -9, before the store has the event. */
+static void killed(bool first) {
+    sse_db *db, *other;
+    int     id[2], status = 0;
+    pid_t   child;
+    begin_empty();
+    fflush(stdout);
+    if (pipe(id)) return;
+    child = fork();
+    if (child == 0) {
+        if (!freopen("/dev/null", "w", stdout)) _exit(1);
+        other = sse_db_open(file, NULL);
+        (void)sends_unkept(&db, other, first);
+        if (lost == 1 && write(id[1], place, sizeof place) > 0) kill(getpid(), SIGKILL);
+        _exit(1);
+    }
+    ok(waitpid(child, &status, 0) == child && WIFSIGNALED(status), "a server is killed");
+    ok(read(id[0], place, sizeof place) > 0 && place[0], "... a client had %s", place);
+    close(id[0]);
+    close(id[1]);
+    starts_after(first);
+}
+
+/* It ends, and the lock is still held. */
+static void ends_unkept(bool first) {
+    sse_db  *db, *other;
+    sse_app *app;
+    begin_empty();
+    other = sse_db_open(file, NULL);
+    app = sends_unkept(&db, other, first);
+    dial_free(app);
+    sse_db_close(db);
+    sse_db_exec(other, "ROLLBACK");
+    sse_db_close(other);
+    starts_after(first);
+}
+
 static int warned, debugged; /* lines that events are not kept */
 
 static void on_level(int level, const char *text, void *user) {
@@ -541,6 +655,10 @@ int main(void) {
     answers_by_the_clock();
 #endif
     full();
+    killed(true);
+    killed(false);
+    ends_unkept(true);
+    ends_unkept(false);
     replaced();
     no_room();
     tried_again();

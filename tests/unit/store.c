@@ -211,8 +211,11 @@ static void killed(void) {
     kill(child, SIGKILL);
     waitpid(child, &status, 0);
     ok(access(owner, F_OK) == 0, "it is killed, and its file stays");
+    told = 0;
+    words = "clients are told of a gap";
     app = new_app();
     is_int(keep(app, db, 0), 0, "but not its lock");
+    is_int(told, 0, "and nothing is lost");
     sse_app_free(app);
     sse_db_close(db);
     close(ready[0]);
@@ -857,6 +860,130 @@ static void went_down(void) { /* K2 */
     sse_db_close(db);
 }
 
+/* ---- events that went out and were not kept: the lock says so ---- */
+
+static long long size_of(const char *name) { /* -1: it is not there */
+    struct stat s;
+    return stat(name, &s) ? -1 : (long long)s.st_size;
+}
+
+static const char not_of_u[] = "CREATE TRIGGER no BEFORE INSERT ON sse_events WHEN NEW.topic = 'u'"
+                               " BEGIN SELECT RAISE(ABORT, 'no'); END";
+
+/* Two connections to one file, of which one cannot write: its lock is of both. */
+static void says_unkept(void) { /* K2 */
+    sse_db           *a = impatient(), *b = impatient();
+    sse_app          *app = new_app();
+    sse__sequence    *sequence;
+    sse_topic_options o;
+    sse_event         e;
+    int               i;
+    memset(&o, 0, sizeof o);
+    memset(&e, 0, sizeof e);
+    o.history = 100;
+    e.data = "one";
+    for (i = 0; i < 2; i++) {
+        if (i) app = new_app();
+        o.db = i ? b : a;
+        is_int(sse_topic(app, i ? "u" : "t", &o), 0, "a connection");
+        o.db = i ? a : b;
+        is_int(sse_topic(app, i ? "t" : "u", &o), 0, "... and another one to the same file");
+        sequence = &app->topics->sequence;
+        is_int(size_of(owner), 1, "all is kept that was sent");
+        is_int(sse_db_exec(a, not_of_u), 0, "a topic cannot be written");
+        is_int(sse_publish(app, "u", &e), 0, "an event of it");
+        sse__sequence_sync(sequence);
+        is_int(size_of(owner), 0, "the lock says that it is not kept");
+        say(app, "one");
+        sse__sequence_sync(sequence);
+        is_int(size_of(owner), 0, "... also when another one is");
+        sequence->retries = true;
+        sse__sequence_sync(sequence);
+        is_int(size_of(owner), 0, "... and when it is tried again, in vain");
+        is_int(sse_db_exec(a, "DROP TRIGGER no"), 0, "then it can be written");
+        sequence->retries = true;
+        sse__sequence_sync(sequence);
+        is_int(size_of(owner), 1, "... and is: so the lock says");
+        is_int(sse_db_exec(a, not_of_u), 0, "... until it cannot");
+        is_int(sse_publish(app, "u", &e), 0, "an event of it");
+        sse__sequence_sync(sequence);
+        sse_app_free(app);
+        is_int(size_of(owner), 0, "what says so at the end stays");
+        is_int(sse_db_exec(a, "DROP TRIGGER no"), 0, "and tells the next start");
+    }
+    sse_db_close(a);
+    sse_db_close(b);
+}
+
+/* A start that finds such a lock, and cannot write what it says either, or can. */
+static void finds_unkept(bool writes) { /* K2 */
+    sse_db   *db = impatient();
+    sse_app  *app = new_app();
+    long long cut = 0, reserved = 0;
+    keep(app, db, 0);
+    say(app, "one");
+    sse_app_free(app);
+    sse_db_one(db, &reserved, "SELECT reserved FROM sse_sequence WHERE id = 1");
+    close(open(owner, O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    if (!writes)
+        sse_db_exec(db, "CREATE TRIGGER no BEFORE INSERT ON sse_sequence BEGIN"
+                        " SELECT RAISE(ABORT, 'no'); END");
+    told = 0;
+    words = "ended while it could not keep events";
+    app = new_app();
+    is_int(keep(app, db, 0), 0, "it starts");
+    is_int(told, 1, "... and says what was lost");
+    is_int(size_of(owner), writes, "its lock says so until it is written");
+    sse_db_one(db, &cut, "SELECT reserved FROM sse_sequence WHERE id = 3");
+    is_int(cut, writes ? reserved + 1 : 0, "... in the database");
+    if (!writes) sse_db_exec(db, "DROP TRIGGER no");
+    sse_poll(app, 0);
+    sse__sequence_sync(&app->topics->sequence);
+    sse_db_one(db, &cut, "SELECT reserved FROM sse_sequence WHERE id = 3");
+    is_int(cut, reserved + 1, "a number of which no client has one above");
+    is_int(size_of(owner), 1, "then the lock says no more of it");
+    say(app, "two");
+    ok(app->topics->sequence.last == (uint64_t)reserved + 2, "numbers go on behind it");
+    sse_app_free(app);
+    is_int(size_of(owner), -1, "and goes at the end");
+    told = 0;
+    app = new_app();
+    keep(app, db, 0);
+    is_int(told, 0, "the next start has nothing to say");
+    is_int(kept(app), 2, "all that was kept is there");
+    sse_app_free(app);
+    words = NULL;
+    sse_db_close(db);
+}
+
+/* A lock that another user left behind can be locked, and not written: one of ours replaces it. */
+static void of_another_user(void) { /* K2 */
+    const bool root = !getuid();
+    int        status = -1;
+    pid_t      child;
+    sse_db    *db = impatient();
+    sse_app   *app = new_app();
+    keep(app, db, 0);
+    sse_app_free(app);
+    sse_db_close(db);
+    close(open(owner, O_RDWR | O_CREAT | O_CLOEXEC, 0444));
+    ok(!chmod(dir, 0777) && !chmod(path, 0666), "a user who may write there");
+    fflush(stdout);
+    child = fork();
+    if (child == 0) {
+        if (root && setuid(65534)) _exit(1);
+        words = "ended while it could not keep events";
+        told = 0;
+        app = new_app();
+        db = impatient();
+        if (keep(app, db, 0) || told != 1) _exit(2);
+        _exit(size_of(owner) == 1 ? 0 : 3);
+    }
+    waitpid(child, &status, 0);
+    is_int(WEXITSTATUS(status), 0, "finds what it says, and has one of its own");
+    ok(!chmod(dir, 0700), "as before");
+}
+
 static void anew(void) {
     char command[300];
     snprintf(command, sizeof command, "rm -f %s/*", dir);
@@ -932,6 +1059,14 @@ int main(void) {
     ends_unkept();
     anew();
     went_down();
+    anew();
+    says_unkept();
+    anew();
+    finds_unkept(true);
+    anew();
+    finds_unkept(false);
+    anew();
+    of_another_user();
     anew();
     is_int(rmdir(dir), 0, "nothing stays");
     return tap_done();
