@@ -2992,8 +2992,9 @@ typedef enum sse_overflow {
    than busy_ms, the disk is full) events are sent all the same, with their ids, a warning is
    logged, once, and they are written when that is over, tried once a second, and three times by
    sse_app_free: a crash before that loses them, of which clients that come back to the next start
-   are told by the gap event, and the whole history. Only the first of them waits for the lock, the
-   retries do not.
+   are told by the gap event, and the whole history. Only the first of them waits for the lock; the
+   retries do not, nor does what is published while it is held, also where statements of sse_db_post
+   wait for it.
 
    A machine that loses its power, or whose kernel dies, may lose what was written last: db's
    synchronous is NORMAL, and FULL, sse_db_exec(db, "PRAGMA synchronous = FULL"), keeps it. With
@@ -18356,7 +18357,9 @@ static int sse__channel_send_snapshot(sse__channel *channel, sse__stream *stream
       on a file beside it, which ends with the process [store_own].
   K5  Stores are written by the disk's thread, one flight at a time; what is
       published meanwhile goes with the next. A flight has copies of all it
-      needs, and the histories in it stay until it has landed.
+      needs, and the histories in it stay until it has landed. What only
+      stores lack that fail waits for none: it may be out, and not in the one
+      that is under way [save_worked].
   K6  A store knows the starts whose numbers it has reserved, the latest
       SSE__STARTS of them. An id of any other start, of another database say,
       tells nothing about what this one has, and is unknown [store_knows].
@@ -18533,10 +18536,16 @@ static uint32_t sse__history_after(const sse__history *h, uint64_t seq) {
     return low;
 }
 
-static void sse__history_mark_dirty(sse__history *h) { /* its store has to be written: C5 */
+/* A store has to be written before what is told of it leaves, unless it fails: then it is written
+   when that is over, and nothing waits. C5 */
+static void sse__store_tell(const sse__sequence *sequence, const sse__store *store) {
+    if (!store->failing) sse__net_tell(sequence->app->net);
+}
+
+static void sse__history_mark_dirty(sse__history *h) {
     if (!h->limits.store) return;
     if (!h->dirty.next) sse__list_add(&h->sequence->dirty, &h->dirty);
-    sse__net_tell(h->sequence->app->net);
+    sse__store_tell(h->sequence, h->limits.store);
 }
 
 static bool sse__history_is_saved(const sse__history *h) { return !h->dirty.next && !h->flying; }
@@ -19100,6 +19109,23 @@ static void sse__store_failed(sse__sequence *sequence, sse__store *store, const 
     sse__sequence_retry_later(sequence);
 }
 
+static bool sse__store_lacks(const sse__sequence *sequence, const sse__store *store) {
+    const sse__link *link = sequence->dirty.next;
+    while (link != &sequence->dirty &&
+           SSE__CONTAINER((sse__link *)(uintptr_t)link, sse__history, dirty)->limits.store != store)
+        link = link->next;
+    return link != &sequence->dirty || store->lost > store->saved_lost ||
+           store->reserved < sequence->last;
+}
+
+/* What was published while it failed, and its last try was under way, is out, and in the next. */
+static void sse__save_worked(sse__sequence *sequence, sse__store *store, bool retry) {
+    if (store->failing) sse__sequence_tell(sequence, SSE_LOG_WARNING, "events are kept again", "");
+    store->failing = false;
+    if (retry && sse__store_lacks(sequence, store)) sse__store_tell(sequence, store);
+    else if (store->unkept) sse__store_kept(sequence, store);
+}
+
 static void sse__save_landed(sse__sequence *sequence, sse__save *save) {
     sse__store      *store = save->store;
     sse__save_topic *t;
@@ -19118,15 +19144,13 @@ static void sse__save_landed(sse__sequence *sequence, sse__save *save) {
         sse__store_failed(sequence, store, save->why);
         return;
     }
-    if (store->failing) sse__sequence_tell(sequence, SSE_LOG_WARNING, "events are kept again", "");
-    store->failing = false;
     if (save->cut) store->saved_lost = save->cut;
     if (save->reserved) {
         store->reserved = save->reserved;
         store->marked   = save->boot != 0;
     }
     if (!store->clock || save->shift) store->clock = save->clock;
-    if (store->unkept) sse__store_kept(sequence, store);
+    sse__save_worked(sequence, store, !save->waits);
 }
 
 static void sse__flight_land(sse__flight *flight) { /* on the loop */
@@ -19243,9 +19267,10 @@ static bool sse__sequence_is_saved(const sse__sequence *sequence) { /* all that 
     return !store && sse__list_empty(&sequence->dirty);
 }
 
-static bool sse__sequence_is_reserved(const sse__sequence *sequence) { /* by all stores: K1 */
+/* By all stores that can be written: K1. */
+static bool sse__sequence_is_reserved(const sse__sequence *sequence) {
     const sse__store *store = sequence->stores;
-    while (store && store->reserved >= sequence->last) store = store->next;
+    while (store && (store->failing || store->reserved >= sequence->last)) store = store->next;
     return !store;
 }
 
@@ -20374,7 +20399,7 @@ static void sse__rule_lost(const sse__topics *topics, sse__rule *rule, uint64_t 
     if (rule->gone < upto) rule->gone = upto;
     if (!store || store->lost >= upto) return;
     store->lost = upto;
-    sse__net_tell(topics->app->net);
+    sse__store_tell(&topics->sequence, store);
 }
 
 static void sse__topic_forget_history(const sse__topic *topic, const sse__history *h) {

@@ -28,7 +28,7 @@ sub errors {
 
 # of a client that follows the topic in memory, that in a database, or (3) both
 my %needed_by = (1 => 1, 2 => 1, 3 => 1, 4 => 2, 5 => 1, 6 => 3, 7 => 2, 8 => 1, 9 => 2, 10 => 2,
-    11 => 3, 12 => 3, 13 => 2, 14 => 2);
+    11 => 3, 12 => 3, 13 => 2, 14 => 2, 15 => 2);
 for my $rule (sort { $a <=> $b } keys %needed_by) {
     my ($errors, $said) = errors('resume', BROKEN => $rule, follows => $needed_by{$rule});
     is($errors, 1, "resume: without rule $rule something is lost") or diag($said);

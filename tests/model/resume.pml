@@ -30,7 +30,9 @@
      13  what went out and no store took is lost by a crash (K2)
                                                        tests/unit/history.c: killed
      14  also to who has the newest number that was reserved
-                                                       tests/unit/history.c: killed(false) */
+                                                       tests/unit/history.c: killed(false)
+     15  so is what went out while the store was tried again
+                                                       tests/unit/history.c: behind_a_post */
 #ifndef follows                  /* by the client: MEM, DISK, or 3: both */
 #define follows 3
 #endif
@@ -66,7 +68,7 @@ bit  mark;                      /* its lock says that it may lack what has left 
 bit  stored[N];
 byte known[CRASHES + 2];        /* by epoch: numbers below may be in its ids; 0: not its start */
 /* a flight: a copy of what the store lacks */
-bit  flying, failing;
+bit  flying, failing, fly_again; /* fly_again: it failed when the flight began */
 byte fly_reserved, fly_upto, fly_lost, fly_last, fly_gone;
 bit  fly_has[N];
 
@@ -159,7 +161,7 @@ inline reset_connection() {
 inline settle() {
     look();
     if
-    :: !flying && (failing || (!DIRTY && last <= reserved)) -> kept_upto = last
+    :: failing || (!flying && !DIRTY && last <= reserved) -> kept_upto = last
     :: else
     fi;
     i = 1;
@@ -183,7 +185,7 @@ inline publish(t) {
 
 inline fly() {                  /* flight_load: copies */
     printf("fly\n");
-    flying = 1; fly_last = last; fly_upto = 0; fly_lost = lost[DISK]; fly_gone = gone_upto;
+    flying = 1; fly_again = failing; fly_last = last; fly_upto = 0; fly_lost = lost[DISK]; fly_gone = gone_upto;
     fly_reserved = (last > reserved -> last + RESERVE : 0);
     i = 1;
     do :: i < N -> fly_has[i] = loaded[DISK] && held[i] && topic[i] == DISK && i > saved;
@@ -212,12 +214,14 @@ inline land(ok) {
             od
            :: else fi;
         disk_cut = fly_gone; saved_gone = fly_gone;
-        failing = 0; mark = 0
+        failing = 0; look();
+        mark = mark && fly_again && BROKEN != 15 && (DIRTY || last > reserved); unsaved = 0
     :: else -> failing = 1; failures++; mark = 1
     fi;
     i = 1;
     do :: i < N -> fly_has[i] = 0; i++ :: else -> break od;
-    i = 0; kept_upto = fly_last;
+    i = 0; fly_again = 0;
+    if :: fly_last > kept_upto -> kept_upto = fly_last :: else fi;
     fly_reserved = 0; fly_upto = 0; fly_lost = 0; fly_last = 0; fly_gone = 0;
     settle()
 }
@@ -295,7 +299,7 @@ inline crash() {                /* kill -9, and a new start */
     settled = settled && !FOLLOWS(MEM) && id <= n;
     last = n; earlier = n; on_disk_upto = n; kept_upto = n;
     known[epoch] = n + 1; n = 0;
-    flying = 0; failing = 0; saved = 0; saved_lost = 0; unsaved = 0;
+    flying = 0; failing = 0; fly_again = 0; saved = 0; saved_lost = 0; unsaved = 0;
     fly_reserved = 0; fly_upto = 0; fly_lost = 0; fly_last = 0; fly_gone = 0;
     loaded[MEM] = 0; loaded[DISK] = 0; lost[MEM] = 0; lost[DISK] = 0;
     missing[MEM] = 0; missing[DISK] = 0; gone[MEM] = 0; gone[DISK] = 0

@@ -2,6 +2,7 @@
 #define _DEFAULT_SOURCE
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #define SSE_IMPLEMENTATION
@@ -553,6 +554,61 @@ static void tried_again(void) { /* K5 */
 }
 
 #ifndef SSE_NO_THREADS
+/* A store that takes nothing is tried again behind a statement that waits for the lock: what is
+   published meanwhile waits for neither. What that try did not have the next one has, and till then
+   a kill would lose it. */
+static void behind_a_post(void) { /* C5, K2 */
+    sse_db             *db, *other;
+    sse_app            *app;
+    sse__sequence      *sequence;
+    client             *c;
+    sse_db_post_options to;
+    struct stat         lock;
+    char                name[80];
+    int                 i;
+    begin_empty();
+    snprintf(name, sizeof name, "%s-sse", file);
+    other = sse_db_open(file, NULL);
+    app = fresh(&db, 60000);
+    sequence = &app->topics->sequence;
+    c = dial(app, "/s", NULL);
+    memset(&to, 0, sizeof to);
+    to.app = app;
+    sse_db_exec(other, "CREATE TABLE mine (x)");
+    sse_db_exec(other, "CREATE TRIGGER no BEFORE INSERT ON sse_events BEGIN"
+                       " SELECT RAISE(ABORT, 'no'); END");
+    say(app, "t", "first");
+    for (i = 0; i < 30000 && !times(c, "data: first"); i++) turns(app, 1);
+    is_int(lost, 1, "an event is sent, and not kept");
+    sse_db_exec(other, "BEGIN IMMEDIATE");
+    is_int(sse_db_post(db, &to, "INSERT INTO mine VALUES (1)"), 0, "a statement waits");
+    sequence->retries = true;
+    turns(app, 1);
+    ok(sequence->flight != NULL, "... and behind it what is tried again");
+    say(app, "t", "second");
+    turns(app, 20);
+    is_int(times(c, "data: second"), 1, "the next event does not");
+    ok(sequence->flight != NULL, "... which is still under way");
+    sse_db_exec(other, "DROP TRIGGER no");
+    sse_db_exec(other, "COMMIT");
+    sse__disk_wait(app);
+    sse__flight_land(sequence->flight);
+    is_int(rows(db), 1, "it is kept what was tried again");
+    is_int(stat(name, &lock) ? -1 : (int)lock.st_size, 0, "... and the lock says that more is not");
+    for (i = 0; i < 30000 && app->net->kept < app->net->told; i++) turns(app, 1);
+    is_int(rows(db), 2, "... until that is, at once");
+    is_int(kept, 1, "... which is told");
+    is_int(stat(name, &lock) ? -1 : (int)lock.st_size, 1, "then it does not");
+    sse_db_exec(other, "BEGIN IMMEDIATE");
+    say(app, "t", "third");
+    turns(app, 20);
+    is_int(times(c, "data: third"), 0, "from then on an event waits as before");
+    sse_db_exec(other, "ROLLBACK");
+    dial_free(app);
+    sse_db_close(db);
+    sse_db_close(other);
+}
+
 /* Topics whose events are on their way to the disk make room for others when they are there. */
 static void under_way(void) { /* K5 */
     sse_app_options   o;
@@ -659,6 +715,9 @@ int main(void) {
     killed(false);
     ends_unkept(true);
     ends_unkept(false);
+#ifndef SSE_NO_THREADS
+    behind_a_post();
+#endif
     replaced();
     no_room();
     tried_again();
