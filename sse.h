@@ -19198,6 +19198,7 @@ static void sse__flight_load(sse__flight *flight, bool retries) {
         }
         if (!save->topics && !save->reserved && !save->cut) { /* it lacks nothing */
             sse__save_free(save);
+            sse__save_worked(sequence, store, false);
             continue;
         }
         for (t = save->topics; t; t = t->next) {

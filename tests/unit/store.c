@@ -581,6 +581,40 @@ static void a_second_later(void) {
     sse_db_close(db);
 }
 
+/* A store that lacks nothing, and for which there was no memory when another one was saved, is as
+   good as ever when it is tried again. */
+static void fails_for_nothing(void) {
+    sse_db           *db = impatient(), *other = sse_db_open(":memory:", NULL);
+    sse_app          *app = new_app();
+    sse__sequence    *sequence;
+    sse_topic_options o;
+    sse_event         e;
+    memset(&o, 0, sizeof o);
+    memset(&e, 0, sizeof e);
+    o.history = 100;
+    o.db = other;
+    e.data = "one";
+    is_int(sse_topic(app, "u", &o), 0, "a topic in another database");
+    keep(app, db, 0);
+    sequence = &app->topics->sequence;
+    say(app, "one");
+    sse__sequence_sync(sequence);
+    is_int(sse_publish(app, "u", &e), 0, "an event of the other one");
+    fail_at = 2;
+    sse__sequence_save(sequence);
+    ok(!fail_at && sequence->stores->failing, "which there is no memory to look at the first for");
+    sse__sequence_sync(sequence);
+    sequence->retries = true;
+    sse__sequence_sync(sequence);
+    ok(!sequence->stores->failing, "... but a second later");
+    say(app, "two");
+    sse__sequence_sync(sequence);
+    ok(sse__sequence_is_saved(sequence), "what comes then is kept");
+    sse_app_free(app);
+    sse_db_close(db);
+    sse_db_close(other);
+}
+
 /* Nor is there a second once the server ends: it tries at once, so that no allocation that fails
    costs an event. */
 static void ends_without_memory(void) {
@@ -1031,6 +1065,8 @@ int main(void) {
     synced();
     anew();
     a_second_later();
+    anew();
+    fails_for_nothing();
     anew();
     ends_without_memory();
     anew();
