@@ -3738,8 +3738,10 @@ extern "C" {
 
 #if defined(SSE_NO_THREADS) || !defined(__GNUC__) || defined(__TINYC__)
 #define SSE__THREAD
+#define SSE__PER_THREAD 0 /* what that marks is shared by all threads */
 #else
 #define SSE__THREAD __thread
+#define SSE__PER_THREAD 1
 #endif
 
 /* Flags that other threads and signal handlers set. SSE__SHOW: a pointer, once what it points to is
@@ -10076,11 +10078,12 @@ static void *sse__pool_thread(void *user) {
     sse__job  *job;
     pthread_mutex_lock(&pool->mutex);
     while ((job = sse__pool_take(pool)) != NULL) {
-        int error;
+        const bool settles = job->asked && SSE__PER_THREAD; /* CO3 */
+        int        error;
         pthread_mutex_unlock(&pool->mutex);
-        if (job->asked) (void)sse__callback_begin();
+        if (settles) (void)sse__callback_begin();
         job->work(job->app, job->user);
-        if (job->asked) (void)sse__callback_settle(job->app, "work of sse_offload"); /* CO3 */
+        if (settles) (void)sse__callback_settle(job->app, "work of sse_offload");
         error = sse__loop_post(&job->app->loop, &job->call);
         SSE_ASSERT(!error); /* J1: the loop closes after the pool, and the call has no bytes */
         (void)error;
@@ -16056,7 +16059,7 @@ static void sse__reply_answer(sse_req *req) {
     }
     if (req->failed) error = SSE_OK;
     if (req->error == SSE_E_NOMEM) error = SSE_E_NOMEM;
-    if (!error && req->promise.broken && !req->failed && req->status < 400) error = SSE_E_DB;
+    if (!error && req->promise.broken && req->status < 400) error = SSE_E_DB;
     if (error) {
         if (!why || error == SSE_E_NOMEM) why = sse_error_text(error);
         sse__log(req->app, sse__log_level_kind(req->app, SSE_LOG_ERROR, "%s failed: %s",

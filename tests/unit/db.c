@@ -384,7 +384,9 @@ static void rows_left_early(void) { /* D3 */
     sse_db                  *db = sse_db_open(file("left.db"), NULL), *other;
     sse_db_migrate(db, "CREATE TABLE c(id INTEGER PRIMARY KEY);"
                        "CREATE TABLE late(id REFERENCES c(id) DEFERRABLE INITIALLY DEFERRED)");
+    errors = sse__db_error_count();
     is_int(sse_db_exec(db, sql), SSE_E_CONFLICT, "exec: a commit that fails");
+    is_int((long)(sse__db_error_count() - errors), 1, "... once");
     is_int(sse_db_one(db, &n, sql), SSE_E_CONFLICT, "one: the same");
     is_int(n, 0, "... whose row is none");
     says(db, SSE_E_CONFLICT, "FOREIGN KEY constraint failed [INSERT", "one");
@@ -585,6 +587,11 @@ static void migrations(void) {
     sse_db_close(db);
 }
 
+static void commits(sqlite3_context *context, int n, sqlite3_value **values) {
+    (void)n, (void)values;
+    sqlite3_exec(sqlite3_context_db_handle(context), "COMMIT", NULL, NULL, NULL);
+}
+
 /* Nothing in a script ends the transaction that it runs in. */
 static void scripts_that_commit(void) { /* D9 */
     static const char *const ends[] = {"COMMIT", "end", "End Transaction", "ROLLBACK", "BEGIN",
@@ -630,6 +637,12 @@ static void scripts_that_commit(void) { /* D9 */
                                   "INSERT OR ROLLBACK INTO users VALUES('bob'); DELETE FROM n"),
             SSE_E_CONFLICT, "a statement that undoes the transaction is the last");
         is_int(ONE(db, &got, "SELECT count(*) FROM n WHERE x = 1"), (long)i, "... that runs");
+        sqlite3_create_function(sse_db_raw(db), "f", 0, SQLITE_UTF8, NULL, commits, NULL, NULL);
+        list[1] = "SELECT f(); CREATE TABLE logs(t TEXT)";
+        is_int(sse_db_migrate_list(db, list, 2), SSE_E_STATE, "a function that ends it");
+        is_int(ONE(db, &got, "SELECT count(*) FROM sqlite_master WHERE name = 'logs'"), 0,
+            "... ends the script");
+        is_int(ONE(db, &got, "PRAGMA user_version"), 1, "... which does not count");
         sse_db_exec(db, "BEGIN");
         is_int(sse_db_migrate(db, "INSERT INTO users VALUES('eve'); COMMIT"), SSE_E_STATE,
             "inside a transaction of the program");

@@ -33,11 +33,32 @@ static void on_log(int level, const char *text, void *user) {
 
 static void insert(void) { sse_db_exec(db, "INSERT INTO t DEFAULT VALUES"); }
 
+static int leave_inside(sse_db *in, void *user) {
+    (void)user;
+    sse_db_next(sse_db_query(in, "INSERT INTO t DEFAULT VALUES RETURNING id"));
+    return 0;
+}
+
 static int insert_inside(sse_db *in, void *user) {
     (void)in;
     insert();
     return user ? -1 : 0;
 }
+
+static sse_db *its; /* of the work of sse_offload, which it outlives */
+
+static void begins(sse_app *of, void *user) {
+    (void)of, (void)user;
+    its = sse_db_open(name, NULL);
+    sse_db_exec(its, "BEGIN");
+}
+
+static void keeps_nothing(sse_app *of, void *user) {
+    (void)of, (void)user;
+    sse_db_close(its);
+}
+
+static void answer(sse_app *of, void *user);
 
 static void act(char what, sse_req *req) {
     sse_rows *r = NULL;
@@ -54,11 +75,28 @@ static void act(char what, sse_req *req) {
         sse_db_done(r);
         break;
     case 'o': sse_db_next(sse_db_query(db, "SELECT 1 UNION ALL SELECT 2")); break;
-    case 'w': sse_db_write(db, insert_inside, NULL); break;
+    case 'w':
+        sse_db_write(db, insert_inside, NULL);
+        ok(!sse__unsaved.settle, "sse_db_write leaves nothing to settle");
+        break;
+    case 'm': sse_db_write(db, leave_inside, NULL); break;
     case 'W': sse_db_write(db, insert_inside, db); break;
     case 'R': sqlite3_exec(sse_db_raw(db), "BEGIN", NULL, NULL, NULL); break;
     case 'a': sse_test_request(second, "GET /a?do=i", NULL, NULL, &inner); break;
-    case 'x': sse_db_close(db), db = NULL; break;
+    case 'A':
+        sse_test_request(second, "GET /later?do=s", NULL, NULL, &inner);
+        sse_call(second, answer, kept[nkept - 1]);
+        sse_test_run(second, 0);
+        break;
+    case 'O':
+        sse_offload(app, begins, keeps_nothing, NULL);
+        usleep(100000);
+        break;
+    case 'x':
+        sse_db_close(db), db = NULL;
+        ok(!sse__dbs_unsaved, "a database that is closed is not settled");
+        break;
+    case 'u': sse_set_status(req, 422); break;
     case 's': sse_puts(sse_out(req), "saved"); break;
     case 'n': sse_fail(req, 409, "no"); break;
     case 'e': sse_redirect(req, "/elsewhere"); break;
@@ -122,11 +160,8 @@ static void render(sse_view *view, sse_buf *html, void *user) {
 }
 
 static void work(sse_app *of, void *user) {
-    sse_db *mine = sse_db_open(name, NULL);
-    (void)of;
-    sse_db_exec(mine, "BEGIN");
-    sse_db_exec(mine, "INSERT INTO t DEFAULT VALUES");
-    *(sse_db **)user = mine; /* it outlives the work */
+    begins(of, user);
+    sse_db_exec(its, "INSERT INTO t DEFAULT VALUES");
 }
 
 static void fresh(void) {
@@ -207,6 +242,7 @@ static void requests(void) { /* D8, CO3 */
         {"GET /a?do=bie", "... by a redirect", 500, 0, 1},
         {"GET /a?do=bif", "... by a file", 500, 0, 1},
         {"GET /a?do=bin", "... by an error, which stays", 409, 0, 1},
+        {"GET /a?do=bius", "... likewise", 422, 0, 1},
         {"GET /a?do=brs", "... with rows", 500, 0, 1},
         {"GET /a?do=pis", "a savepoint begins one", 500, 0, 1},
         {"GET /a?guard=bi&do=s", "one that a guard begins", 500, 0, 1},
@@ -215,6 +251,7 @@ static void requests(void) { /* D8, CO3 */
         {"GET /a?do=bics", "one that is committed", 200, 1, 0},
         {"GET /a?do=wdos", "what ends, and rows that only read", 200, 2, 0},
         {"GET /a?do=Ws", "what sse_db_write undid", 200, 0, 0},
+        {"GET /a?do=m", "rows that are left in sse_db_write, so that it cannot commit", 500, 0, 1},
         {"POST /read?do=bis", "one of the reader of a body", 500, 0, 1},
         {"POST /read?do=bics", "... that is committed", 200, 1, 0},
     };
@@ -275,6 +312,7 @@ static void others(void) { /* callbacks without a request */
         sse_test_run(app, 0);
         alone = NULL;
         ok(strstr(line, "COMMIT is missing") != NULL, "a callback that leaves one: %s", line);
+        is_int(sse_db_error(db, NULL), SSE_E_STATE, "... has failed");
         insert();
         is_int(saved(), 1, "... swallows no later write");
         end();
@@ -322,20 +360,23 @@ static void nested(void) { /* only the outermost callback of a thread settles */
     fresh();
     second = sse_app_new(NULL);
     sse_get(second, "/a", handler, NULL);
+    sse_get(second, "/later", later, NULL);
     sse_test_request(app, "GET /a?do=baics", NULL, NULL, &replies[0]);
     is_int(replies[0].status, 200, "a handler that asks another app inside of its transaction");
     is_int(saved(), 2, "... commits that itself");
+    sse_test_request(app, "GET /a?do=As", NULL, NULL, &replies[0]);
+    is_int(inner.status, 200, "one whose callback finishes a request");
+    sse_test_request(second, "GET /a?do=is", NULL, NULL, &inner);
+    is_int(inner.status, 200, "... which nothing remembers");
     is_int(lines, 0, "... without an error");
     sse_test_close(&inner);
     sse_app_free(second);
     end();
 }
 
-#ifndef SSE_NO_THREADS
 static void offloaded(void) {
-    sse_db *its = NULL;
     fresh();
-    sse_offload(app, work, timer, &its);
+    sse_offload(app, work, timer, NULL);
     sse_test_run(app, 0);
     ok(strstr(line, "work of sse_offload left a transaction open") == line, "work that leaves one");
     insert();
@@ -344,8 +385,12 @@ static void offloaded(void) {
     is_int(saved(), 2, "... and is over");
     sse_db_close(its);
     end();
+    fresh();
+    sse_test_request(app, "GET /a?do=biOcs", NULL, NULL, &replies[0]);
+    is_int(lines, 1, "work that leaves one while a handler has one open");
+    is_int(saved(), 1, "... ends its own");
+    end();
 }
-#endif
 
 int main(void) {
     char command[64];
@@ -358,9 +403,7 @@ int main(void) {
     client_leaves();
     begun_outside();
     nested();
-#ifndef SSE_NO_THREADS
-    offloaded();
-#endif
+    if (SSE__PER_THREAD) offloaded();
     snprintf(command, sizeof command, "rm -rf %s", dir);
     if (system(command) != 0) return 1;
     return tap_done();
