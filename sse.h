@@ -18673,7 +18673,7 @@ static int sse__store_lock(const char *path, bool *unkept) {
         if (!why && fstat(fd, &ours) == 0 && stat(path, &present) == 0 &&
             ours.st_ino == present.st_ino && ours.st_dev == present.st_dev) {
             if (theirs && unlink(path)) return fd; /* nobody can write to it: it says nothing */
-            if (there && S_ISREG(ours.st_mode) && !ours.st_size) *unkept = true;
+            if (there && !ours.st_size) *unkept = true;
             if (!theirs) return fd;
         }
         close(fd);
@@ -18874,7 +18874,7 @@ static int sse__store_cut(const sse__sequence *sequence, sse__store *store) {
     store->lost = store->cut = sse__store_upto(store) + (unkept ? 1 : 0);
     error = sse_db_write(store->db, sse__store_write_cut, store);
     if (!error) store->saved_lost = store->cut;
-    else if (unkept) sse__net_tell(sequence->app->net); /* it is full still: a flight writes it */
+    else sse__net_tell(sequence->app->net); /* it is full still: a flight writes it */
     return unkept && error != SSE_E_NOMEM ? SSE_OK : error;
 }
 
@@ -18963,7 +18963,7 @@ typedef struct sse__save {
     sse__save_topic  *topics;
     uint64_t          reserved, began, boot, cut; /* boot, cut: of SSE__ROW_...; 0: none */
     int64_t           clock, shift; /* shift: by how much the times in the store are wrong */
-    bool              waits;        /* for a lock */
+    bool              waits, makes_tables; /* waits: for a lock */
     int               error;
     char              why[300];
 } sse__save;
@@ -19002,7 +19002,7 @@ static int sse__save_write_topic(sse_db *db, const sse__save_topic *t, int64_t c
 static int sse__save_write(sse_db *db, void *user) { /* in a transaction */
     const sse__save       *save = (const sse__save *)user;
     const sse__save_topic *t;
-    int n = save->waits ? 0 : sse__store_tables(db, NULL); /* its file may have been replaced */
+    int n = save->makes_tables ? sse__store_tables(db, NULL) : 0;
     if (n >= 0 && save->shift) /* the clock was set, or the machine slept */
         n = sse_db_exec(db, "UPDATE sse_events SET at = at + %lld WHERE seq > %lld",
                         (long long)save->shift, (long long)save->began);
@@ -19015,13 +19015,19 @@ static int sse__save_write(sse_db *db, void *user) { /* in a transaction */
 }
 
 /* In one transaction. A holder of its lock is waited for once: then the events go out unkept, and
-   the store is tried again once a second without waiting. */
+   the store is tried again once a second without waiting. What fails otherwise is tried again at
+   once, with the tables made: its file may have been replaced. */
 static void sse__save_run(sse__save *save) {
     sse_db *db = save->job.on;
     save->error = sse__db_job_enter(&save->job);
     if (!save->error) {
         sse__db_wait(db, save->waits);
-        save->error = sse_db_write(db, sse__save_write, save);
+        save->makes_tables = !save->waits;
+        save->error        = sse_db_write(db, sse__save_write, save);
+        if (save->error && save->error != SSE_E_BUSY && !save->makes_tables) {
+            save->makes_tables = true;
+            save->error        = sse_db_write(db, sse__save_write, save);
+        }
         sse__db_wait(db, true);
     }
     if (save->error) {

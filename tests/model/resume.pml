@@ -185,7 +185,8 @@ inline publish(t) {
 
 inline fly() {                  /* flight_load: copies */
     printf("fly\n");
-    flying = 1; fly_again = failing; fly_last = last; fly_upto = 0; fly_lost = lost[DISK]; fly_gone = gone_upto;
+    flying = 1; fly_again = failing; fly_last = last; fly_upto = 0;
+    fly_lost = lost[DISK]; fly_gone = gone_upto;
     fly_reserved = (last > reserved -> last + RESERVE : 0);
     i = 1;
     do :: i < N -> fly_has[i] = loaded[DISK] && held[i] && topic[i] == DISK && i > saved;

@@ -16,12 +16,13 @@ int main(void) { return tap_done(); }
 #include "sleeps.h"
 
 static char     dir[] = "/tmp/sse-history-XXXXXX", file[64];
-static int      lost, kept;
+static int      lost, kept, opened;
 static sse_app *log_of; /* that publishes its log; NULL: none does */
 static void     on_log(int level, const char *text, void *user) {
         (void)user;
         lost += level <= SSE_LOG_WARNING && strstr(text, "events are sent but not kept") != NULL;
         kept += level <= SSE_LOG_WARNING && strstr(text, "kept again") != NULL;
+        opened += strstr(text, "was replaced: opened the new one") != NULL;
         if (log_of && level <= SSE_LOG_WARNING) say(log_of, "log", text);
 }
 
@@ -341,16 +342,47 @@ static void full(void) {
     sse_db_close(db);
 }
 
-static void replaced(void) { /* the file has become one without our tables */
-    sse_db  *db;
-    sse_app *app = fresh(&db, 100);
-    int      i;
+static void begin_empty(void) {
+    char command[80];
+    snprintf(command, sizeof command, "rm -f %s/*", dir);
+    if (system(command) != 0) ok(0, "nothing is there");
+}
+
+/* The file has become one without our tables, or another program has dropped them: they are made
+   before the next event leaves. */
+static void replaced(bool moved) { /* C5 */
+    sse_live_options of_db;
+    char             from[80];
+    sse_db          *db, *other;
+    sse_app         *app;
+    client          *c;
+    int              i;
+    begin_empty();
+    snprintf(from, sizeof from, "%s/new.db", dir);
+    app = fresh(&db, 100);
+    memset(&of_db, 0, sizeof of_db);
+    of_db.db = db;
+    sse_live(app, "/v", show, &of_db);
+    dial(app, "/v", NULL);
+    c = dial(app, "/s", NULL);
     say(app, "t", "before");
+    turns(app, 5);
     sse__sequence_sync(&app->topics->sequence);
-    sse_db_migrate(db, "DROP TABLE sse_events; DROP TABLE sse_topics; DROP TABLE sse_sequence");
+    other = sse_db_open(moved ? from : file, NULL);
+    sse_db_migrate(other, moved ? "CREATE TABLE mine (x)"
+                                : "DROP TABLE sse_events; DROP TABLE sse_topics;"
+                                  " DROP TABLE sse_sequence; DROP TABLE sse_starts");
+    sse_db_close(other);
+    opened = 0;
+    if (moved) {
+        sse_db_exec(db, "PRAGMA wal_checkpoint(TRUNCATE)");
+        is_int(rename(from, file), 0, "another file has its name");
+    }
+    for (i = 0; i < 30000 && moved && !opened; i++) turns(app, 1);
     say(app, "t", "after");
-    for (i = 0; i < 30000 && !kept; i++) poll(NULL, 0, 10), turns(app, 1);
-    is_int(rows(db), 1, "what comes is kept again, in tables made anew");
+    for (i = 0; i < 30000 && !times(c, "data: after"); i++) turns(app, 1);
+    is_int(rows(db), 1, "what comes is kept, in tables made anew");
+    is_int(lost, 0, "... and was before it left");
     dial_free(app);
     sse_db_close(db);
 }
@@ -454,12 +486,6 @@ static void starts_after(bool first) {
         dial_free(app);
         sse_db_close(db);
     }
-}
-
-static void begin_empty(void) {
-    char command[80];
-    snprintf(command, sizeof command, "rm -f %s/*", dir);
-    if (system(command) != 0) ok(0, "nothing is there");
 }
 
 /* kill -9, before the store has the event. */
@@ -718,7 +744,8 @@ int main(void) {
 #ifndef SSE_NO_THREADS
     behind_a_post();
 #endif
-    replaced();
+    replaced(false);
+    replaced(true);
     no_room();
     tried_again();
     reserves();

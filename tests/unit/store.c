@@ -107,6 +107,11 @@ static sse_db *impatient(void) {
     return sse_db_open(path, &o);
 }
 
+static long long size_of(const char *name) { /* -1: it is not there */
+    struct stat s;
+    return stat(name, &s) ? -1 : (long long)s.st_size;
+}
+
 /* ---- whose a file is ---- */
 
 static void one_server(void) { /* K4 */
@@ -173,13 +178,24 @@ static void freed_by_child(void) { /* K4 */
     sse_app *first = new_app(), *second = new_app();
     pid_t    child;
     is_int(keep(first, a, 0), 0, "a server whose child");
+    sse_db_exec(a, "CREATE TRIGGER no BEFORE INSERT ON sse_events BEGIN"
+                   " SELECT RAISE(ABORT, 'no'); END");
     fflush(stdout);
     child = fork();
     if (child == 0) {
+        sse_event e;
+        memset(&e, 0, sizeof e);
+        e.data = "one";
+        sse_publish(first, "t", &e);
+        sse__sequence_sync(&first->topics->sequence);
+        if (!first->topics->sequence.stores->failing) _exit(1);
         sse_app_free(first);
         _exit(0);
     }
-    ok(child > 0 && waitpid(child, &status, 0) == child && status == 0, "... frees its app");
+    ok(child > 0 && waitpid(child, &status, 0) == child && status == 0,
+        "... publishes, in vain, and frees its app");
+    is_int(size_of(owner), 1, "... lacks nothing by that");
+    sse_db_exec(a, "DROP TRIGGER no");
     is_int(keep(second, b, 0), SSE_E_STATE, "keeps its file");
     ok(access(owner, F_OK) == 0, "... and its lock");
     sse_app_free(second);
@@ -475,7 +491,7 @@ static void unread(void) { /* K2 */
 }
 
 /* Which allocation it is that fails makes no difference to what is said. */
-static void opened_without_memory(void) {
+static void opened_without_memory(bool unkept) {
     sse_db  *db = impatient();
     sse_app *app = new_app();
     int      n, error, refused = 0, others = 0;
@@ -483,6 +499,7 @@ static void opened_without_memory(void) {
     sse_app_free(app);
     for (n = 1; n < 300; n++) {
         app = new_app();
+        if (unkept) close(open(owner, O_RDWR | O_CREAT | O_CLOEXEC, 0644));
         fail_at = n;
         error = keep(app, db, 0);
         if (fail_at) n = 300; /* it had all that it needs */
@@ -807,6 +824,11 @@ static void locked_read_only(void) { /* K4 */
     words = "cannot be locked";
     is_int(keep(first, a, 0), 0, "... is locked");
     is_int(told, 0, "... without complaint");
+    sse_db_exec(a, "CREATE TRIGGER no BEFORE INSERT ON sse_events BEGIN"
+                   " SELECT RAISE(ABORT, 'no'); END");
+    say(first, "unkept");
+    sse__sequence_sync(&first->topics->sequence);
+    sse_db_exec(a, "DROP TRIGGER no");
     is_int(keep(second, b, 0), SSE_E_STATE, "... so that a second server may not");
     sse_app_free(second);
     sse_app_free(first);
@@ -896,11 +918,6 @@ static void went_down(void) { /* K2 */
 
 /* ---- events that went out and were not kept: the lock says so ---- */
 
-static long long size_of(const char *name) { /* -1: it is not there */
-    struct stat s;
-    return stat(name, &s) ? -1 : (long long)s.st_size;
-}
-
 static const char not_of_u[] = "CREATE TRIGGER no BEFORE INSERT ON sse_events WHEN NEW.topic = 'u'"
                                " BEGIN SELECT RAISE(ABORT, 'no'); END";
 
@@ -949,11 +966,54 @@ static void says_unkept(void) { /* K2 */
     sse_db_close(b);
 }
 
+/* What a store may lack, beside others. */
+static void lacks(void) { /* K2 */
+    sse_db           *db = impatient(), *other = sse_db_open(":memory:", NULL);
+    sse_app          *app = new_app();
+    sse__sequence    *sequence;
+    sse__store       *store;
+    sse_topic_options o;
+    sse_event         e;
+    memset(&o, 0, sizeof o);
+    memset(&e, 0, sizeof e);
+    o.history = 100;
+    o.db = other;
+    e.data = "one";
+    is_int(sse_topic(app, "u", &o), 0, "a topic in another database");
+    keep(app, db, 0);
+    say(app, "one");
+    sequence = &app->topics->sequence;
+    store = sequence->stores;
+    sse__sequence_sync(sequence);
+    ok(!sse__store_lacks(sequence, store), "a store lacks nothing");
+    is_int(sse_publish(app, "u", &e), 0, "an event of the other one");
+    ok(!sse__store_lacks(sequence, store), "... which that lacks");
+    ok(sse__store_lacks(sequence, store->next), "... alone");
+    is_int(sse_publish(app, "t", &e), 0, "an event of its own");
+    ok(sse__store_lacks(sequence, store), "... which it lacks");
+    sse__sequence_sync(sequence);
+    ok(!sse__store_lacks(sequence, store), "... until it is kept");
+    sse__rule_lost(app->topics, app->topics->named, sequence->last);
+    ok(sse__store_lacks(sequence, store), "what was lost");
+    sse__sequence_sync(sequence);
+    sequence->last = store->reserved;
+    ok(!sse__store_lacks(sequence, store), "numbers that it has reserved");
+    sequence->last++;
+    ok(sse__store_lacks(sequence, store), "... and one more");
+    sse_app_free(app);
+    sse_db_close(db);
+    sse_db_close(other);
+}
+
 /* A start that finds such a lock, and cannot write what it says either, or can. */
 static void finds_unkept(bool writes) { /* K2 */
-    sse_db   *db = impatient();
-    sse_app  *app = new_app();
-    long long cut = 0, reserved = 0;
+    sse_db           *db = impatient(), *too = impatient();
+    sse_app          *app = new_app();
+    sse_topic_options o;
+    long long         cut = 0, reserved = 0;
+    memset(&o, 0, sizeof o);
+    o.history = 100;
+    o.db = too;
     keep(app, db, 0);
     say(app, "one");
     sse_app_free(app);
@@ -968,6 +1028,9 @@ static void finds_unkept(bool writes) { /* K2 */
     is_int(keep(app, db, 0), 0, "it starts");
     is_int(told, 1, "... and says what was lost");
     is_int(size_of(owner), writes, "its lock says so until it is written");
+    is_int(sse_topic(app, "u", &o), 0, "another connection to the same file");
+    is_int((long long)app->topics->sequence.stores->cut, reserved + 1, "... knows of that as well");
+    is_int(size_of(owner), writes, "... and changes nothing");
     sse_db_one(db, &cut, "SELECT reserved FROM sse_sequence WHERE id = 3");
     is_int(cut, writes ? reserved + 1 : 0, "... in the database");
     if (!writes) sse_db_exec(db, "DROP TRIGGER no");
@@ -988,6 +1051,7 @@ static void finds_unkept(bool writes) { /* K2 */
     sse_app_free(app);
     words = NULL;
     sse_db_close(db);
+    sse_db_close(too);
 }
 
 /* A lock that another user left behind can be locked, and not written: one of ours replaces it. */
@@ -1058,7 +1122,8 @@ int main(void) {
     clock_steps();
     anew();
     unread();
-    opened_without_memory();
+    opened_without_memory(false);
+    opened_without_memory(true);
     anew();
     kept_at_the_end();
     anew();
@@ -1097,6 +1162,8 @@ int main(void) {
     went_down();
     anew();
     says_unkept();
+    anew();
+    lacks();
     anew();
     finds_unkept(true);
     anew();
