@@ -3400,18 +3400,18 @@ typedef struct sse_db_options {
    sse_topic_from_table follows it, the new one is opened a moment later; what is written until then
    goes into the old one. By the old "-wal", which is still there, SQLite would damage the new file:
    what is in it goes into the old file, and it is taken away with its "-shm"; while others read
-   there, the old -wal becomes "app.db-wal.old". One that came with the new file stays. The new one
-   is opened with the synchronous, foreign_keys, wal_autocheckpoint, cache_size and
-   journal_size_limit of before; other settings, ATTACHed databases and temporary tables are gone.
-   If the new one cannot be opened, an error is logged, reads show the old one, and writes answer
-   SSE_E_DB: it is no database; the connection may be the program's (sse_db_raw; sse_db_attach,
-   which goes on to write); or an old -wal is there and the database .read_only, or that -wal was
-   overwritten where it lies. With that -wal the next start, too, would damage the new file: stop
-   the server, remove app.db-wal and app.db-shm, then start it. If the file is deleted, that is
-   logged as an error, once, and every call goes on as before, but that what is posted, and events
-   that topics keep, are written on the loop: the contents of the database then end with the process
-   (VACUUM INTO saves them). Neither is noticed of a database that nothing follows, and all calls go
-   on with the old file.
+   there, the old -wal becomes "app.db-wal.old", with which the old file is whole. One that came
+   with the new file stays. The new one is opened with the synchronous, foreign_keys,
+   wal_autocheckpoint, cache_size and journal_size_limit of before; other settings, ATTACHed
+   databases and temporary tables are gone. If the new one cannot be opened, an error is logged,
+   reads show the old one, and writes answer SSE_E_DB: it is no database; the connection may be the
+   program's (sse_db_raw; sse_db_attach, which goes on to write); or an old -wal is there and the
+   database .read_only, or that -wal was overwritten where it lies. With that -wal the next start,
+   too, would damage the new file: stop the server, remove app.db-wal and app.db-shm, then start it.
+   If the file is deleted, that is logged as an error, once, and every call goes on as before, but
+   that what is posted, and events that topics keep, are written on the loop: the contents of the
+   database then end with the process (VACUUM INTO saves them). Neither is noticed of a database
+   that nothing follows, and all calls go on with the old file.
    file: a path, ":memory:", or a file: URI; borrows until return. A relative one stays what it is
    now, also if the program changes its working directory, and so does what a link leads to.
    options: NULL is all defaults.
@@ -23417,6 +23417,7 @@ typedef struct sse__dbfile { /* main, temp or an attached database of our connec
     sse__dbfile_beside  beside;  /* when it was last seen to have its name */
     bool                listed, deleted; /* deleted: no file has its name, and that was logged */
     bool                cleared; /* its WAL was taken away: it cannot go on by that */
+    bool                is_kept; /* and has parts of it */
 } sse__dbfile;
 
 /* What sse_on_commit was given. due: it is to be called in this turn. */
@@ -23565,7 +23566,7 @@ static bool sse__dbfile_take(sse__dbfile *f, sqlite3 *raw) {
         rc = sqlite3_wal_checkpoint_v2(raw, f->schema, SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
         if (rc != SQLITE_OK || frames != done) {
             if (rename(wal, sse_buf_text(&f->kept))) return false;
-            f->cleared = true;
+            f->cleared = f->is_kept = true;
         }
     }
     if (ours && !f->cleared && unlink(wal)) return false;
@@ -23581,17 +23582,15 @@ static bool sse__dbfile_has_old_wal(sse__dbfile *f) {
 
 /* Likewise. Of several servers that follow it one does at a time, or one would take the files that
    another has made for the new one. The lock is of the directory: to close any descriptor of the
-   database would let go of SQLite's locks. */
-static bool sse__dbfile_clear(sse__dbfile *f, sqlite3 *raw) {
-    const int fd = SSE__SYS(open(f->dir[0] ? f->dir : ".", O_RDONLY | O_CLOEXEC));
-    bool      cleared;
-    if (fd < 0 || SSE__SYS(flock(fd, LOCK_EX | LOCK_NB)) != 0) {
-        if (fd >= 0) close(fd);
-        return false;
-    }
-    cleared = sse__dbfile_take(f, raw);
+   database would let go of SQLite's locks. Returns 0; SSE_E_BUSY: another is at it; SSE_E_IO. */
+static int sse__dbfile_clear(sse__dbfile *f, sqlite3 *raw) {
+    const int fd    = SSE__SYS(open(f->dir[0] ? f->dir : ".", O_RDONLY | O_CLOEXEC));
+    int       error = SSE_E_IO;
+    if (fd < 0) return error;
+    if (SSE__SYS(flock(fd, LOCK_EX | LOCK_NB)) == 0) error = sse__dbfile_take(f, raw) ? 0 : error;
+    else if (errno == EWOULDBLOCK) error = SSE_E_BUSY;
     close(fd);
-    return cleared;
+    return error;
 }
 
 /* ---- who committed ---- */
@@ -23797,9 +23796,10 @@ static void sse__changes_stuck(sse__changes *ch, sse__dbfile *f) {
 /* Another file has taken the name of ours, a backup say. Our connection still shows the old one: it
    is opened anew, when nothing of ours is in the middle of the old one. */
 static void sse__changes_reopen_replaced(sse__changes *ch) {
-    sse_db      *db   = ch->db;
-    const bool   ours = db->file && !db->raw_given;
-    sse__dbfile *f    = ch->files;
+    sse_db      *db    = ch->db;
+    const bool   ours  = db->file && !db->raw_given;
+    sse__dbfile *f     = ch->files;
+    int          error = SSE_OK;
     while (f && !sse__dbfile_replaced(f)) f = f->next;
     if (!f) {
         sse__changes_hold(ch, false);
@@ -23807,13 +23807,16 @@ static void sse__changes_reopen_replaced(sse__changes *ch) {
         return;
     }
     if (!sse__db_is_idle(db) || db->writer_jobs) return;
-    if (!ours || (!db->read_only && !sse__dbfile_clear(f, db->raw)) ||
-        sse__dbfile_has_old_wal(f) || sse__db_reopen(db) != SSE_OK) {
+    if (ours && !db->read_only) error = sse__dbfile_clear(f, db->raw);
+    if (error == SSE_E_BUSY) return;
+    if (error || !ours || sse__dbfile_has_old_wal(f) || sse__db_reopen(db) != SSE_OK) {
         sse__changes_stuck(ch, f);
         return;
     }
     ch->stuck = ch->held = false;
-    sse__log(ch->app, SSE_LOG_WARNING, "%s was replaced: opened the new one", f->path);
+    sse__log(ch->app, SSE_LOG_WARNING, "%s was replaced: opened the new one%s%s", f->path,
+             f->is_kept ? ", the old one is whole only with " : "",
+             f->is_kept ? sse_buf_text(&f->kept) : "");
     sse__changes_close_files(ch);
     sse__changes_refresh(ch);
     sse__changes_tell_all(ch);

@@ -3,6 +3,7 @@
 #include "../../sse.h"
 #include "../tap.h"
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -638,6 +639,7 @@ static void replaced_large(void) {
     char              sql[400];
     sqlite3          *next;
     struct stat       s;
+    int               fd;
     begin("large.db", "WAL");
     sqlite3_open(file("new-large.db"), &next);
     snprintf(sql, sizeof sql,
@@ -655,6 +657,11 @@ static void replaced_large(void) {
     must(link(file("large.db"), file("aside.db")) == 0, "another name");
     must(rename(file("new-large.db"), file("large.db")) == 0, "replaced");
     own("INSERT INTO t(a) VALUES('the last of the old file')");
+    fd = open(dir, O_RDONLY);
+    must(flock(fd, LOCK_EX) == 0, "another server takes away what is left of the old one");
+    tick();
+    is_str(logged, "", "one server at a time opens what replaces a file");
+    close(fd);
     ok(strstr(hears(1500), "* ") != NULL, "a large file is replaced by another one");
     is_int(sse_db_one(db, &n, "SELECT count(*) FROM t") == 0 ? n : -1, 5000, "... which is read");
     is_int(sse_db_one(db, &n, whole) == 0 ? n : -1, 1, "... and is whole");
@@ -686,6 +693,7 @@ static void replaced_while_read(void) {
     hears_only(1500, "* ", "a file that others read is replaced");
     is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 77, "... and opened");
     ok(access(file("read.db-wal.old"), F_OK) == 0, "what may be in the old -wal alone is kept");
+    ok(strstr(logged, "whole only with ") && strstr(logged, "read.db-wal.old"), "... as is said");
     sqlite3_finalize(reads);
     end();
     is_int(asked("read.db", whole), 1, "... and no part of the new one");
