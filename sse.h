@@ -3022,7 +3022,8 @@ typedef struct sse_topic_options {
     size_t history_bytes;    /* and how many bytes of them, in memory. default: 4194304;
                                 SSE_UNLIMITED */
     int    history_age_ms;   /* and for how long. default: for ever */
-    int    greet;            /* events from the history for clients without an id. default: 0 */
+    int    greet;            /* events from the history for clients without an id; without one the
+                                log says so when a stream subscribes. default: 0 */
     const char *gap_event;   /* name of the event that says that missed events are gone; a stream
                                 of several topics has that of one. default: "gap" */
     sse_db *db;              /* stays open until the app is freed. default: none, in memory only */
@@ -21470,6 +21471,10 @@ static uint64_t sse__topic_greet_after(const sse__topic *topic, bool opening) {
     const sse__history *h = topic->history;
     const int           n = opening && topic->rule ? topic->rule->options.greet : 0;
     if (o) return sse__outbox_greet(o, n);
+    if (!h && n > 0) /* only now: a table may come behind sse_topic */
+        sse__refused(topic->owner->app, SSE_OK, "sse_topic: %.200s: .greet needs a .history, a "
+                     ".source or rows of sse_topic_from_table: nobody is greeted",
+                     topic->rule->name);
     if (!h || !h->count || n <= 0) return topic->owner->sequence.last;
     return (uint32_t)n < h->count ? sse__history_seq(h, h->count - (uint32_t)n - 1) : h->lost;
 }

@@ -70,6 +70,36 @@ static void open_long(sse_req *req, void *name) {
     (void)sse_subscribe(sse_stream_open(req, NULL), (const char *)name);
 }
 
+/* Nothing is kept to greet anybody with. */
+static void test_greeting_of_nothing(void) {
+    sse_topic_options greets;
+    sse_app_options   o;
+    sse_app          *app;
+    sse_test_reply    reply;
+    memset(&o, 0, sizeof o);
+    memset(&greets, 0, sizeof greets);
+    memset(&reply, 0, sizeof reply);
+    o.on_log = hear_star;
+    app = sse_app_new(&o);
+    greets.greet = 10;
+    is_int(sse_topic(app, "bare.*", &greets), 0, "a greeting, and nothing that is kept");
+    greets.history = 10;
+    is_int(sse_topic(app, "kept.*", &greets), 0, "one of a history");
+    sse_get(app, "/bare", open_long, (void *)"bare.1");
+    sse_get(app, "/kept", open_long, (void *)"kept.1");
+    stars = 0;
+    sse_test_request(app, "GET /kept", NULL, NULL, &reply);
+    is_int(stars, 0, "... is none to speak of");
+    sse_test_request(app, "GET /bare", NULL, NULL, &reply);
+    ok(reply.open, "the other has a stream as well");
+    is_str(star_line,
+        "sse_topic: bare.*: .greet needs a .history, a .source or rows of "
+        "sse_topic_from_table: nobody is greeted",
+        "... and the log says so");
+    sse_test_close(&reply);
+    sse_app_free(app);
+}
+
 static void test_star(void) {
     sse_app_options o;
     sse_app        *app;
@@ -871,6 +901,7 @@ int main(void) {
     sse_db *db;
     test_patterns();
     test_star();
+    test_greeting_of_nothing();
     test_ids();
     test_ring();
     test_limits();
