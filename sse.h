@@ -2825,8 +2825,9 @@ typedef struct sse_stream_options {
                                     default: 0 */
     int         lifetime_ms;     /* ends the stream, and its client comes back. default: none */
     int         send_timeout_ms; /* default: the app's; SSE_OFF */
-    size_t      max_queue_bytes; /* unsent; more closes the stream. What a client missed fills half
-                                    of it, page by page. default: the app's; SSE_UNLIMITED */
+    size_t      max_queue_bytes; /* unsent; more closes the stream, and if that is by the opening
+                                    handler, the log says so. What a client missed fills half of it,
+                                    page by page. default: the app's; SSE_UNLIMITED */
     int       (*step)(sse_stream s, void *user);
                                  /* a generator: sends, and returns the ms until its next call, or
                                     SSE_RECONNECT, or SSE_END (any other negative number is an
@@ -17326,6 +17327,15 @@ static void sse__stream_lacks_memory(sse__stream *stream, const sse__conn *c) {
     sse__stream_tell_cut(stream, c);
 }
 
+/* Its handler, which still runs, has queued too much: not a byte could leave meanwhile, so that no
+   reader is slow. */
+static void sse__stream_tell_overflow(const sse__stream *stream) {
+    const char *path = sse__stream_path(stream);
+    sse__refused(stream->app, SSE_E_FULL, "sse_stream_open: %s: its handler sent more than "
+                 ".max_queue_bytes, %lu, at once: raise that, or send the rest by a .step",
+                 path ? path : "of no route", (unsigned long)stream->max_queue);
+}
+
 /* Queues a message as it is; holds a reference to its bytes: S3. A slow reader is cut here: one
    whose queue is over max_queue_bytes, where nothing in it may be lost. (One that takes nothing for
    send_timeout_ms is cut by stream_tick.) */
@@ -17358,6 +17368,7 @@ static int sse__stream_queue(sse__stream *stream, const sse__message *m) {
         stream->bytes -= before - c->out.bytes;
     }
     if (sse__queue_fits(&c->out, stream->max_queue)) return SSE_OK;
+    if (stream->phase == SSE__STREAM_OPENING) sse__stream_tell_overflow(stream);
     sse__stream_cut(stream, SSE_BY_QUEUE);
     return SSE_E_FULL;
 }

@@ -284,6 +284,47 @@ static void each_call(void) { /* S2: on_close is one of the places */
         }
 }
 
+/* ---- more than its queue may hold, before a byte can leave ---- */
+
+static int overflown_answer, overflown_why;
+
+static void overflown_close(sse_stream s, sse_reason reason, void *user) {
+    (void)s, (void)user;
+    overflown_why = (int)reason;
+}
+
+static void overflow_at_once(sse_req *req, void *user) {
+    static char        large[1000];
+    sse_stream_options o;
+    int                i;
+    (void)user;
+    memset(&o, 0, sizeof o);
+    o.max_queue_bytes = 5000;
+    o.on_close = overflown_close;
+    newest = sse_stream_open(req, &o);
+    for (i = 0, overflown_answer = 0; i < 10 && !overflown_answer; i++)
+        overflown_answer = sse_stream_write(newest, large, sizeof large);
+}
+
+static void overflow_in_handler(void) {
+    sse_app_options o;
+    memset(&o, 0, sizeof o);
+    o.on_log = on_log;
+    app = dial_app(&o);
+    sse_get(app, "/much", overflow_at_once, NULL);
+    listen_to_log();
+    dial(app, "/much", NULL);
+    turns(app, 2);
+    is_int(overflown_answer, SSE_E_FULL, "a handler sends more than waits for a stream");
+    is_int(overflown_why, SSE_BY_QUEUE, "... which is cut");
+    is_str(said,
+        "sse_stream_open: /much: its handler sent more than .max_queue_bytes, 5000, at once: "
+        "raise that, or send the rest by a .step",
+        "... as the log says: no peer is slow");
+    is_int(lines, 1, "... once");
+    dial_free(app);
+}
+
 /* ---- what a peer can bring about is no flood of the log ---- */
 
 static void seldom(void) {
@@ -1288,6 +1329,7 @@ int main(void) {
     own_histories();
     compressed_ends();
     each_call();
+    overflow_in_handler();
     seldom();
     opening_late();
     opening_in_reader();
