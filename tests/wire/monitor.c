@@ -35,7 +35,8 @@ static void night(sse_req *req, void *user) {
     if (strcmp(what, "slow") == 0) usleep(80000);
     if (strcmp(what, "fail") == 0) failing = true;
     if (strcmp(what, "mend") == 0) failing = false;
-    if (strcmp(what, "lock") == 0) sse_db_exec(other, "BEGIN IMMEDIATE");
+    if (strcmp(what, "lock") == 0)
+        sqlite3_exec(sse_db_raw(other), "BEGIN IMMEDIATE", NULL, NULL, NULL);
     if (strcmp(what, "unlock") == 0) sse_db_exec(other, "COMMIT");
 }
 

@@ -86,7 +86,7 @@ static void checked(sse_req *req, void *user) { /* POST /checked */
 
 static void open_transaction(sse_req *req, void *user) { /* it stays open between turns */
     (void)user;
-    sse_db_exec(db, "BEGIN");
+    sqlite3_exec(sse_db_raw(db), "BEGIN", NULL, NULL, NULL);
     sse_db_exec(db, "INSERT INTO outbox (body) VALUES (%s)", sse_query(req, "body"));
 }
 
