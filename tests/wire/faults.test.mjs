@@ -74,7 +74,7 @@ const ask = (server, method, target, { headers = {}, body } = {}) => new Promise
     })
   }).on('error', none)
   const late =
-    setTimeout(() => { failed(new Error(`${method} ${target} hangs`)); req.destroy() }, 15000)
+    setTimeout(() => { failed(new Error(`${method} ${target} hangs`)); req.destroy() }, 60000)
   req.end(body)
 })
 

@@ -40,7 +40,7 @@ const ask = (method, target, { headers = {}, body } = {}) => new Promise((done, 
     })
   }).on('error', () => { clearTimeout(late); done({ status: 0 }) })
   const late =
-    setTimeout(() => { failed(new Error(`${method} ${target} hangs`)); req.destroy() }, 5000)
+    setTimeout(() => { failed(new Error(`${method} ${target} hangs`)); req.destroy() }, 60000)
   req.end(body)
 })
 const calmly = async target => { // what steers the test must not fail

@@ -109,7 +109,7 @@ export class Server {
   }
 
   async stop({ signal = 'SIGTERM', timeout_ms = 30000, keep = false } = {}) {
-    timeout_ms *= patience
+    timeout_ms = busy(timeout_ms)
     this.child.kill(signal)
     const late = setTimeout(() => {
       this.stderr += `\nstill running ${timeout_ms} ms after ${signal}`
