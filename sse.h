@@ -18748,7 +18748,7 @@ static void sse__store_unkept(sse__store *store) {
     if (store->unkept || sse__db_is_elsewhere(store->db)) return;
     store->unkept = true;
     fd            = store->lock ? store->lock->owner_fd : -1;
-    if (fd >= 0 && ftruncate(fd, 0) == 0) (void)SSE__SYS(fsync(fd));
+    if (fd >= 0 && SSE__SYS(ftruncate(fd, 0)) == 0) (void)SSE__SYS(fsync(fd));
 }
 
 /* A store has all that has left. Where there is no room for the byte, a kill will be told of as a
@@ -18757,7 +18757,7 @@ static void sse__store_kept(const sse__sequence *sequence, sse__store *store) {
     const sse__store *other = sequence->stores;
     store->unkept = false;
     while (other && (other->lock != store->lock || !other->unkept)) other = other->next;
-    if (!other && store->lock && pwrite(store->lock->owner_fd, "1", 1, 0) < 0) return;
+    if (!other && store->lock && SSE__SYS(pwrite(store->lock->owner_fd, "1", 1, 0)) < 0) return;
 }
 
 static void sse__store_free(sse__store *store) {

@@ -39,6 +39,8 @@ enum { MOST_ERRORS = 9 };
     X(read, EINTR, EIO, EAGAIN, SHORT, END)                                \
     X(write, EINTR, EIO, ENOSPC, EDQUOT, EFBIG, SHORT)                     \
     X(pread, EIO, EINTR, SHORT, END)                                       \
+    X(pwrite, EIO, EINTR, ENOSPC)                                          \
+    X(ftruncate, EIO, EINTR)                                               \
     X(open, EMFILE, ENFILE, ENOMEM, EACCES, ENOENT, EINTR, EIO, ENOSPC)    \
     X(close, EIO, EINTR)                                                   \
     X(fstat, EIO, ENOMEM)                                                  \
@@ -217,6 +219,11 @@ ssize_t __wrap_pread(int fd, void *p, size_t n, off_t at) {
     return most > 0 ? __real_pread(fd, p, (size_t)most, at) : most;
 }
 
+ssize_t __real_pwrite(int fd, const void *p, size_t n, off_t at);
+ssize_t __wrap_pwrite(int fd, const void *p, size_t n, off_t at) {
+    return hit(CALL_pwrite) ? -1 : __real_pwrite(fd, p, n, at);
+}
+
 ssize_t __real_getrandom(void *p, size_t n, unsigned flags);
 ssize_t __wrap_getrandom(void *p, size_t n, unsigned flags) {
     const ssize_t most = allowed(CALL_getrandom, -1, n);
@@ -234,6 +241,7 @@ WRAP(epoll_create1, (int flags), (flags))                            /* __wrap_e
 WRAP(fstat, (int fd, struct stat *st), (fd, st))                     /* __wrap_fstat() */
 WRAP(stat, (const char *path, struct stat *st), (path, st))          /* __wrap_stat() */
 WRAP(lstat, (const char *path, struct stat *st), (path, st))         /* __wrap_lstat() */
+WRAP(ftruncate, (int fd, off_t n), (fd, n))                          /* __wrap_ftruncate() */
 WRAP(fsync, (int fd), (fd))                                          /* __wrap_fsync() */
 WRAP(rename, (const char *from, const char *to), (from, to))         /* __wrap_rename() */
 WRAP(unlink, (const char *path), (path))                             /* __wrap_unlink() */
