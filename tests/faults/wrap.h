@@ -40,7 +40,6 @@ enum { MOST_ERRORS = 9 };
     X(write, EINTR, EIO, ENOSPC, EDQUOT, EFBIG, SHORT)                     \
     X(pread, EIO, EINTR, SHORT, END)                                       \
     X(pwrite, EIO, EINTR, ENOSPC)                                          \
-    X(ftruncate, EIO, EINTR)                                               \
     X(open, EMFILE, ENFILE, ENOMEM, EACCES, ENOENT, EINTR, EIO, ENOSPC)    \
     X(close, EIO, EINTR)                                                   \
     X(fstat, EIO, ENOMEM)                                                  \
@@ -241,7 +240,6 @@ WRAP(epoll_create1, (int flags), (flags))                            /* __wrap_e
 WRAP(fstat, (int fd, struct stat *st), (fd, st))                     /* __wrap_fstat() */
 WRAP(stat, (const char *path, struct stat *st), (path, st))          /* __wrap_stat() */
 WRAP(lstat, (const char *path, struct stat *st), (path, st))         /* __wrap_lstat() */
-WRAP(ftruncate, (int fd, off_t n), (fd, n))                          /* __wrap_ftruncate() */
 WRAP(fsync, (int fd), (fd))                                          /* __wrap_fsync() */
 WRAP(rename, (const char *from, const char *to), (from, to))         /* __wrap_rename() */
 WRAP(unlink, (const char *path), (path))                             /* __wrap_unlink() */
