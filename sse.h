@@ -19131,9 +19131,9 @@ static void sse__store_failed(sse__sequence *sequence, sse__store *store, const 
 }
 
 static bool sse__store_lacks(const sse__sequence *sequence, const sse__store *store) {
-    const sse__link *link = sequence->dirty.next;
+    sse__link *link = sequence->dirty.next;
     while (link != &sequence->dirty &&
-           SSE__CONTAINER((sse__link *)(uintptr_t)link, sse__history, dirty)->limits.store != store)
+           SSE__CONTAINER(link, sse__history, dirty)->limits.store != store)
         link = link->next;
     return link != &sequence->dirty || store->lost > store->saved_lost ||
            store->reserved < sequence->last;

@@ -598,20 +598,24 @@ static void a_second_later(void) {
     sse_db_close(db);
 }
 
+static void keep_another(sse_app *app, sse_db *other) {
+    sse_topic_options o;
+    memset(&o, 0, sizeof o);
+    o.history = 100;
+    o.db = other;
+    is_int(sse_topic(app, "u", &o), 0, "a topic in another database");
+}
+
 /* A store that lacks nothing, and for which there was no memory when another one was saved, is as
    good as ever when it is tried again. */
 static void fails_for_nothing(void) {
-    sse_db           *db = impatient(), *other = sse_db_open(":memory:", NULL);
-    sse_app          *app = new_app();
-    sse__sequence    *sequence;
-    sse_topic_options o;
-    sse_event         e;
-    memset(&o, 0, sizeof o);
+    sse_db        *db = impatient(), *other = sse_db_open(":memory:", NULL);
+    sse_app       *app = new_app();
+    sse__sequence *sequence;
+    sse_event      e;
     memset(&e, 0, sizeof e);
-    o.history = 100;
-    o.db = other;
     e.data = "one";
-    is_int(sse_topic(app, "u", &o), 0, "a topic in another database");
+    keep_another(app, other);
     keep(app, db, 0);
     sequence = &app->topics->sequence;
     say(app, "one");
@@ -968,18 +972,14 @@ static void says_unkept(void) { /* K2 */
 
 /* What a store may lack, beside others. */
 static void lacks(void) { /* K2 */
-    sse_db           *db = impatient(), *other = sse_db_open(":memory:", NULL);
-    sse_app          *app = new_app();
-    sse__sequence    *sequence;
-    sse__store       *store;
-    sse_topic_options o;
-    sse_event         e;
-    memset(&o, 0, sizeof o);
+    sse_db        *db = impatient(), *other = sse_db_open(":memory:", NULL);
+    sse_app       *app = new_app();
+    sse__sequence *sequence;
+    sse__store    *store;
+    sse_event      e;
     memset(&e, 0, sizeof e);
-    o.history = 100;
-    o.db = other;
     e.data = "one";
-    is_int(sse_topic(app, "u", &o), 0, "a topic in another database");
+    keep_another(app, other);
     keep(app, db, 0);
     say(app, "one");
     sequence = &app->topics->sequence;
