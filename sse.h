@@ -9273,7 +9273,7 @@ struct sse_app {
     sse__failures        failures;             /* in the callback that runs */
     const void          *given; /* user of the latest work or timer: a request that is its own has
                                    to be deferred */
-    sse__link            promises;
+    sse__link            promises; /* of replies that tell what the callback that runs did: CO3 */
 };
 
 static int sse__app_open(sse_app *app) {
