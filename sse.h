@@ -23705,7 +23705,9 @@ static bool sse__changes_check(sse__changes *ch) {
         case SSE__BY_US: sse__changes_tell_ours(ch, f, wrote); break;
         case SSE__BY_OTHERS: sse__changes_tell_all(ch); break;
         case SSE__BY_UNKNOWN: settled = false; break;
-        case SSE__BY_NOBODY: break;
+        case SSE__BY_NOBODY: /* rolled back, after a render that saw it may have run */
+            if (waited && wrote) sse__changes_tell_ours(ch, f, wrote);
+            break;
         }
     if (!settled) return false;
     sse__table_set_clear(&db->pending);
@@ -23802,6 +23804,7 @@ static void sse__changes_stuck(sse__changes *ch, sse__dbfile *f) {
     ch->stuck = true;
     if (sse__dbfile_has_old_wal(f))
         sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew, the old -wal "
+    const bool   waited  = ch->waiting;
                  "is still there: stop, remove %s and %s, then start", f->path,
                  sse_buf_text(&f->wal), sse_buf_text(&f->shm));
     else

@@ -584,6 +584,21 @@ static void open_transaction(void) {
     end();
 }
 
+/* What was rendered meanwhile may show what is not there any more. */
+static void rolled_back(void) {
+    begin("undone.db", "WAL");
+    sqlite3_exec(sse_db_raw(db), "BEGIN; INSERT INTO t(a) VALUES(1)", NULL, NULL, NULL);
+    hears_only(QUIET, "", "a transaction that lasts for turns");
+    sqlite3_exec(sse_db_raw(db), "ROLLBACK", NULL, NULL, NULL);
+    hears_only(QUIET, "main.t ", "... is told of when it was rolled back");
+    sqlite3_exec(sse_db_raw(db), "BEGIN", NULL, NULL, NULL);
+    is_int(sse_db_one(db, &n, "SELECT count(*) FROM t"), 0, "one that reads");
+    hears_only(QUIET, "", "... lasts");
+    sqlite3_exec(sse_db_raw(db), "ROLLBACK", NULL, NULL, NULL);
+    hears_only(QUIET, "", "... and is not");
+    end();
+}
+
 static void replaced(void) {
     int      i;
     char     command[600];
@@ -1146,6 +1161,7 @@ int main(void) {
     in_memory();
     open_rows();
     open_transaction();
+    rolled_back();
     replaced();
     replaced_large();
     replaced_while_read();
