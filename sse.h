@@ -260,11 +260,11 @@
      the first event. A browser that reconnects names the last id it saw and gets exactly what it
      missed, then what is new; with .db also after a restart of the server, or a crash: an event is
      in the database before anybody sees it. Only while the database cannot be written (locked by
-     another process, disk full) are events sent unsaved: a warning is logged, and they are saved as
-     soon as it can be written again; a crash before that loses them. So may a power cut those that
-     were saved last, unless sse_db_exec(db, "PRAGMA synchronous = FULL") was called. If the id is
-     too old, or events may have been lost so, the browser gets a "gap" event first, then the whole
-     history.
+     another process, or by a transaction of yours on a connection of sse_db_attach; disk full) are
+     events sent unsaved: a warning is logged, and they are saved as soon as it can be written
+     again; a crash before that loses them. So may a power cut those that were saved last, unless
+     sse_db_exec(db, "PRAGMA synchronous = FULL") was called. If the id is too old, or events may
+     have been lost so, the browser gets a "gap" event first, then the whole history.
 
      Presence counts people, not tabs: .who in a stream's options says whose it is; on_join,
      on_leave and sse_topic_who tell the program. Backpressure is a choice, .overflow: slow readers
@@ -570,9 +570,11 @@
      or daemon, not before.
 
      What a handler leaves open would swallow the writes of all that come later. So a transaction
-     that it began (BEGIN) and did not commit is rolled back when it returns, and its success
-     becomes a 500; a statement that writes, left in the middle of its rows (RETURNING), is ended.
-     Either is an error in the log, and so it is for every callback, and the work of sse_offload.
+     that it began (BEGIN) and did not commit, or that was open before and that it wrote to, is
+     rolled back when it returns, and its success becomes a 500; a statement that writes, left in
+     the middle of its rows (RETURNING), is ended. Either is an error in the log, and so it is for
+     every callback, and the work of sse_offload. A transaction that spans callbacks is begun with
+     sse_db_raw. What is published is no part of any: publish when the rows are committed.
 
        int error = sse_serve(app, NULL);
        sse_app_free(app);
@@ -2167,6 +2169,8 @@ SSE_API int sse_call(sse_app *app, sse_app_fn fn, void *user);
    should look at sse_stopping. work may call what any thread may, and touches no request: it
    neither reads it nor writes (sse_out, sse_finish, ...). done may (see sse_defer). Signals are
    blocked in work, and in programs that it starts without a signal mask of their own.
+   What work leaves open in a database of its own is ended and told as for a callback (sse_db_exec);
+   not so where the compiler has no thread-local storage (tcc).
    done: NULL: nothing. user: borrowed until done has returned.
    Returns: 0; SSE_E_FULL: 1000 wait already; SSE_E_NOMEM; SSE_E_IO: no thread can be started;
    SSE_E_ARG; SSE_E_STATE: the app is being freed; SSE_E_NOT_BUILT. Threads: loop. */
@@ -3429,8 +3433,9 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options);
    whatever their tables. Otherwise as sse_db_open. */
 SSE_API sse_db *sse_db_attach(struct sqlite3 *raw);
 
-/* Ends the rows still open; runs and answers posted statements. What topics and views of an app use
-   stays open for them, and is closed with the app. NULL: nothing happens. */
+/* Ends the rows still open, and rolls back a transaction that sse_db_exec began: as if the callback
+   in which it is closed had ended, see there. Runs and answers posted statements. What topics and
+   views of an app use stays open for them, and is closed with the app. NULL: nothing happens. */
 SSE_API void sse_db_close(sse_db *db);
 
 /* The error of the latest call with db, 0 if it went well; of a failed database always why. text:
@@ -3458,9 +3463,12 @@ SSE_API int sse_db_error(sse_db *db, const char **text);
    file are logged as a warning, once a second for each statement; not so if the handler replies
    with a status of 400 to 499, nor SSE_E_CONFLICT if it replies with 500 or more.
    A transaction that a callback, or the work of sse_offload, begins with it (BEGIN) ends in there:
-   one that is open when the callback returns is rolled back, an error in the log, and a request
-   that it answered with success gets a 500. The hooks, guard and handler of a request count as one.
-   sse_db_write begins and commits. */
+   one that is open when the callback returns, and that it began or wrote to, is rolled back, an
+   error in the log, and a request that it answered with success gets a 500 (a stream that it opened
+   is cut). For work that is the request that its done answers. The hooks, guard and handler of a
+   request count as one callback; each call of a body's reader is one. sse_db_write begins and
+   commits. While rows of a statement that writes are open (RETURNING) nothing is committed, and
+   this says nothing of it: see sse_db_done. */
 SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) SSE__PRINTF(2, 3);
 
 /* The outcome of a posted statement. Borrowed, for the call. */
@@ -3490,7 +3498,8 @@ typedef struct sse_db_post_options {
    memory, sse_db_attach), and under SSE_NO_THREADS, the statement runs on the loop, in a later
    turn. It takes effect when done is called: a query meanwhile may not see it, and statements that
    sse_db_exec runs meanwhile take effect before it. It is no part of a transaction that is open
-   now. Returns 0; SSE_E_FULL while 1000 wait; SSE_E_ARG (no app, a format that cannot be bound);
+   now: where it runs on the loop, and one is open on the connection then, it is SSE_E_BUSY. Returns
+   0; SSE_E_FULL while 1000 wait; SSE_E_ARG (no app, a format that cannot be bound);
    SSE_E_STATE (another app posts to it, or it, or the app, is about to go); SSE_E_THREAD (not the
    loop's thread); SSE_E_NOMEM; or the error of a database that is not open: sse_db_error has the
    words. What SQLite says comes in result: SSE_E_BUSY where somebody held the lock for busy_ms, all
@@ -3552,13 +3561,14 @@ SSE_API long long sse_db_last_id(sse_db *db); /* the rowid of the latest INSERT;
 
 /* Calls fn in a transaction that holds the write lock from its start (BEGIN IMMEDIATE), or, inside
    another transaction, in a savepoint. fn returns 0: commits. Anything else: rolls back. fn runs at
-   most once.
+   most once; rows that it leaves open end with it.
    Once the transaction is over inside fn, because SQLite undid it (a full disk) or fn ended it,
    calls with db answer SSE_E_STATE until fn returns, so that nothing of it stays.
    Returns: what fn returned; SSE_E_BUSY without the lock after busy_ms (fn did not run) or where
    the commit could not get it; SSE_E_CONFLICT if a constraint forbids the commit (DEFERRABLE
-   INITIALLY DEFERRED); SSE_E_STATE if fn ended the transaction itself; else the error of BEGIN or
-   COMMIT (rolled back). */
+   INITIALLY DEFERRED); SSE_E_STATE if fn ended the transaction itself, or if rows of a statement
+   that writes are open (RETURNING), which would share its fate (fn did not run); else the error of
+   BEGIN or COMMIT (rolled back). */
 SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *user);
 
 /* Runs a script of any number of statements in one transaction: all of it or nothing. It runs at
@@ -3583,8 +3593,9 @@ SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int coun
 
 /* The connection itself, for what is not here. Valid until sse_db_close; NULL if failed. Hooks of
    your own are left alone; with an authorizer of your own each commit wakes all views of db. A
-   transaction that you begin with it is yours to end. After this call the connection is not opened
-   anew if its file is replaced. */
+   transaction that you begin with it is yours to end, by this or by sse_db_exec, and may span
+   callbacks: what they answer meanwhile is not saved before that. After this call the connection is
+   not opened anew if its file is replaced. */
 SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
 
 #ifdef __cplusplus
@@ -9389,11 +9400,15 @@ static bool sse__db_log_due(sse_app *app, uint32_t kind) {
 }
 
 /* Of the callback that runs on this thread, or the work of sse_offload: CO3. */
-static SSE__THREAD struct {
-    bool running;
+typedef struct sse__callback {
+    bool     running;
+    bool     broken; /* not all that it wrote is saved: that is settled, and told, already */
+    sse_app *app;    /* whose it is, of those inside each other the inner one's; NULL: none runs */
     /* Upcall to >>db: which has ended. False: not all that it wrote is saved. NULL: all is. */
     bool (*settle)(sse_app *app, const char *which);
-} sse__unsaved;
+} sse__callback;
+
+static SSE__THREAD sse__callback sse__unsaved;
 
 static bool sse__callback_begin(void) { /* false: inside another one */
     const bool outermost = !sse__unsaved.running;
@@ -9403,9 +9418,10 @@ static bool sse__callback_begin(void) { /* false: inside another one */
 
 static bool sse__callback_settle(sse_app *app, const char *which) { /* Threads: any */
     bool (*const settle)(sse_app *, const char *) = sse__unsaved.settle;
-    sse__unsaved.running = false;
+    const bool broken = sse__unsaved.broken;
+    sse__unsaved.running = sse__unsaved.broken = false;
     sse__unsaved.settle  = NULL;
-    return !settle || settle(app, which);
+    return (!settle || settle(app, which)) && !broken;
 }
 
 /* The outermost one has ended. which: its name, if there is something to settle. */
@@ -9418,6 +9434,12 @@ static void sse__callback_end(sse_app *app, const char *which) { /* CO3 */
     }
 }
 
+/* Whose callback runs here; own: if that cannot be known. NULL: none does. */
+static sse_app *sse__callback_app(sse_app *own) {
+    if (SSE__PER_THREAD || !own) return sse__unsaved.app;
+    return own->failures.running ? own : NULL;
+}
+
 static void sse__promise_make(sse_app *app, sse__promise *p) {
     if (!p->link.next) sse__list_add(&app->promises, &p->link);
 }
@@ -9427,6 +9449,7 @@ typedef struct sse__upcall {
     sse_app      *app;
     int           kind;
     bool          outermost; /* on this thread */
+    sse_app      *outer;  /* whose callback it runs in; or NULL */
     uint64_t      began;  /* 0: it is not measured */
     sse__failures around; /* of the callback that it runs in */
 } sse__upcall;
@@ -9442,6 +9465,8 @@ static sse__upcall sse__upcall_begin(sse_app *app, int kind) {
     u.kind = kind;
     if (!app) return u;
     u.outermost = sse__callback_begin();
+    u.outer     = sse__unsaved.app;
+    sse__unsaved.app = app;
     if (app->options.slow_ms > 0) u.began = sse__upcall_clock(app);
     u.around                 = app->failures;
     app->failures.running    = true;
@@ -9474,6 +9499,7 @@ static void sse__upcall_end(const sse__upcall *u, const char *fmt, ...) {
     char           which[224] = "";
     va_list        ap;
     if (app) app->failures = u->around;
+    if (app) sse__unsaved.app = u->outer;
     if (error && !u->around.call_error) app->failures.call_error = error;
     if (slow || broken || unsaved || (now && app->observer && ms >= SSE__HELD_MS)) {
         va_start(ap, fmt);
@@ -10028,7 +10054,8 @@ typedef struct sse__job {
     sse_app   *app;
     sse_app_fn work, done;
     void      *user;
-    bool       asked; /* by sse_offload */
+    bool       asked;   /* by sse_offload */
+    bool       unsaved; /* not all that work wrote is saved: CO3 */
 } sse__job;
 
 typedef struct sse__pool {
@@ -10054,6 +10081,7 @@ static sse__pool *sse__pool_at(sse__pool **at) { /* J3 */
 static void sse__job_landed(sse__call *call) { /* on the loop */
     sse__job      *job   = SSE__CONTAINER(call, sse__job, call);
     const sse__upcall upcall = sse__upcall_begin(job->asked ? job->app : NULL, SSE__IN_DONE);
+    if (job->unsaved) sse__unsaved.broken = true; /* for a request that done answers */
     if (job->done) job->done(job->app, job->user);
     sse__upcall_end(&upcall, "done of sse_offload");
     SSE_FREE(job);
@@ -10084,8 +10112,10 @@ static void *sse__pool_thread(void *user) {
         int        error;
         pthread_mutex_unlock(&pool->mutex);
         if (settles) (void)sse__callback_begin();
+        if (settles) sse__unsaved.app = job->app;
         job->work(job->app, job->user);
-        if (settles) (void)sse__callback_settle(job->app, "work of sse_offload");
+        if (settles) sse__unsaved.app = NULL;
+        if (settles) job->unsaved = !sse__callback_settle(job->app, "work of sse_offload");
         error = sse__loop_post(&job->app->loop, &job->call);
         SSE_ASSERT(!error); /* J1: the loop closes after the pool, and the call has no bytes */
         (void)error;
@@ -10265,10 +10295,13 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
   D7  What a thread that runs a loop uses, no other thread does, until the
       loop has ended; from a thread without one a db goes to any other. A loop
       has what its app follows from its first turn on, without a call.
-  D8  A callback of the program leaves no transaction open that it began, and
-      no statement that writes midway: each would swallow later writes.
+  D8  A callback of the program leaves no transaction open that it began, or
+      wrote to, and no statement that writes midway: each would swallow later
+      writes. What the raw connection began is the program's.
   D9  The script of a migration runs in the transaction that was begun for
       it: no statement of it ends that, and none runs behind it.
+  D10  Rows of a statement that writes are not open across the begin of a
+      transaction of ours, nor across its end: they share its fate unseen.
 ==========================================================================*/
 
 /* By what a database was broken. All lists are one: a list that went well is the one that failed
@@ -10379,7 +10412,8 @@ struct sse_db {
     int            undo_due;     /* D6: so many savepoints; -1: the whole transaction */
     int            writing;      /* functions of sse_db_write that run: D6 */
     bool           beginning;    /* it, or a migration, begins its transaction */
-    bool           begun;        /* the transaction, if there is one: by a callback. D8 */
+    bool           begun;        /* the transaction, by a statement of the program's: D8 */
+    bool           outside;      /* that, or rows that write, where no callback ran: D8 */
     bool           unsaved;      /* it is in sse__dbs_unsaved */
     sse_db        *next_unsaved;
     void         (*on_close)(void *user); /* >>changes lets go of the connection */
@@ -10576,6 +10610,20 @@ static bool sse__db_adopt(sse_db *db) { /* D7 */
 static void sse__db_hand(sse_db *db, sse__thread_id thread, bool runs) {
     if (runs) db->thread = thread;
     db->given_back = !runs;
+}
+
+/* A statement that is in the middle of its rows, ours or the program's. NULL: there is none. */
+static sqlite3_stmt *sse__db_busy_statement(const sse_db *db, bool writes) {
+    sqlite3_stmt *stmt = sqlite3_next_stmt(db->raw, NULL);
+    while (stmt && !(sqlite3_stmt_busy(stmt) && !(writes && sqlite3_stmt_readonly(stmt))))
+        stmt = sqlite3_next_stmt(db->raw, stmt);
+    return stmt;
+}
+
+/* Whether what runs now is saved only if something else is, too: a transaction, or a statement that
+   writes. */
+static bool sse__db_shares(const sse_db *db) {
+    return !sqlite3_get_autocommit(db->raw) || sse__db_busy_statement(db, true);
 }
 
 /* D6. Undoing needs memory, too. A savepoint that the program has ended is none of ours. False: not
@@ -10953,30 +11001,56 @@ static sse_db *sse__dbs_take_unsaved(void) { /* one of this thread's; NULL: ther
     return db;
 }
 
-/* False: what was written there is not saved. */
-static bool sse__db_settle(sse_db *db, sse_app *app, const char *which) { /* D8 */
-    static const char missing[] = "COMMIT is missing: it was rolled back; sse_db_write does both";
-    const char       *file      = db->file ? db->file : "an attached database";
-    bool              saved     = true;
-    sse_rows         *r;
+static const char *sse__db_name(const sse_db *db) { /* for a log */
+    return db->file ? db->file : "an attached database";
+}
+
+/* Ends the rows of statements that write. words, of size bytes: the first, or what failed. */
+static int sse__db_end_writers(sse_db *db, char *words, size_t size) {
+    int       error = SSE_OK, one;
+    sse_rows *r;
     for (r = db->statements; r; r = r->next) {
-        const char *sql = sse_buf_text(&r->sql);
-        int         error;
         if (!r->midway || sqlite3_stmt_readonly(r->stmt)) continue;
-        error = sse__rows_end(r);
-        saved = saved && !error;
-        sse__log(app, sse__log_level_kind(app, SSE_LOG_ERROR, "%s: midway: %s", file, sql),
-                 "%s left a statement that writes in the middle of its rows (%s): sse_db_done is "
-                 "missing: it was ended%s: %s", which, file, error ? ", and failed" : "",
-                 error ? sse_buf_text(&db->message) : sql);
+        one = sse__rows_end(r);
+        if (size && (!*words || (one && !error)))
+            snprintf(words, size, "it was ended%s: %s", one ? ", and failed" : "",
+                     one ? sse_buf_text(&db->message) : sse_buf_text(&r->sql));
+        if (!error) error = one;
     }
-    if (!db->begun || db->undo_due || sqlite3_get_autocommit(db->raw)) return saved;
+    return error;
+}
+
+/* False: a statement of the program's had begun a transaction, which is rolled back. */
+static bool sse__db_undo_begun(sse_db *db) {
+    if (!db->begun || db->undo_due || sqlite3_get_autocommit(db->raw)) return true;
     db->undo_due = -1;
     (void)sse__db_undo_due(db);
-    sse__db_fail(db, SSE_E_STATE, missing, NULL);
-    sse__log(app, sse__log_level_kind(app, SSE_LOG_ERROR, "%s: %s", file, missing),
-             "%s left a transaction open (%s): %s", which, file, missing);
     return false;
+}
+
+/* False: what was written there is not saved. The log is told behind it all: what it writes there
+   itself is to stay. */
+static bool sse__db_settle(sse_db *db, sse_app *app, const char *which) { /* D8 */
+    static const char missing[] =
+        "COMMIT is missing, or failed: it was rolled back; sse_db_write does both";
+    static const char spans[] =
+        "it was rolled back: begin one that spans callbacks with sse_db_raw";
+    const char *file       = sse__db_name(db);
+    const char *did        = db->outside ? "found" : "left", *why = db->outside ? spans : missing;
+    char        words[300] = "";
+    const int   error      = sse__db_end_writers(db, words, sizeof words);
+    const bool  undone     = !sse__db_undo_begun(db);
+    db->outside = false;
+    if (undone) sse__db_fail(db, SSE_E_STATE, why, NULL);
+    if (*words)
+        sse__log(app, sse__log_level_kind(app, SSE_LOG_ERROR, "%s %s: midway: %s", which, file,
+                                          words),
+                 "%s %s a statement that writes in the middle of its rows (%s): sse_db_done is "
+                 "missing: %s", which, did, file, words);
+    if (undone)
+        sse__log(app, sse__log_level_kind(app, SSE_LOG_ERROR, "%s %s: %s", which, file, why),
+                 "%s %s a transaction open (%s): %s", which, did, file, why);
+    return !error && !undone;
 }
 
 static bool sse__dbs_settle(sse_app *app, const char *which) { /* upcall of >>core */
@@ -10987,13 +11061,29 @@ static bool sse__dbs_settle(sse_app *app, const char *which) { /* upcall of >>co
     return saved;
 }
 
-/* After a step. before: no transaction was open. */
+/* db is closed: what is open goes with it. */
+static void sse__db_settle_closed(sse_db *db) { /* D8 */
+    sse_app    *app    = sse__callback_app(NULL);
+    const char *file   = sse__db_name(db);
+    const int   error  = sse__db_end_writers(db, NULL, 0);
+    const bool  undone = !sse__db_undo_begun(db);
+    if (error || undone) sse__unsaved.broken = sse__unsaved.running;
+    if (app && undone)
+        sse__log(app, sse__log_level_kind(app, SSE_LOG_ERROR, "sse_db_close: %s", file),
+                 "sse_db_close: a transaction is open (%s): it was rolled back", file);
+}
+
+/* After a step. before: no transaction was open. What is left open where no callback runs is the
+   program's to end, until one writes to it. */
 static void sse__rows_note_unsaved(const sse_rows *r, bool before) { /* D8 */
     sse_db    *db     = r->db;
-    const bool begins = before && !sqlite3_get_autocommit(db->raw);
-    if (begins) db->begun = sse__unsaved.running && !db->beginning;
-    if (!sse__unsaved.running) return;
-    if (!(begins && db->begun) && (!r->midway || sqlite3_stmt_readonly(r->stmt))) return;
+    const bool writes = !sqlite3_stmt_readonly(r->stmt), open = !sqlite3_get_autocommit(db->raw);
+    bool       due    = r->midway && writes;
+    if (before || !open) db->begun = before && open && !db->beginning;
+    due = due || (before && db->begun);
+    if (!sse__unsaved.running) db->outside = db->outside || due;
+    else if (db->outside && writes) due = true;
+    if (!due || !sse__unsaved.running || db->is_writer) return;
     sse__unsaved.settle = sse__dbs_settle;
     sse__lock(&sse__apps.mutex);
     if (!db->unsaved) {
@@ -11167,8 +11257,12 @@ SSE_API long long sse_db_last_id(sse_db *db) {
 /* ---- transactions ---- */
 
 static int sse__db_begin(sse_db *db, bool *nested) { /* nested: inside one that is open already */
-    int rc;
+    sqlite3_stmt *open = sse__db_busy_statement(db, true);
+    int           rc;
     SSE_ASSERT(!db->undo_due); /* D6 */
+    if (open) /* D10 */
+        return sse__db_fail(db, SSE_E_STATE, "a statement that writes is in the middle of its rows "
+                            "(sse_db_done ends it)", sqlite3_sql(open));
     *nested = !sqlite3_get_autocommit(db->raw);
     db->beginning = true; /* D6 ends it, not D8 */
     rc = sse_db_exec(db, *nested ? "SAVEPOINT sse_write" : "BEGIN IMMEDIATE");
@@ -11187,6 +11281,8 @@ static void sse__db_undo(sse_db *db, bool nested) {
 /* Commits if rc, the result so far, is 0, else undoes the transaction. Returns rc, or the error of
    the commit. */
 static int sse__db_end(sse_db *db, bool nested, int rc) {
+    const int error = sse__db_end_writers(db, NULL, 0); /* D10 */
+    if (rc == SSE_OK) rc = error;
     if (rc == SSE_OK && sqlite3_get_autocommit(db->raw)) return sse__db_fail_early(db);
     if (rc == SSE_OK) {
         rc = sse_db_exec(db, nested ? "RELEASE sse_write" : "COMMIT");
@@ -11532,6 +11628,7 @@ SSE_API void sse_db_close(sse_db *db) {
     const bool ours = !sse__db_is_elsewhere(db); /* closing, too, would take the parent's locks */
     if (!db || (ours && !sse__db_adopt(db))) return;
     sse__db_forget_broken(db);
+    if (ours) sse__db_settle_closed(db);
     db->closed = true;
     if (ours && !db->users) sse__dbposts_end(db);
     if (db->on_close) db->on_close(db->on_close_user);
@@ -11585,23 +11682,16 @@ static void sse__db_wait(sse_db *db, bool waits) {
         sqlite3_busy_timeout(db->raw, waits ? db->busy_ms : 0);
 }
 
-/* A statement that is in the middle of its rows, ours or the program's. NULL: there is none. */
-static sqlite3_stmt *sse__db_busy_statement(const sse_db *db) {
-    sqlite3_stmt *stmt = sqlite3_next_stmt(db->raw, NULL);
-    while (stmt && !sqlite3_stmt_busy(stmt)) stmt = sqlite3_next_stmt(db->raw, stmt);
-    return stmt;
-}
-
 /* Whether no transaction is open, so that a query sees the latest commit. */
 static bool sse__db_is_idle(sse_db *db) {
     (void)sse__db_undo_due(db);
-    return !sse__db_busy_statement(db) && sqlite3_get_autocommit(db->raw);
+    return !sse__db_busy_statement(db, false) && sqlite3_get_autocommit(db->raw);
 }
 
 /* Whether a query is open, so that another one sees what there was as that began. A transaction of
    ours that writes sees all: nobody else can. */
 static bool sse__db_looks_back(const sse_db *db) {
-    return sqlite3_get_autocommit(db->raw) && sse__db_busy_statement(db);
+    return sqlite3_get_autocommit(db->raw) && sse__db_busy_statement(db, false);
 }
 
 static int sse__db_busy_ms(const sse_db *db) { return db->busy_ms; }
@@ -11788,6 +11878,9 @@ static int sse__db_job_enter(const sse__db_job *job) {
         sse__db_disconnect(w);
     }
     if (!sse__db_ready(w)) return sse__db_status(w); /* D6 */
+    if (!w->is_writer && sse__db_shares(w)) /* D5 */
+        return sse__db_fail(w, SSE_E_BUSY, "a transaction of the program is open on the connection",
+                            NULL);
     if (!w->is_writer) return SSE_OK;
     if (!w->raw) rc = sse__db_connect(w, &w->raw);
     if (sse__db_check(w, rc, w->file) != SSE_OK) {
@@ -14814,12 +14907,13 @@ static void sse__req_db_failed(sse_req *req, sse__db_failure f) {
 
 /* What failed in the callback that runs, which finishes it. */
 static void sse__req_take_failures(sse_req *req) {
-    sse__failures *f = &req->app->failures;
-    if (!f->running) return;
+    sse_app       *app = sse__callback_app(req->app);
+    sse__failures *f   = app ? &app->failures : NULL;
+    if (!f) return;
+    sse__promise_make(app, &req->promise);
     if (f->db != sse__db_error_count()) sse__req_db_failed(req, sse__db_failed());
     f->told = sse__db_error_count();
     if (f->call_error) req->call_error = f->call_error;
-    sse__promise_make(req->app, &req->promise);
 }
 
 /* Its callbacks count as one: a hook may begin what the handler commits. False: inside another. */
@@ -14832,7 +14926,8 @@ static bool sse__req_callbacks_begin(sse_req *req) { /* CO3 */
 static void sse__req_callbacks_end(sse_req *req) { /* of the outermost */
     char which[224] = "";
     if (sse__unsaved.settle)
-        snprintf(which, sizeof which, "%s %.200s", sse_method(req), sse__req_route_path(req));
+        snprintf(which, sizeof which, "%s %.200s", sse_method(req),
+                 req->route ? req->route->path : req->path);
     sse__callback_end(req->app, which);
 }
 
@@ -17843,6 +17938,17 @@ static void sse__stream_turn_away(sse__stream *stream) {
     sse__stream_finish(stream, SSE_BY_ERROR, false);
 }
 
+/* What it says is not so, and has not left yet. */
+static void sse__stream_withdraw(sse__stream *stream) { /* CO3 */
+    sse_req *req = stream->by.req;
+    if (sse__stream_lives(stream)) sse__stream_cut(stream, SSE_BY_ERROR);
+    else if (req->conn && req->conn->state != SSE__CLOSED) {
+        sse__conn_break(req->conn, stream->framed);
+        sse__conn_close(req->conn);
+    }
+    req->status = 500;
+}
+
 /* The handler that opened it has returned. Where a subscription failed in it, and nothing else
    feeds the stream, it would stay open and silent for as long as its client waits: that is told to
    retry. */
@@ -17856,6 +17962,7 @@ static void sse__stream_begun(sse__stream *stream) {
                  "%.200s: its stream follows nothing, so it ends: %s", req->path, why);
         sse__stream_turn_away(stream);
     }
+    if (req->promise.broken) sse__stream_withdraw(stream);
     stream->by.path = sse__stream_path(stream);
     stream->begun   = true;
     if (sse__stream_lives(stream)) {
@@ -23695,6 +23802,7 @@ static bool sse__changes_check(sse__changes *ch) {
     sse_db      *db      = ch->db;
     const bool   wrote   = sse__changes_wrote(ch);
     const int    total   = sqlite3_total_changes(db->raw);
+    const bool   waited  = ch->waiting;
     bool         settled = true;
     sse__dbfile *f;
     ch->waiting = !sse__db_is_idle(db);
@@ -23804,7 +23912,6 @@ static void sse__changes_stuck(sse__changes *ch, sse__dbfile *f) {
     ch->stuck = true;
     if (sse__dbfile_has_old_wal(f))
         sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew, the old -wal "
-    const bool   waited  = ch->waiting;
                  "is still there: stop, remove %s and %s, then start", f->path,
                  sse_buf_text(&f->wal), sse_buf_text(&f->shm));
     else
@@ -23877,7 +23984,7 @@ static void sse__changes_tick(sse__alarm *alarm) {
     sse__changes_refresh(ch);
     (void)sse__changes_check(ch);
     if (ch->waiting && !ch->warned && ch->delay_ms >= ch->slow_ms / 2) {
-        sqlite3_stmt *stmt = sse__db_busy_statement(ch->db);
+        sqlite3_stmt *stmt = sse__db_busy_statement(ch->db, false);
         sse__log(ch->app, SSE_LOG_WARNING, "views wait for the end of %s%s",
                  stmt ? "a query that is still open (sse_db_done): " : "a transaction",
                  stmt ? sqlite3_sql(stmt) : "");
@@ -26759,6 +26866,7 @@ static void sse__turn(sse_app *app, int timeout_ms) {
 
 SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     struct sse_server *server;
+    sse__callback      around;
     bool               over;
     if (!app) return SSE_E_ARG;
     if (app->config_error) return app->config_error;
@@ -26771,6 +26879,8 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
         server->process = getpid();
     }
     if (!app->loop.owned) sse__server_run(app, true);
+    around = sse__unsaved; /* a callback of another app may turn this one: replies leave in there */
+    memset(&sse__unsaved, 0, sizeof sse__unsaved);
     server->turning = true;
     if (!server->inited) {
         server->inited = true;
@@ -26784,6 +26894,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     sse__turn(app, server->stopping && !app->net->count ? 0 : timeout_ms);
     over = server->stopping && (!app->net->count || SSE__FLAG(server->stopped));
     if (over) sse__server_end(app);
+    sse__unsaved    = around;
     server->turning = false;
     if (over) sse__server_run(app, false);
     return !over;

@@ -605,6 +605,16 @@ static void on_the_loop(void) {
     ok(strstr(answers[7], "a: -2") && strstr(answers[7], "PRAGMA"),
         "... cannot be posted either: %s", answers[7]);
     n_answers = 0;
+    sqlite3_exec(sse_db_raw(db), "BEGIN; DELETE FROM t", NULL, NULL, NULL);
+    sse_db_post(db, &o, "INSERT INTO t (id) VALUES (1)");
+    wait_for(app, 1);
+    ok(strstr(answers[0], "a: -9 0 a transaction of the program is open") != NULL,
+        "none takes part in a transaction of the program: %s", answers[0]);
+    sqlite3_exec(sse_db_raw(db), "ROLLBACK", NULL, NULL, NULL);
+    sse_db_post(db, &o, "INSERT INTO t (id) VALUES (1)");
+    wait_for(app, 2);
+    is_answer(1, "a: 1 1 ");
+    n_answers = 0;
     for (i = 0; i < 70; i++) { /* more than are kept prepared */
         snprintf(sql, sizeof sql, "DELETE FROM t WHERE id = -%d", i);
         sse_db_post(db, &o, sql);

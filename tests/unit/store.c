@@ -736,6 +736,39 @@ static void lost_meanwhile(void) { /* K2 */
 }
 #endif
 
+/* By the program's connection, where there can be no other: an event is no part of a transaction
+   that is open there. */
+static void in_a_transaction(void) {
+    sqlite3 *raw = NULL;
+    sse_db  *db;
+    sse_app *app = new_app();
+    int      i;
+    is_int(sqlite3_open(path, &raw), SQLITE_OK, "a connection of the program");
+    db = sse_db_attach(raw);
+    keep(app, db, 0);
+    say(app, "one");
+    is_int(size_of(owner), 1, "all is saved");
+    told = 0;
+    words = "a transaction of the program is open";
+    sqlite3_exec(raw, "BEGIN", NULL, NULL, NULL);
+    say(app, "two");
+    is_int(told, 1, "an event that goes out in a transaction is not kept, which is logged");
+    is_int(size_of(owner), 0, "... and the next start would tell a gap");
+    sqlite3_exec(raw, "ROLLBACK", NULL, NULL, NULL);
+    for (i = 0; i < 30000 && size_of(owner) != 1; i++) sse_poll(app, 1);
+    is_int(size_of(owner), 1, "it is kept behind that");
+    sse_app_free(app);
+    sse_db_close(db);
+    sqlite3_close(raw);
+    db = impatient();
+    app = new_app();
+    keep(app, db, 0);
+    i = kept(app);
+    ok(i >= 2, "... all of them: %d", i);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
 /* A topic that makes room for others while they are read back, and is read back itself then. */
 static void read_again(void) { /* K2 */
     static const char *const names[] = {"room/a", "room/b", "room/z", "room/z"};
@@ -1143,6 +1176,7 @@ int main(void) {
     lost_meanwhile();
     anew();
 #endif
+    in_a_transaction();
     read_again();
     anew();
     still_droppable();

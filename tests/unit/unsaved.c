@@ -34,15 +34,36 @@ static void on_log(int level, const char *text, void *user) {
 static void insert(void) { sse_db_exec(db, "INSERT INTO t DEFAULT VALUES"); }
 
 static int leave_inside(sse_db *in, void *user) {
-    (void)user;
     sse_db_next(sse_db_query(in, "INSERT INTO t DEFAULT VALUES RETURNING id"));
-    return 0;
+    return user ? -1 : 0;
 }
 
 static int insert_inside(sse_db *in, void *user) {
     (void)in;
     insert();
     return user ? -1 : 0;
+}
+
+static int write_twice(sse_db *in, void *user) {
+    sse_db_write(in, leave_inside, in);
+    insert();
+    (void)user;
+    return -1;
+}
+
+static int write_inside(sse_db *in, void *user) {
+    insert();
+    sse_db_write(in, write_twice, user);
+    return 0;
+}
+
+/* Statements of a connection of its own, the last of which leaves its rows. NULL: none. */
+static void with_own(const char *begin, const char *write, const char *last) {
+    sse_db *own = sse_db_open(name, NULL);
+    if (begin) sse_db_exec(own, begin);
+    if (write) sse_db_exec(own, write);
+    if (last) sse_db_next(sse_db_query(own, last));
+    sse_db_close(own);
 }
 
 static sse_db *its; /* of the work of sse_offload, which it outlives */
@@ -80,6 +101,12 @@ static void act(char what, sse_req *req) {
         ok(!sse__unsaved.settle, "sse_db_write leaves nothing to settle");
         break;
     case 'm': sse_db_write(db, leave_inside, NULL); break;
+    case 'M': sse_db_write(db, leave_inside, db); break;
+    case 'Y': sse_db_write(db, write_inside, NULL); break;
+    case 'k': with_own("BEGIN", "INSERT INTO t DEFAULT VALUES", NULL); break;
+    case 'K': with_own("BEGIN", "INSERT INTO t DEFAULT VALUES", "COMMIT"); break;
+    case 't': with_own(NULL, NULL, "INSERT INTO t DEFAULT VALUES RETURNING id"); break;
+    case 'T': with_own(NULL, NULL, "INSERT INTO late VALUES(7), (8) RETURNING id"); break;
     case 'W': sse_db_write(db, insert_inside, db); break;
     case 'R': sqlite3_exec(sse_db_raw(db), "BEGIN", NULL, NULL, NULL); break;
     case 'a': sse_test_request(second, "GET /a?do=i", NULL, NULL, &inner); break;
@@ -88,6 +115,8 @@ static void act(char what, sse_req *req) {
         sse_call(second, answer, kept[nkept - 1]);
         sse_test_run(second, 0);
         break;
+    case 'Z': sse_test_request(second, "GET /a?do=bis", NULL, NULL, &inner); break;
+    case 'F': sse_finish(kept[nkept - 1]); break;
     case 'O':
         sse_offload(app, begins, keeps_nothing, NULL);
         usleep(100000);
@@ -124,6 +153,16 @@ static void guard(sse_req *req, void *user) {
     acts(sse_query(req, "guard"), req);
 }
 
+static void opens(sse_req *req, void *user) {
+    sse_event  event;
+    sse_stream stream = sse_stream_open(req, NULL);
+    memset(&event, 0, sizeof event);
+    event.data = "saved";
+    handler(req, user);
+    if (sse_query(req, "end")) sse_stream_end(stream, &event);
+    else sse_stream_send(stream, &event);
+}
+
 static void later(sse_req *req, void *user) {
     handler(req, user);
     kept[nkept++] = req;
@@ -140,6 +179,18 @@ static void answer(sse_app *of, void *user) { /* a deferred one */
     (void)of;
     acts(sse_query(req, "then"), req);
     sse_finish(req);
+}
+
+static void answer_first(sse_app *of, void *user) {
+    (void)user;
+    answer(of, kept[0]);
+}
+
+static void answer_nothing(sse_app *of, void *user) { (void)of, (void)user; }
+
+static void answer_second(sse_app *of, void *user) {
+    (void)user;
+    answer(of, kept[1]);
 }
 
 static int reader(sse_req *req, sse_str chunk, int status, void *user) {
@@ -184,6 +235,7 @@ static void fresh(void) {
     sse_before(app, NULL, hook, NULL);
     sse_route(app, "/a", handler, NULL, &guarded);
     sse_get(app, "/later", later, NULL);
+    sse_route(app, "/s", opens, NULL, &guarded);
     sse_route(app, "/read", reads, NULL, &late);
     sse_live(app, "/v", render, NULL);
     memset(replies, 0, sizeof replies);
@@ -230,7 +282,24 @@ static void asks(const expected *want, int n) {
     }
 }
 
-static void requests(void) { /* D8, CO3 */
+/* CO3: what they say has not left yet. A stream is cut. */
+static void streams(void) {
+    static const char *const asked[] = {"GET /s?do=bi", "GET /s?end=1&do=bi", "GET /s?guard=bi"};
+    size_t                   i;
+    for (i = 0; i < SSE__COUNT(asked); i++) {
+        fresh();
+        sse_test_request(app, asked[i], NULL, NULL, &replies[0]);
+        ok(replies[0].body_len == 0, "a stream that says what is not saved: %.*s",
+            (int)replies[0].body_len, replies[0].body);
+        ok(!replies[0].complete, "... is cut");
+        is_int(lines, 1, "... and the log says why");
+        sse_test_request(app, "GET /s?end=1&do=i", NULL, NULL, &replies[0]);
+        ok(replies[0].complete && strstr(replies[0].body, "saved"), "... the next one is not");
+        end();
+    }
+}
+
+static void requests(void) { /* D8, D10, CO3 */
     static const expected all[] = {
         {"GET /a?do=rs", "rows that are left", 200, 1, 1},
         {"GET /a?do=r", "rows that are left in silence", 204, 1, 1},
@@ -251,7 +320,15 @@ static void requests(void) { /* D8, CO3 */
         {"GET /a?do=bics", "one that is committed", 200, 1, 0},
         {"GET /a?do=wdos", "what ends, and rows that only read", 200, 2, 0},
         {"GET /a?do=Ws", "what sse_db_write undid", 200, 0, 0},
-        {"GET /a?do=m", "rows that are left in sse_db_write, so that it cannot commit", 500, 0, 1},
+        {"GET /a?do=ms", "rows that are left in sse_db_write, which ends them", 200, 1, 0},
+        {"GET /a?do=M", "... and rolls them back", 204, 0, 0},
+        {"GET /a?do=Y", "... and it and the one around it do", 204, 1, 0},
+        {"GET /a?do=rms", "rows that are left open before it", 200, 1, 1},
+        {"GET /a?do=rWm", "... in silence, which refuses it", 500, 1, 1},
+        {"GET /a?do=ks", "a connection that is closed in a transaction", 500, 0, 1},
+        {"GET /a?do=Ks", "... behind its COMMIT", 200, 1, 0},
+        {"GET /a?do=ts", "... with rows that are left", 200, 1, 0},
+        {"GET /a?do=Ts", "... of what cannot be saved", 500, 0, 1},
         {"POST /read?do=bis", "one of the reader of a body", 500, 0, 1},
         {"POST /read?do=bics", "... that is committed", 200, 1, 0},
     };
@@ -274,8 +351,15 @@ static void words(void) {
     lines = 0;
     sse_test_request(app, "GET /a?do=bis", NULL, NULL, &replies[0]);
     ok(strstr(line, "GET /a left a transaction open (/tmp/") == line &&
-            strstr(line, "): COMMIT is missing: it was rolled back; sse_db_write does both"),
+            strstr(line, "): COMMIT is missing, or failed: it was rolled back; sse_db_write"),
         "... and who left a transaction: %s", line);
+    lines = 0;
+    sse_test_request(app, "GET /nowhere?hook=bi", NULL, NULL, &replies[0]);
+    ok(lines == 1 && strstr(line, "GET /nowhere left") == line, "... each one: %s", line);
+    lines = 0;
+    sse_test_request(app, "GET /a?do=ks", NULL, NULL, &replies[0]);
+    ok(strstr(line, "sse_db_close: a transaction is open (/tmp/") == line,
+        "... and what was closed: %s", line);
     end();
 }
 
@@ -335,24 +419,36 @@ static void client_leaves(void) { /* in the middle of its body */
     end();
 }
 
+/* By the program, where no callback runs: it is the program's until one writes to it. */
 static void begun_outside(void) {
     fresh();
     sse_db_exec(db, "BEGIN");
-    sse_test_request(app, "GET /a?do=is", NULL, NULL, &replies[0]);
-    is_int(replies[0].status, 200, "a transaction that was begun before stays open");
-    is_int(lines, 0, "... which is no error");
-    sse_test_request(app, "GET /a?do=rs", NULL, NULL, &replies[0]);
-    is_int(lines, 1, "rows in it do not");
+    sse_test_request(app, "GET /a?do=os", NULL, NULL, &replies[0]);
+    is_int(lines, 0, "a transaction that was begun before, and a callback that reads");
+    insert();
     sse_db_exec(db, "COMMIT");
-    is_int(saved(), 2, "... and is committed by who began it");
-    sse_test_request(app, "GET /a?do=bics", NULL, NULL, &replies[0]);
+    is_int(saved(), 1, "... is committed by who began it");
     sse_db_exec(db, "BEGIN");
-    sse_test_request(app, "GET /a?do=rs", NULL, NULL, &replies[0]);
-    ok(!sqlite3_get_autocommit(db->raw), "so does one behind that of a callback");
+    sse_test_request(app, "GET /a?do=is", NULL, NULL, &replies[0]);
+    is_int(replies[0].status, 500, "a callback that writes to it has saved nothing");
+    ok(strstr(line, "GET /a found a transaction open") == line && strstr(line, "sse_db_raw"),
+        "... which is logged: %s", line);
+    sse_test_request(app, "GET /a?do=is", NULL, NULL, &replies[0]);
+    is_int(replies[0].status, 200, "... and the next one has");
+    is_int(saved(), 2, "... that is so");
+    sse_db_next(sse_db_query(db, "INSERT INTO t DEFAULT VALUES RETURNING id"));
+    lines = 0;
+    sse_test_request(app, "GET /a?do=is", NULL, NULL, &replies[0]);
+    is_int(replies[0].status, 200, "one that writes while rows are left");
+    is_int(saved(), 4, "... has saved them");
+    ok(strstr(line, "GET /a found a statement that writes") == line, "... and says so: %s", line);
+    lines = 0;
+    sse_test_request(app, "GET /a?do=Rds", NULL, NULL, &replies[0]);
+    ok(!sqlite3_get_autocommit(db->raw), "one that was begun by the raw connection stays");
+    sse_test_request(app, "GET /a?do=is", NULL, NULL, &replies[0]);
+    ok(!sqlite3_get_autocommit(db->raw) && !lines, "... whoever writes to it: %s", line);
     sse_db_exec(db, "COMMIT");
-    sse_test_request(app, "GET /a?do=Ris", NULL, NULL, &replies[0]);
-    ok(!sqlite3_get_autocommit(db->raw), "one that was begun by the raw connection stays as well");
-    sse_db_exec(db, "COMMIT");
+    is_int(saved(), 6, "... until it is committed");
     end();
 }
 
@@ -369,6 +465,17 @@ static void nested(void) { /* only the outermost callback of a thread settles */
     sse_test_request(second, "GET /a?do=is", NULL, NULL, &inner);
     is_int(inner.status, 200, "... which nothing remembers");
     is_int(lines, 0, "... without an error");
+    sse_test_request(second, "GET /later?do=s", NULL, NULL, &inner);
+    alone = "biF";
+    sse_after(app, 0, timer, NULL);
+    sse_test_run(app, 0);
+    sse_test_run(second, 0);
+    is_int(inner.status, SSE__PER_THREAD ? 500 : 200, "what it answers is no success either");
+    lines = 0;
+    sse_test_request(app, "GET /a?do=sZ", NULL, NULL, &replies[0]);
+    is_int(replies[0].status, 200, "a handler in which another app answers");
+    is_int(inner.status, 500, "... what is not saved");
+    is_int(lines, 0, "... has left nothing");
     sse_test_close(&inner);
     sse_app_free(second);
     end();
@@ -386,6 +493,16 @@ static void offloaded(void) {
     sse_db_close(its);
     end();
     fresh();
+    sse_test_request(app, "GET /later?do=s", NULL, NULL, &replies[0]);
+    sse_test_request(app, "GET /later?do=s", NULL, NULL, &replies[1]);
+    sse_offload(app, work, answer_first, NULL);
+    sse_offload(app, answer_nothing, answer_second, NULL);
+    sse_test_run(app, 0);
+    is_int(replies[0].status, 500, "what is answered behind such work is no success");
+    is_int(replies[1].status, 200, "... and what is behind other work is");
+    sse_db_close(its);
+    end();
+    fresh();
     sse_test_request(app, "GET /a?do=biOcs", NULL, NULL, &replies[0]);
     is_int(lines, 1, "work that leaves one while a handler has one open");
     is_int(saved(), 1, "... ends its own");
@@ -397,6 +514,7 @@ int main(void) {
     if (!mkdtemp(dir)) return 1;
     snprintf(name, sizeof name, "%s/u.db", dir);
     requests();
+    streams();
     words();
     deferred();
     others();
