@@ -10510,6 +10510,28 @@ static int sse__db_fail(sse_db *db, int error, const char *text, const char *sql
     return error;
 }
 
+/* A statement that is in the middle of its rows, ours or the program's: one that only reads, or one
+   that writes, as is asked for. NULL: there is none. */
+static sqlite3_stmt *sse__db_busy_statement(const sse_db *db, bool reads, bool writes) {
+    sqlite3_stmt *stmt = sqlite3_next_stmt(db->raw, NULL);
+    while (stmt && !(sqlite3_stmt_busy(stmt) && (sqlite3_stmt_readonly(stmt) ? reads : writes)))
+        stmt = sqlite3_next_stmt(db->raw, stmt);
+    return stmt;
+}
+
+/* It reads what was there before another's commit, and cannot write so. */
+static int sse__db_fail_behind(sse_db *db, const char *sql) {
+    sqlite3_stmt *open = sse__db_busy_statement(db, true, false);
+    char          text[300];
+    if (!sqlite3_get_autocommit(db->raw) || !open)
+        return sse__db_fail(db, SSE_E_STATE, "the transaction began by reading, and another "
+                            "connection has committed since: roll it back and begin again, with "
+                            "sse_db_write, which takes the lock first", sql);
+    snprintf(text, sizeof text, "a query that is still open reads what was there before another's "
+             "commit (sse_db_done ends it): %.190s", sqlite3_sql(open));
+    return sse__db_fail(db, SSE_E_STATE, text, sql);
+}
+
 /* Translates a result code of SQLite. sql: the statement it is about, for the message. */
 static int sse__db_check(sse_db *db, int rc, const char *sql) {
     switch (rc & 0xFF) {
@@ -10521,11 +10543,7 @@ static int sse__db_check(sse_db *db, int rc, const char *sql) {
     }
     if (sqlite3_extended_errcode(db->raw) != SQLITE_BUSY_SNAPSHOT)
         return sse__db_fail(db, SSE_E_BUSY, sqlite3_errmsg(db->raw), sql);
-    return sse__db_fail(db, SSE_E_STATE, sqlite3_get_autocommit(db->raw)
-        ? "a query that is still open reads what was there before another's commit: end it "
-          "(sse_db_done) before writing, or do both in sse_db_write"
-        : "the transaction began by reading, and another connection has committed since: roll it "
-          "back and begin again, with sse_db_write, which takes the lock first", sql);
+    return sse__db_fail_behind(db, sql);
 }
 
 /* Notes that db is broken, for the reason in its message, or no longer is, as a later try
@@ -10612,18 +10630,10 @@ static void sse__db_hand(sse_db *db, sse__thread_id thread, bool runs) {
     db->given_back = !runs;
 }
 
-/* A statement that is in the middle of its rows, ours or the program's. NULL: there is none. */
-static sqlite3_stmt *sse__db_busy_statement(const sse_db *db, bool writes) {
-    sqlite3_stmt *stmt = sqlite3_next_stmt(db->raw, NULL);
-    while (stmt && !(sqlite3_stmt_busy(stmt) && !(writes && sqlite3_stmt_readonly(stmt))))
-        stmt = sqlite3_next_stmt(db->raw, stmt);
-    return stmt;
-}
-
 /* Whether what runs now is saved only if something else is, too: a transaction, or a statement that
    writes. */
 static bool sse__db_shares(const sse_db *db) {
-    return !sqlite3_get_autocommit(db->raw) || sse__db_busy_statement(db, true);
+    return !sqlite3_get_autocommit(db->raw) || sse__db_busy_statement(db, false, true);
 }
 
 /* D6. Undoing needs memory, too. A savepoint that the program has ended is none of ours. False: not
@@ -11257,7 +11267,7 @@ SSE_API long long sse_db_last_id(sse_db *db) {
 /* ---- transactions ---- */
 
 static int sse__db_begin(sse_db *db, bool *nested) { /* nested: inside one that is open already */
-    sqlite3_stmt *open = sse__db_busy_statement(db, true);
+    sqlite3_stmt *open = sse__db_busy_statement(db, false, true);
     int           rc;
     SSE_ASSERT(!db->undo_due); /* D6 */
     if (open) /* D10 */
@@ -11685,13 +11695,13 @@ static void sse__db_wait(sse_db *db, bool waits) {
 /* Whether no transaction is open, so that a query sees the latest commit. */
 static bool sse__db_is_idle(sse_db *db) {
     (void)sse__db_undo_due(db);
-    return !sse__db_busy_statement(db, false) && sqlite3_get_autocommit(db->raw);
+    return !sse__db_busy_statement(db, true, true) && sqlite3_get_autocommit(db->raw);
 }
 
 /* Whether a query is open, so that another one sees what there was as that began. A transaction of
    ours that writes sees all: nobody else can. */
 static bool sse__db_looks_back(const sse_db *db) {
-    return sqlite3_get_autocommit(db->raw) && sse__db_busy_statement(db, false);
+    return sqlite3_get_autocommit(db->raw) && sse__db_busy_statement(db, true, true);
 }
 
 static int sse__db_busy_ms(const sse_db *db) { return db->busy_ms; }
@@ -23984,7 +23994,7 @@ static void sse__changes_tick(sse__alarm *alarm) {
     sse__changes_refresh(ch);
     (void)sse__changes_check(ch);
     if (ch->waiting && !ch->warned && ch->delay_ms >= ch->slow_ms / 2) {
-        sqlite3_stmt *stmt = sse__db_busy_statement(ch->db, false);
+        sqlite3_stmt *stmt = sse__db_busy_statement(ch->db, true, true);
         sse__log(ch->app, SSE_LOG_WARNING, "views wait for the end of %s%s",
                  stmt ? "a query that is still open (sse_db_done): " : "a transaction",
                  stmt ? sqlite3_sql(stmt) : "");

@@ -537,8 +537,8 @@ static void transactions(void) {
     sse_db_exec(other, "INSERT INTO t VALUES(6)");
     is_int(sse_db_exec(db, "INSERT INTO t VALUES(7)"), SSE_E_STATE,
         "a write while a query reads what was there before another's commit");
-    says(db, SSE_E_STATE, "sse_db_done",
-        "says that the query is to be ended, not that somebody holds a lock");
+    says(db, SSE_E_STATE, "(sse_db_done ends it): SELECT a FROM t [INSERT",
+        "says which query is to be ended, not that somebody holds a lock");
     ok(strstr(sse__db_faults.words, file("t.db")) == sse__db_faults.words, "a log names the file");
     sse_db_done(rows);
     is_int(sse_db_exec(db, "INSERT INTO t VALUES(7)"), 1, "... and then there is a write");
@@ -715,7 +715,7 @@ static void rebuilt_table(void) { /* SQLite's documented way to change a table d
     says(db, SSE_E_DB, "a row of table tags refers to a row of posts", "in words");
     is_int(sse_db_migrate(db, "not SQL"), SSE_E_DB, "a script that is none");
     is_int(ONE(db, &got, "PRAGMA foreign_keys"), 1, "leaves them on, too");
-    ok(sse__db_busy_statement(db, false) == NULL, "none of these checks is left open");
+    ok(sse__db_busy_statement(db, true, true) == NULL, "none of these checks is left open");
     is_int(sse_db_migrate(db, "INSERT INTO posts VALUES(9, 99); COMMIT"), SSE_E_STATE,
         "a script that commits is told that");
     is_int(ONE(db, &got, "SELECT count(*) FROM posts WHERE id = 9"), 0, "... and commits nothing");

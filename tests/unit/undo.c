@@ -125,7 +125,7 @@ static void among_rows(void) {
         if (sse_db_next(rows)) sse_db_done(rows);
         else early++;
         good = -1;
-        open += sse__db_busy_statement(db, false) != NULL;
+        open += sse__db_busy_statement(db, true, true) != NULL;
     }
     ok(early > 0, "%d of 60 times rows ended while a write was to be undone", early);
     is_int(open, 0, "... and none stayed open");
