@@ -4,8 +4,8 @@
    that stay; replies by how many writes. */
 #define _DEFAULT_SOURCE
 #include <string.h>
-static int writes;   /* to sockets */
-static int compared; /* texts */
+static int socket_writes; /* to sockets */
+static int compared;      /* texts */
 #define strcmp(a, b) (compared++, strcmp(a, b))
 static void note_call(const char *call);
 #define SSE__SYS(call) (note_call(#call), call)
@@ -20,7 +20,7 @@ static void note_call(const char *call);
 static bool leaves; /* the peer of a file, when some of it is sent */
 
 static void note_call(const char *call) {
-    writes += strncmp(call, "sen", 3) == 0;
+    socket_writes += strncmp(call, "sen", 3) == 0;
     if (leaves && strncmp(call, "sendfile(", 9) == 0) raise(SIGPIPE);
 }
 
@@ -633,12 +633,12 @@ static void large_text(sse_req *req, void *user) { /* of ?n= bytes */
 static void one_write(void) { /* A2 */
     sse_app *app = dial_app(NULL);
     sse_get(app, "/text", large_text, NULL);
-    writes = 0;
+    socket_writes = 0;
     says(app, "GET /text?n=10000 HTTP/1.1\r\nHost: localhost\r\n\r\n", "Content-Length: 10000\r\n");
-    is_int(writes, 1, "head and body leave in one write");
-    writes = 0;
+    is_int(socket_writes, 1, "head and body leave in one write");
+    socket_writes = 0;
     says(app, "GET /text?n=20000 HTTP/1.1\r\nHost: localhost\r\n\r\n", "Content-Length: 20000\r\n");
-    is_int(writes, 1, "also where the body is not copied");
+    is_int(socket_writes, 1, "also where the body is not copied");
     dial_free(app);
 }
 
