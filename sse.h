@@ -11338,7 +11338,7 @@ static int sse__db_check_keys(sse_db *db) {
 static sse_str sse__sql_word(const char **sql) {
     const char *p = *sql, *end;
     for (;;) {
-        p += strspn(p, " \t\n\f\r");
+        if (strspn(p, " \t\n\f\r")) p += strspn(p, " \t\n\v\f\r"); /* no \v begins them */
         if (strncmp(p, "--", 2) == 0) p += strcspn(p, "\n");
         else if (strncmp(p, "\xEF\xBB\xBF", 3) == 0) p += 3;
         else if (strncmp(p, "/*", 2) != 0) break;

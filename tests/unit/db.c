@@ -592,11 +592,40 @@ static void commits(sqlite3_context *context, int n, sqlite3_value **values) {
     sqlite3_exec(sqlite3_context_db_handle(context), "COMMIT", NULL, NULL, NULL);
 }
 
+/* What ends a transaction is known by its word, behind whatever SQLite takes as a blank. */
+static void words_as_sqlite_has_them(void) { /* D9 */
+    static const char *const before[] = {"", " ", "\f", ";", "/**/", "-- a\n", "\xEF\xBB\xBF",
+        "ROLLBACK", "ROLLBACK ", "ROLLBACK TRANSACTION"};
+    static const char *const behind[] = {"COMMIT", " COMMIT", "TO s", " TO s"};
+    sqlite3                 *raw;
+    char                     sql[40];
+    size_t                   i, k;
+    int                      c, wrong = 0;
+    sqlite3_open(":memory:", &raw);
+    for (c = 1; c < 256; c++)
+        for (i = 0; i < SSE__COUNT(before); i++)
+            for (k = 0; k < SSE__COUNT(behind); k++) {
+                bool known, runs, ended;
+                snprintf(sql, sizeof sql, "%s%c%s", before[i], c, behind[k]);
+                known = sse__sql_transaction_word(sql).ptr != NULL;
+                sqlite3_exec(raw, "BEGIN; SAVEPOINT s", NULL, NULL, NULL);
+                runs = sqlite3_exec(raw, sql, NULL, NULL, NULL) == SQLITE_OK;
+                ended = sqlite3_get_autocommit(raw) != 0;
+                if (!ended) sqlite3_exec(raw, "ROLLBACK", NULL, NULL, NULL);
+                if (ended == known || (!ended && !runs)) continue;
+                ok(false, "byte %d between '%s' and '%s': %s", c, before[i], behind[k],
+                    ended ? "ends it" : "does not");
+                wrong++;
+            }
+    sqlite3_close(raw);
+    is_int(wrong, 0, "a word is found where SQLite finds it");
+}
+
 /* Nothing in a script ends the transaction that it runs in. */
 static void scripts_that_commit(void) { /* D9 */
     static const char *const ends[] = {"COMMIT", "end", "End Transaction", "ROLLBACK", "BEGIN",
         "rollback transaction", "COMMIT; BEGIN", "-- a\n/* b */ COMMIT/**/", "/*/ */;;\tCOMMIT",
-        "\xEF\xBB\xBF ROLLBACK", "ROLLBACK -- to\n", "BEGIN IMMEDIATE", "COMMIT--"};
+        " \vCOMMIT", "\xEF\xBB\xBF ROLLBACK", "ROLLBACK -- to\n", "BEGIN IMMEDIATE", "COMMIT--"};
     static const char *const stays[] = {"SAVEPOINT a; INSERT INTO n VALUES(2); RELEASE a",
         "SAVEPOINT a; INSERT INTO n VALUES(2); ROLLBACK TO a",
         "SAVEPOINT a; ROLLBACK TRANSACTION TO SAVEPOINT a", "-- COMMIT\n", "/* COMMIT", "SELECT 1",
@@ -1452,6 +1481,7 @@ int main(void) {
     stale_transaction();
     transactions();
     migrations();
+    words_as_sqlite_has_them();
     scripts_that_commit();
     raced_migrations();
     rebuilt_table();
