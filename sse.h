@@ -3387,7 +3387,8 @@ typedef struct sse_db_options {
    while that loop runs: such a call answers SSE_E_THREAD (those without an error NULL, false or 0),
    changes nothing and is logged; sse_db_close then does nothing. A loop uses what its live views,
    topics and functions of sse_on_commit were given, from its first turn on (sse_serve_background:
-   when that returns), and any other one since a callback used it.
+   when that returns), and any other one since a callback used it. Where a thread runs several apps,
+   what one of them uses counts as used by each that runs then.
 
    A database belongs to the process that opened it. In a child, after fork() or daemon(), every
    function answers SSE_E_STATE (those without an error NULL, false or 0), sse_db_close only frees
@@ -3758,17 +3759,19 @@ extern "C" {
 #endif
 
 /* Flags that other threads and signal handlers set. SSE__SHOW: a pointer, once what it points to is
-   there for any thread that finds it by SSE__FLAG. */
+   there for any thread that finds it by SSE__FLAG; or a number, for SSE__SHOWN. */
 #if defined(__GNUC__) && !defined(__TINYC__)
 #define SSE__FLAG_SET(flag) __atomic_store_n(&(flag), 1, __ATOMIC_RELEASE)
 #define SSE__FLAG_CLEAR(flag) __atomic_store_n(&(flag), 0, __ATOMIC_RELEASE)
 #define SSE__FLAG(flag)     (__atomic_load_n(&(flag), __ATOMIC_ACQUIRE) != 0)
 #define SSE__SHOW(at, what) __atomic_store_n(&(at), what, __ATOMIC_RELEASE)
+#define SSE__SHOWN(at)      __atomic_load_n(&(at), __ATOMIC_ACQUIRE)
 #else
 #define SSE__FLAG_SET(flag) ((flag) = 1)
 #define SSE__FLAG_CLEAR(flag) ((flag) = 0)
 #define SSE__FLAG(flag)     ((flag) != 0)
 #define SSE__SHOW(at, what) ((at) = (what))
+#define SSE__SHOWN(at)      (at)
 #endif
 
 #define SSE__COUNT(a)       (sizeof(a) / sizeof *(a))
@@ -9025,6 +9028,7 @@ typedef struct sse__loop {
     volatile int   stop;           /* asked to end, by sse_stop */
     bool           owned;          /* the loop runs, on thread owner */
     sse__thread_id owner;          /* while it does not: the last that made, ran or stopped it */
+    unsigned long  run;            /* sse__apps.runs when it began to run */
     uint64_t       still_ms;       /* what the clock shows while it stands still: W5. 0: it runs */
     int64_t        still_wall_ms;  /* and by how much the time of day is ahead of it then */
     uint32_t       upcall;         /* counts callbacks of the program, and crowds that come: equal
@@ -9649,8 +9653,11 @@ static bool sse__loop_allows(sse_app *app, const char *call) {
 
 /* All apps of the process: only by them is it known whether another thread runs a loop, and whose
    a buffer is. */
-static struct { sse__mutex mutex; sse_app *first; } sse__apps = {
-    SSE__IF_THREADS(PTHREAD_MUTEX_INITIALIZER, 0), NULL};
+static struct {
+    sse__mutex             mutex;
+    sse_app               *first;
+    volatile unsigned long runs; /* how often a loop has begun to run */
+} sse__apps = {SSE__IF_THREADS(PTHREAD_MUTEX_INITIALIZER, 0), NULL, 0};
 
 static void sse__apps_add(sse_app *app) {
     sse__lock(&sse__apps.mutex);
@@ -9667,14 +9674,24 @@ static void sse__apps_remove(sse_app *app) {
     sse__unlock(&sse__apps.mutex);
 }
 
+/* Its loop begins to run, on that thread. sse__apps.mutex and that of the loop are held. */
+static void sse__app_own(sse_app *app, sse__thread_id thread) {
+    SSE__SHOW(sse__apps.runs, sse__apps.runs + 1);
+    app->loop.owned = true;
+    app->loop.owner = thread;
+    app->loop.run   = sse__apps.runs;
+}
+
 #if !defined(SSE_NO_THREADS)
-/* The app whose loop runs on a thread, or NULL. sse__apps.mutex is held. */
-SSE__UNUSED static sse_app *sse__app_of_loop(sse__thread_id thread) { /* without SQLite */
+/* The app whose loop runs on a thread, and did when so many had begun, or NULL: the system gives
+   the name of a thread that has ended to a new one. sse__apps.mutex is held. */
+SSE__UNUSED static sse_app *sse__app_of_loop(sse__thread_id thread, unsigned long runs) {
     sse_app *app   = sse__apps.first;
     bool     found = false;
     for (; app; app = app->next) {
         sse__lock(&app->loop.mutex);
-        found = app->loop.owned && sse__thread_equal(app->loop.owner, thread);
+        found = app->loop.owned && sse__thread_equal(app->loop.owner, thread) &&
+                app->loop.run <= runs;
         sse__unlock(&app->loop.mutex);
         if (found) break;
     }
@@ -10293,8 +10310,9 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
       Of one that ended too early the rest does not run: each statement of
       it would commit by itself.
   D7  What a thread that runs a loop uses, no other thread does, until the
-      loop has ended; from a thread without one a db goes to any other. A loop
-      has what its app follows from its first turn on, without a call.
+      loops that it runs then have ended; from a thread without one a db goes
+      to any other. A loop has what its app follows from its first turn on,
+      without a call. A name of a thread that is given again tells nothing.
   D8  A callback of the program leaves no transaction open that it began, or
       wrote to, and no statement that writes midway: each would swallow later
       writes. What the raw connection began is the program's.
@@ -10387,7 +10405,7 @@ struct sse_db {
     sqlite3       *raw;
     pid_t          process;      /* that opened it */
     sse__thread_id thread;       /* that opened it, or used it last, or whose loop has it: D7 */
-    bool           given_back;   /* that loop has ended, and perhaps the thread */
+    unsigned long  runs;         /* sse__apps.runs then: a loop that began later has not used it */
     char          *file;         /* NULL: attached */
     sse_buf        whole;        /* file without links, to open it again; empty: in memory */
     sse__file_id   id;           /* of the file as it was opened */
@@ -10592,7 +10610,7 @@ static bool sse__db_is_astray(const sse_db *db) { /* D7. It may be NULL */
     bool astray;
     if (!db || db->is_writer || sse__thread_equal(db->thread, sse__thread_self())) return false;
     pthread_mutex_lock(&sse__apps.mutex);
-    astray = !db->given_back && sse__app_of_loop(db->thread) != NULL;
+    astray = sse__app_of_loop(db->thread, db->runs) != NULL;
     pthread_mutex_unlock(&sse__apps.mutex);
     return astray;
 }
@@ -10606,16 +10624,18 @@ static void sse__db_say_astray(sse_app *app, void *user) { /* a call of the loop
 static bool sse__db_adopt(sse_db *db) { /* D7 */
     sse_app *app;
     char    *file;
+    bool     mine;
     if (!db || db->is_writer) return true;
-    if (sse__thread_equal(db->thread, sse__thread_self()) && !db->given_back) return true;
+    mine = sse__thread_equal(db->thread, sse__thread_self());
+    if (mine && db->runs == SSE__SHOWN(sse__apps.runs)) return true;
     pthread_mutex_lock(&sse__apps.mutex);
-    app = db->given_back ? NULL : sse__app_of_loop(db->thread);
+    app = mine ? NULL : sse__app_of_loop(db->thread, db->runs);
     if (app) {
         file = sse__strdup(sse__text(db->file ? db->file : "attached"));
         if (file && sse__app_post(app, sse__db_say_astray, file, strlen(file) + 1)) SSE_FREE(file);
     } else {
-        db->thread     = sse__thread_self();
-        db->given_back = false;
+        db->thread = sse__thread_self();
+        db->runs   = sse__apps.runs;
     }
     pthread_mutex_unlock(&sse__apps.mutex);
     if (app) sse__db_count(SSE_E_THREAD, db->file, sse__db_astray);
@@ -10623,11 +10643,10 @@ static bool sse__db_adopt(sse_db *db) { /* D7 */
 }
 #endif
 
-/* A loop that begins to run on that thread takes it, or gives it back as it ends: D7. The mutex of
-   sse__apps is held. */
-static void sse__db_hand(sse_db *db, sse__thread_id thread, bool runs) {
-    if (runs) db->thread = thread;
-    db->given_back = !runs;
+/* The loop of app, which begins to run, takes it: D7. sse__apps.mutex is held. */
+static void sse__db_hand(sse_db *db, const sse_app *app) {
+    db->thread = app->loop.owner;
+    db->runs   = sse__apps.runs;
 }
 
 /* Whether what runs now is saved only if something else is, too: a transaction, or a statement that
@@ -11518,6 +11537,7 @@ static sse_db *sse__db_new(sqlite3 *raw) {
     db->raw      = raw;
     db->process  = getpid();
     db->thread   = sse__thread_self();
+    db->runs     = SSE__SHOWN(sse__apps.runs);
     db->max_rows = SSE_UNLIMITED;
     return db;
 }
@@ -11734,7 +11754,7 @@ static void sse__db_wait(sse_db *db, bool waits) {}
 static bool sse__db_is_idle(sse_db *db) { return true; }
 static bool sse__db_looks_back(const sse_db *db) { return false; }
 static bool sse__db_is_elsewhere(const sse_db *db) { return false; }
-static void sse__db_hand(sse_db *db, sse__thread_id thread, bool runs) {}
+static void sse__db_hand(sse_db *db, const sse_app *app) {}
 static const char *sse__db_path(const sse_db *db) { return NULL; }
 static int sse__db_busy_ms(const sse_db *db) { return 0; }
 static unsigned sse__db_reopened(const sse_db *db) { return 0; }
@@ -24136,9 +24156,9 @@ static bool sse__changes_are_elsewhere(const sse_app *app) {
     return ch != NULL;
 }
 
-static void sse__changes_hand(sse_app *app, sse__thread_id thread, bool runs) { /* D7 */
+static void sse__changes_hand(const sse_app *app) { /* D7 */
     const sse__changes *ch = app->changes;
-    for (; ch; ch = ch->next) sse__db_hand(ch->db, thread, runs);
+    for (; ch; ch = ch->next) sse__db_hand(ch->db, app);
 }
 
 /* ---- the program follows, too ---- */
@@ -24233,9 +24253,7 @@ static bool sse__changes_are_elsewhere(const sse_app *app) {
     return false;
 }
 
-static void sse__changes_hand(sse_app *app, sse__thread_id thread, bool runs) {
-    (void)app, (void)thread, (void)runs;
-}
+static void sse__changes_hand(const sse_app *app) { (void)app; }
 
 static int sse__hook_add(sse_app *app, sse_db *db, const char *tables, sse_commit_fn fn,
                          void *user) {
@@ -26570,27 +26588,25 @@ SSE_API bool sse_stopping(sse_app *app) {
     return SSE__FLAG(app->loop.stop) || (SSE__FLAG(app->streams->last_step) && sse__is_owner(app));
 }
 
-static void sse__server_own(sse_app *app, bool owned) {
+static void sse__server_own(sse_app *app, bool owned) { /* sse__apps.mutex is held */
     sse__lock(&app->loop.mutex);
-    app->loop.owned = owned;
-    app->loop.owner = sse__thread_self();
+    if (owned) sse__app_own(app, sse__thread_self());
+    else app->loop.owned = false;
     sse__unlock(&app->loop.mutex);
 }
 
 /* The databases that its loop uses by itself: it takes them as it begins to run, so that none is
-   used on two threads before a callback uses it, and gives them back: D7. sse__apps.mutex is
-   held. */
-static void sse__server_hand(sse_app *app, bool runs) {
+   used on two threads before a callback uses it: D7. sse__apps.mutex is held. */
+static void sse__server_hand(const sse_app *app) {
     const sse__store *store = app->topics->sequence.stores;
-    for (; store; store = store->next) sse__db_hand(store->db, app->loop.owner, runs);
-    sse__changes_hand(app, app->loop.owner, runs);
+    for (; store; store = store->next) sse__db_hand(store->db, app);
+    sse__changes_hand(app);
 }
 
 static void sse__server_run(sse_app *app, bool runs) { /* on this thread: sse_poll */
     sse__lock(&sse__apps.mutex);
-    if (!runs) sse__server_hand(app, runs); /* before others may run it */
     sse__server_own(app, runs);
-    if (runs) sse__server_hand(app, runs);
+    if (runs) sse__server_hand(app);
     sse__unlock(&sse__apps.mutex);
 }
 
@@ -27040,9 +27056,9 @@ SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *
     sse__lock(&app->loop.mutex); /* others wait until it is known whose the loop is */
     started = sse__thread_start(&server->thread, sse__background, app) == 0;
     if (started) {
-        app->loop.owned = server->background = true;
-        app->loop.owner = server->thread;
-        sse__server_hand(app, true);
+        server->background = true;
+        sse__app_own(app, server->thread);
+        sse__server_hand(app);
     }
     sse__unlock(&app->loop.mutex);
     sse__unlock(&sse__apps.mutex);
@@ -27087,11 +27103,11 @@ SSE_API void sse_app_free(sse_app *app) {
         return;
     }
     if (app->server->signals_back) app->server->signals_back(app);
+    SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
     sse__lock(&sse__apps.mutex);
     if (sse__signal_app == app) sse__signal_app = NULL;
-    sse__unlock(&sse__apps.mutex);
-    SSE__FLAG_SET(app->loop.stop); /* work that lasts looks at it */
     sse__server_own(app, true); /* work that still runs is not on this thread */
+    sse__unlock(&sse__apps.mutex);
     app->server->turning = true;
     if (app->server->inited) sse__server_end(app);
     sse__stages_run(app, SSE__END_UPGRADE, SSE__END_SENDERS); /* now no thread of ours posts */

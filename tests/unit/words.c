@@ -1256,7 +1256,8 @@ static void *runs_loop(void *user) {
     return NULL;
 }
 
-static int used[2]; /* a pipe */
+static int     used[2]; /* a pipe */
+static sse_db *prepared;
 
 static void uses_db(sse_app *app, void *user) {
     (void)app;
@@ -1341,6 +1342,99 @@ static void test_given_back(void) { /* D7 */
     sse_app_free(next);
     sse_app_free(app);
     sse_db_close(handed);
+}
+
+static void *prepares(void *user) { /* on a thread that runs no loop */
+    sse_db *db = sse_db_open(":memory:", NULL);
+    sse_db_exec(db, "CREATE TABLE t(a)");
+    *(sse_db **)user = db;
+    return NULL;
+}
+
+static void *prepares_and_runs(void *user) {
+    sse_db *db;
+    (void)prepares(&db);
+    sse_call((sse_app *)user, uses_db, db);
+    prepared = db;
+    return runs_loop(user);
+}
+
+/* Threads that come one after the other are known by one name, as a rule: none of them has what
+   only an earlier one has used. */
+static void test_names_again(void) { /* D7 */
+    sse_app  *apps[2];
+    sse_db   *db = NULL;
+    pthread_t thread;
+    char      byte;
+    int       i;
+    ok(!pipe(used), "a pipe");
+    for (i = 0; i < 2; i++) apps[i] = sse_app_new(NULL);
+    ok(!pthread_create(&thread, NULL, prepares, &db), "a thread makes a database ready");
+    pthread_join(thread, NULL);
+    ok(!pthread_create(&thread, NULL, runs_loop, apps[0]), "... one after it runs a loop");
+    poll(NULL, 0, 50);
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(1)"), 1, "... which has not used it");
+    sse_call(apps[0], uses_db, db);
+    ok(read(used[0], &byte, 1) == 1, "... until a callback does");
+    is_int(own_exec, 1, "... that may");
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(3)"), SSE_E_THREAD, "... so that it has it");
+    sse_stop(apps[0]);
+    pthread_join(thread, NULL);
+    ok(!pthread_create(&thread, NULL, runs_loop, apps[1]), "the loop of the next thread");
+    poll(NULL, 0, 50);
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(4)"), 1, "... has not what that one had");
+    sse_stop(apps[1]);
+    pthread_join(thread, NULL);
+    for (i = 0; i < 2; i++) sse_app_free(apps[i]);
+    sse_db_close(db);
+    own_exec = 0;
+    apps[0] = sse_app_new(NULL);
+    ok(!pthread_create(&thread, NULL, prepares_and_runs, apps[0]),
+        "a thread that runs a loop then");
+    ok(read(used[0], &byte, 1) == 1, "... in which a callback uses what it has made ready");
+    is_int(sse_db_exec(prepared, "INSERT INTO t VALUES(5)"), SSE_E_THREAD, "... has that");
+    sse_stop(apps[0]);
+    pthread_join(thread, NULL);
+    sse_app_free(apps[0]);
+    sse_db_close(prepared);
+    close(used[0]);
+    close(used[1]);
+}
+
+static void *runs_two(void *user) { /* until they end, the first one first */
+    sse_app **apps = (sse_app **)user;
+    while (sse_poll(apps[0], 5) > 0) (void)sse_poll(apps[1], 0);
+    if (write(used[1], "", 1) != 1) abort();
+    return runs_loop(apps[1]);
+}
+
+/* One thread runs two apps: what both use is not free as one of them ends. */
+static void test_two_loops(void) { /* D7 */
+    sse_app         *apps[2];
+    sse_db          *db = sse_db_open(":memory:", NULL);
+    sse_live_options live;
+    pthread_t        thread;
+    char             byte;
+    int              i;
+    memset(&live, 0, sizeof live);
+    live.db = db;
+    sse_db_exec(db, "CREATE TABLE t(a)");
+    ok(!pipe(used), "a pipe");
+    for (i = 0; i < 2; i++) apps[i] = sse_app_new(NULL);
+    is_int(sse_live(apps[0], "/live", no_render, &live), 0, "a view of one app follows it");
+    sse_call(apps[1], uses_db, db);
+    ok(!pthread_create(&thread, NULL, runs_two, apps), "a thread runs that and another one");
+    ok(read(used[0], &byte, 1) == 1, "... which uses it, too");
+    sse_stop(apps[0]);
+    ok(read(used[0], &byte, 1) == 1, "... the first ends");
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(3)"), SSE_E_THREAD, "... the other still has it");
+    sse_stop(apps[1]);
+    pthread_join(thread, NULL);
+    is_int(sse_db_exec(db, "INSERT INTO t VALUES(3)"), 1, "... until it has ended");
+    for (i = 0; i < 2; i++) sse_app_free(apps[i]);
+    sse_db_close(db);
+    close(used[0]);
+    close(used[1]);
 }
 
 static void test_astray(void) { /* D7 */
@@ -1468,6 +1562,8 @@ int main(void) {
     test_astray();
     test_followed();
     test_given_back();
+    test_names_again();
+    test_two_loops();
 #endif
     return tap_done();
 }
