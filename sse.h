@@ -9169,6 +9169,8 @@ static void sse__loop_wait(sse__loop *loop, int timeout_ms) {
        app runs, a mistake ends only its own call.
   CO3  What a callback wrote and did not save is settled as the outermost one
        of its thread ends, before a reply that tells of it leaves.
+  CO4  A child has the thread that forked, and no other: it waits for no lock
+       that another one held, and has no loop that another one runs.
 ==========================================================================*/
 
 /* Work of the sections in a turn, at a stop and at the end, in this order. A section that a program
@@ -9659,7 +9661,42 @@ static struct {
     volatile unsigned long runs; /* how often a loop has begun to run */
 } sse__apps = {SSE__IF_THREADS(PTHREAD_MUTEX_INITIALIZER, 0), NULL, 0};
 
+/* ---- a fork ---- */
+
+#if defined(SSE_NO_THREADS)
+static void sse__forks_watch(void) {}
+#else
+static void sse__fork_begins(void) {
+    sse_app *app;
+    sse__lock(&sse__apps.mutex);
+    for (app = sse__apps.first; app; app = app->next) sse__lock(&app->loop.mutex);
+}
+
+static void sse__fork_over(void) {
+    sse_app *app;
+    for (app = sse__apps.first; app; app = app->next) sse__unlock(&app->loop.mutex);
+    sse__unlock(&sse__apps.mutex);
+}
+
+static void sse__fork_in_child(void) { /* CO4 */
+    sse_app *app;
+    for (app = sse__apps.first; app; app = app->next)
+        if (!sse__thread_equal(app->loop.owner, sse__thread_self())) app->loop.owned = false;
+    sse__fork_over();
+}
+
+static void sse__forks_watch_once(void) {
+    (void)pthread_atfork(sse__fork_begins, sse__fork_over, sse__fork_in_child);
+}
+
+static void sse__forks_watch(void) { /* before the first lock that a thread may hold */
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, sse__forks_watch_once);
+}
+#endif
+
 static void sse__apps_add(sse_app *app) {
+    sse__forks_watch();
     sse__lock(&sse__apps.mutex);
     app->next       = sse__apps.first;
     sse__apps.first = app;
@@ -11534,6 +11571,7 @@ static int sse__db_connect(sse_db *db, sqlite3 **raw) {
 static sse_db *sse__db_new(sqlite3 *raw) {
     sse_db *db = SSE__NEW(sse_db);
     if (!db) return NULL;
+    sse__forks_watch();
     db->raw      = raw;
     db->process  = getpid();
     db->thread   = sse__thread_self();

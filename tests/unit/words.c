@@ -23,6 +23,7 @@ static int clock_of_test(clockid_t clock, struct timespec *t) {
 
 #include "dial.h"
 #include <stdlib.h>
+#include <sys/wait.h>
 
 static char warned[8192]; /* all warnings and errors, each with a line break */
 
@@ -1401,6 +1402,66 @@ static void test_names_again(void) { /* D7 */
     close(used[1]);
 }
 
+static void *holds_locks(void *user) {
+    sse__lock(&sse__apps.mutex);
+    sse__lock(&((sse_app *)user)->loop.mutex);
+    if (write(used[1], "", 1) != 1) abort();
+    poll(NULL, 0, 100);
+    sse__unlock(&((sse_app *)user)->loop.mutex);
+    sse__unlock(&sse__apps.mutex);
+    return NULL;
+}
+
+/* taken: by a loop of the parent. A bit for each answer that is wrong. */
+static int in_child(sse_app *idle, sse_db *taken, sse_db *own) {
+    const char *why;
+    sse_app    *app;
+    int         wrong = 0;
+    alarm(20);
+    if (sse_db_exec(taken, "INSERT INTO t VALUES(5)") != SSE_E_STATE) wrong |= 1;
+    if (sse_db_error(taken, &why) != SSE_E_STATE || !strstr(why, "after fork()")) wrong |= 2;
+    sse_db_close(taken);
+    sse_db_close(own);
+    sse_app_free(idle);
+    app = sse_app_new(NULL);
+    own = sse_db_open(":memory:", NULL);
+    if (!app || sse_db_exec(own, "CREATE TABLE t(a)")) wrong |= 4;
+    sse_db_close(own);
+    sse_app_free(app);
+    return wrong;
+}
+
+/* In a child all is as the manual says, whatever other threads of the parent did at the fork. */
+static void test_forked(void) { /* CO4 */
+    sse_app  *app = sse_app_new(NULL), *idle = sse_app_new(NULL);
+    sse_db   *taken = sse_db_open(":memory:", NULL), *own = sse_db_open(":memory:", NULL);
+    pthread_t thread, holder;
+    int       status = -1;
+    char      byte;
+    pid_t     child;
+    ok(!pipe(used), "a pipe");
+    sse_db_exec(taken, "CREATE TABLE t(a)");
+    sse_call(app, uses_db, taken);
+    ok(!pthread_create(&thread, NULL, runs_loop, app), "a loop on another thread");
+    ok(read(used[0], &byte, 1) == 1, "... uses a database");
+    ok(!pthread_create(&holder, NULL, holds_locks, idle), "a third one holds locks");
+    ok(read(used[0], &byte, 1) == 1, "... at a fork");
+    child = fork();
+    if (child == 0) _exit(in_child(idle, taken, own));
+    waitpid(child, &status, 0);
+    is_int(status, 0, "a child waits for none of these threads");
+    is_int(sse_db_exec(taken, "INSERT INTO t VALUES(4)"), SSE_E_THREAD, "its parent is as before");
+    pthread_join(holder, NULL);
+    sse_stop(app);
+    pthread_join(thread, NULL);
+    sse_app_free(app);
+    sse_app_free(idle);
+    sse_db_close(taken);
+    sse_db_close(own);
+    close(used[0]);
+    close(used[1]);
+}
+
 static void *runs_two(void *user) { /* until they end, the first one first */
     sse_app **apps = (sse_app **)user;
     while (sse_poll(apps[0], 5) > 0) (void)sse_poll(apps[1], 0);
@@ -1563,6 +1624,7 @@ int main(void) {
     test_followed();
     test_given_back();
     test_names_again();
+    test_forked();
     test_two_loops();
 #endif
     return tap_done();
