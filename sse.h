@@ -9678,10 +9678,14 @@ static void sse__fork_over(void) {
     sse__unlock(&sse__apps.mutex);
 }
 
+/* A callback that forks may never return in the child, which runs apps of its own instead: none of
+   their callbacks is inside it. */
 static void sse__fork_in_child(void) { /* CO4 */
     sse_app *app;
     for (app = sse__apps.first; app; app = app->next)
         if (!sse__thread_equal(app->loop.owner, sse__thread_self())) app->loop.owned = false;
+    sse__unsaved.running = false;
+    sse__unsaved.settle  = NULL;
     sse__fork_over();
 }
 

@@ -5,6 +5,7 @@
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
+#include <sys/wait.h>
 
 #ifdef SSE_NO_SQLITE
 int main(void) {
@@ -509,6 +510,43 @@ static void offloaded(void) {
     end();
 }
 
+#if !defined(SSE_NO_THREADS)
+static int child_status = -1;
+
+/* A child that never returns from the callback that it was made in. */
+static int lives_in_child(void) {
+    sse_app_options o;
+    sse_app        *of;
+    memset(&o, 0, sizeof o);
+    o.on_log = on_log;
+    lines = 0;
+    db = sse_db_open(name, NULL);
+    of = sse_app_new(&o);
+    sse_get(of, "/a", handler, NULL);
+    sse_test_request(of, "GET /a?do=bis", NULL, NULL, &inner);
+    return (inner.status != 500) + 2 * !sqlite3_get_autocommit(db->raw) +
+           4 * !strstr(line, "left a transaction open");
+}
+
+static void forks(sse_req *req, void *user) {
+    const pid_t pid = fork();
+    (void)user;
+    if (!pid) _exit(lives_in_child());
+    waitpid(pid, &child_status, 0);
+    acts(sse_query(req, "do"), req);
+}
+
+static void forked(void) { /* CO4, D8 */
+    fresh();
+    sse_get(app, "/forks", forks, NULL);
+    sse_test_request(app, "GET /forks?do=bis", NULL, NULL, &replies[0]);
+    is_int(child_status, 0, "an app that a child runs in a callback has callbacks of its own");
+    is_int(replies[0].status, 500, "... and its parent's goes on as one");
+    is_int(saved(), 0, "... and is settled");
+    end();
+}
+#endif
+
 int main(void) {
     char command[64];
     if (!mkdtemp(dir)) return 1;
@@ -521,6 +559,9 @@ int main(void) {
     client_leaves();
     begun_outside();
     nested();
+#if !defined(SSE_NO_THREADS)
+    forked();
+#endif
     if (SSE__PER_THREAD) offloaded();
     snprintf(command, sizeof command, "rm -rf %s", dir);
     if (system(command) != 0) return 1;
