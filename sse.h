@@ -25588,8 +25588,7 @@ struct sse__monitor {
     uint32_t       leaving_count, cuts_seen, held_count;
     sse__cut_note  cuts[SSE__CUTS];
     sse__held_note held[SSE__HELD];
-    sse__mutex     mutex;     /* guards the rest: any thread logs */
-    sse__line_note lines[SSE__LINES];
+    sse__line_note lines[SSE__LINES]; /* these are guarded by loop.mutex: any thread logs */
     uint64_t       lines_of[2]; /* SSE_LOG_ERROR, SSE_LOG_WARNING */
     uint32_t       lines_seen;
 };
@@ -25597,7 +25596,7 @@ struct sse__monitor {
 static void sse__monitor_told_log(sse_app *app, int level, const char *line) {
     struct sse__monitor *m = app->monitor;
     sse__line_note      *note;
-    sse__lock(&m->mutex);
+    sse__lock(&app->loop.mutex);
     m->lines_of[level == SSE_LOG_WARNING]++;
     note = &m->lines[(m->lines_seen + SSE__LINES - 1) % SSE__LINES];
     if (!m->lines_seen || strncmp(note->line, line, sizeof note->line - 1) != 0) {
@@ -25608,7 +25607,7 @@ static void sse__monitor_told_log(sse_app *app, int level, const char *line) {
     }
     note->times++;
     note->at = sse__loop_clock_ms(&app->loop);
-    sse__unlock(&m->mutex);
+    sse__unlock(&app->loop.mutex);
 }
 
 /* In place of the one that held it least, if there is no room. Streams of a route are one. */
@@ -25708,7 +25707,6 @@ static void sse__monitor_sent(sse_app *app) {
 
 static void sse__monitor_free(sse_app *app) {
     app->observer = NULL;
-    sse__mutex_free(&app->monitor->mutex);
     SSE_FREE(app->monitor);
 }
 
@@ -25991,10 +25989,10 @@ static sse__figures sse__figures_read(sse_app *app) { /* but for what monitor_lo
     f.rss_bytes       = sse__process_rss();
     f.cpu_us          = sse__process_cpu_us();
     f.started_s       = m->started_s;
-    sse__lock(&m->mutex);
+    sse__lock(&app->loop.mutex);
     f.errors   = m->lines_of[0];
     f.warnings = m->lines_of[1];
-    sse__unlock(&m->mutex);
+    sse__unlock(&app->loop.mutex);
     return f;
 }
 
@@ -26249,7 +26247,7 @@ static void sse__monitor_put_notes(sse_app *app, sse_buf *out) {
                  (unsigned long long)(now - n->at) / 1000);
     }
     sse_puts(out, "],\"log\":[");
-    sse__lock(&m->mutex);
+    sse__lock(&app->loop.mutex);
     for (i = 0; i < m->lines_seen && i < SSE__LINES; i++) {
         const sse__line_note *n = &m->lines[(m->lines_seen - 1 - i) % SSE__LINES];
         if (i) sse_puts(out, ",");
@@ -26257,7 +26255,7 @@ static void sse__monitor_put_notes(sse_app *app, sse_buf *out) {
                  (unsigned long long)(now > n->at ? (now - n->at) / 1000 : 0),
                  n->level == SSE_LOG_ERROR ? "error" : "warning", (unsigned long)n->times, n->line);
     }
-    sse__unlock(&m->mutex);
+    sse__unlock(&app->loop.mutex);
     sse_puts(out, "]");
 }
 
@@ -26427,7 +26425,6 @@ static bool sse__monitor_use(sse_app *app) {
                                            sse__monitor_told_render, sse__monitor_told_view};
     struct sse__monitor *m = app->monitor ? app->monitor : SSE__NEW(struct sse__monitor);
     if (!m || app->monitor) return m != NULL;
-    sse__mutex_init(&m->mutex);
     m->started_ms = sse__loop_clock_ms(&app->loop);
     m->started_s  = (uint64_t)(sse__loop_wall_ms(&app->loop) / 1000);
     app->monitor  = m;

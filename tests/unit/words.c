@@ -1422,6 +1422,7 @@ static int in_child(sse_app *idle, sse_db *taken, sse_db *own) {
     if (sse_db_error(taken, &why) != SSE_E_STATE || !strstr(why, "after fork()")) wrong |= 2;
     sse_db_close(taken);
     sse_db_close(own);
+    if (sse_offload(idle, NULL, NULL, NULL) != SSE_E_ARG) wrong |= 8; /* the monitor has the line */
     sse_app_free(idle);
     app = sse_app_new(NULL);
     own = sse_db_open(":memory:", NULL);
@@ -1433,12 +1434,17 @@ static int in_child(sse_app *idle, sse_db *taken, sse_db *own) {
 
 /* In a child all is as the manual says, whatever other threads of the parent did at the fork. */
 static void test_forked(void) { /* CO4 */
-    sse_app  *app = sse_app_new(NULL), *idle = sse_app_new(NULL);
-    sse_db   *taken = sse_db_open(":memory:", NULL), *own = sse_db_open(":memory:", NULL);
-    pthread_t thread, holder;
-    int       status = -1;
-    char      byte;
-    pid_t     child;
+    sse_app        *app = sse_app_new(NULL), *idle;
+    sse_db         *taken = sse_db_open(":memory:", NULL), *own = sse_db_open(":memory:", NULL);
+    sse_app_options o;
+    pthread_t       thread, holder;
+    int             status = -1;
+    char            byte;
+    pid_t           child;
+    memset(&o, 0, sizeof o);
+    o.on_log = mute;
+    idle = sse_app_new(&o);
+    is_int(sse_monitor(idle, "/m", NULL, NULL), 0, "an app with a monitor");
     ok(!pipe(used), "a pipe");
     sse_db_exec(taken, "CREATE TABLE t(a)");
     sse_call(app, uses_db, taken);
