@@ -2169,8 +2169,7 @@ SSE_API int sse_call(sse_app *app, sse_app_fn fn, void *user);
    should look at sse_stopping. work may call what any thread may, and touches no request: it
    neither reads it nor writes (sse_out, sse_finish, ...). done may (see sse_defer). Signals are
    blocked in work, and in programs that it starts without a signal mask of their own.
-   What work leaves open in a database of its own is ended and told as for a callback (sse_db_exec);
-   not so where the compiler has no thread-local storage (tcc).
+   What work leaves open in a database of its own is ended and told as for a callback (sse_db_exec).
    done: NULL: nothing. user: borrowed until done has returned.
    Returns: 0; SSE_E_FULL: 1000 wait already; SSE_E_NOMEM; SSE_E_IO: no thread can be started;
    SSE_E_ARG; SSE_E_STATE: the app is being freed; SSE_E_NOT_BUILT. Threads: loop. */
@@ -3750,13 +3749,11 @@ template <class T> inline const T *sse_ref(const T &value) { return &value; }
 extern "C" {
 #endif
 
-#if defined(SSE_NO_THREADS) || !defined(__GNUC__) || defined(__TINYC__)
+#if defined(SSE_NO_THREADS)
 #define SSE__THREAD
-#define SSE__PER_THREAD 0 /* what that marks is shared by all threads */
-#else
+#elif defined(__GNUC__) && !defined(__TINYC__)
 #define SSE__THREAD __thread
-#define SSE__PER_THREAD 1
-#endif
+#endif /* else it is not defined: see sse__own_data */
 
 /* Flags that other threads and signal handlers set. SSE__SHOW: a pointer, once what it points to is
    there for any thread that finds it by SSE__FLAG; or a number, for SSE__SHOWN. */
@@ -9221,7 +9218,6 @@ typedef struct sse__db_failure { int error; uint32_t kind; const char *words; } 
 
 /* What has failed in a callback of the program: its silence is then no success. */
 typedef struct sse__failures {
-    bool          running;    /* there is one that runs */
     int           call_error; /* of a call that was made with no request: see sse__call_failed */
     unsigned long db, told;   /* sse__db_error_count when it began; as of which the log was told */
 } sse__failures;
@@ -9371,15 +9367,77 @@ static int sse__log_level_kind(sse_app *app, int level, const char *fmt, ...) {
     return sse__log_due(app, sse__text(kind)) ? level : SSE_LOG_DEBUG;
 }
 
-/* Failures of this thread's databases. They know no app and no handler, and are the thread's
-   because work on another thread opens a sse_db of its own, whose failures are no concern of the
-   handler that runs meanwhile. A handler that stays silent after a failure has not succeeded. */
-static SSE__THREAD struct {
-    unsigned long failed;     /* calls, so far: D3 */
-    int           error;      /* of the latest of them */
-    uint32_t      kind;       /* likewise: see sse__db_log_due */
-    char          words[300]; /* likewise, for a log */
-} sse__db_faults;
+/* ---- what is a thread's own ---- */
+
+/* By what a database was broken. All lists are one: a list that went well is the one that failed
+   before. */
+enum { SSE__BROKEN_OPEN = 0, SSE__BROKEN_LIST = 1, SSE__BROKEN_SCRIPT = 2 /* and a hash of it */ };
+
+typedef struct sse__db_broken {
+    const sse_db *db; /* did not open, or was not migrated: no app listens. NULL: none */
+    uint32_t      by; /* SSE__BROKEN_ */
+    char          why[300];
+} sse__db_broken;
+
+/* The callback that runs on a thread, or the work of sse_offload: CO3. */
+typedef struct sse__callback {
+    bool     running;
+    bool     broken; /* not all that it wrote is saved: that is settled, and told, already */
+    sse_app *app;    /* whose it is, of those inside each other the inner one's; NULL: none runs */
+    /* Upcall to >>db: which has ended. False: not all that it wrote is saved. NULL: all is. */
+    bool (*settle)(sse_app *app, const char *which);
+} sse__callback;
+
+typedef struct sse__own {
+    /* Failures of this thread's databases. They know no app and no handler, and are the thread's
+       because work on another thread opens a sse_db of its own, whose failures are no concern of
+       the handler that runs meanwhile. A handler that stays silent after one has not succeeded. */
+    struct {
+        unsigned long failed;     /* calls, so far: D3 */
+        int           error;      /* of the latest of them */
+        uint32_t      kind;       /* likewise: see sse__db_log_due */
+        char          words[300]; /* likewise, for a log */
+    } db_faults;
+    sse__callback  unsaved;
+    sse__db_broken db_broken_ones[4]; /* more at a time are not remembered */
+} sse__own;
+
+#define sse__db_faults      (sse__own_data()->db_faults)
+#define sse__unsaved        (sse__own_data()->unsaved)
+#define sse__db_broken_ones (sse__own_data()->db_broken_ones)
+
+#if defined(SSE__THREAD)
+static SSE__THREAD sse__own sse__own_only;
+static sse__own *sse__own_data(void) { return &sse__own_only; }
+#else
+static sse__own      sse__own_first, sse__own_poor; /* poor: of threads that lack memory for it */
+static pthread_key_t sse__own_key;
+static bool          sse__own_keyed;
+
+static void sse__own_end(void *own) {
+    if (own != &sse__own_first && own != &sse__own_poor) SSE_FREE(own);
+}
+
+static void sse__own_begin(void) {
+    sse__own_keyed = !pthread_key_create(&sse__own_key, sse__own_end);
+    if (sse__own_keyed) (void)pthread_setspecific(sse__own_key, &sse__own_first);
+}
+
+static sse__own *sse__own_data(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    sse__own             *own;
+    (void)pthread_once(&once, sse__own_begin);
+    own = sse__own_keyed ? (sse__own *)pthread_getspecific(sse__own_key) : &sse__own_first;
+    if (own) return own;
+    own = SSE__NEW(sse__own);
+    if (!own) own = &sse__own_poor; /* for good: what begins there ends there */
+    if (!pthread_setspecific(sse__own_key, own)) return own;
+    sse__own_end(own);
+    return &sse__own_poor;
+}
+#endif
+
+/* ---- failures of databases ---- */
 
 #ifdef SSE_NO_SQLITE
 #define SSE__HAS_DB 0 /* nothing can */
@@ -9405,16 +9463,8 @@ static bool sse__db_log_due(sse_app *app, uint32_t kind) {
     return sse__told_due(app->db_failed, SSE__COUNT(app->db_failed), kind, app->loop.wheel.now);
 }
 
-/* Of the callback that runs on this thread, or the work of sse_offload: CO3. */
-typedef struct sse__callback {
-    bool     running;
-    bool     broken; /* not all that it wrote is saved: that is settled, and told, already */
-    sse_app *app;    /* whose it is, of those inside each other the inner one's; NULL: none runs */
-    /* Upcall to >>db: which has ended. False: not all that it wrote is saved. NULL: all is. */
-    bool (*settle)(sse_app *app, const char *which);
-} sse__callback;
+/* ---- callbacks ---- */
 
-static SSE__THREAD sse__callback sse__unsaved;
 
 static bool sse__callback_begin(void) { /* false: inside another one */
     const bool outermost = !sse__unsaved.running;
@@ -9438,12 +9488,6 @@ static void sse__callback_end(sse_app *app, const char *which) { /* CO3 */
         sse__list_remove(&p->link);
         p->broken = p->broken || broken;
     }
-}
-
-/* Whose callback runs here; own: if that cannot be known. NULL: none does. */
-static sse_app *sse__callback_app(sse_app *own) {
-    if (SSE__PER_THREAD || !own) return sse__unsaved.app;
-    return own->failures.running ? own : NULL;
 }
 
 static void sse__promise_make(sse_app *app, sse__promise *p) {
@@ -9475,7 +9519,6 @@ static sse__upcall sse__upcall_begin(sse_app *app, int kind) {
     sse__unsaved.app = app;
     if (app->options.slow_ms > 0) u.began = sse__upcall_clock(app);
     u.around                 = app->failures;
-    app->failures.running    = true;
     app->failures.call_error = SSE_OK;
     app->failures.db = app->failures.told = sse__db_error_count();
     return u;
@@ -9678,14 +9721,10 @@ static void sse__fork_over(void) {
     sse__unlock(&sse__apps.mutex);
 }
 
-/* A callback that forks may never return in the child, which runs apps of its own instead: none of
-   their callbacks is inside it. */
 static void sse__fork_in_child(void) { /* CO4 */
     sse_app *app;
     for (app = sse__apps.first; app; app = app->next)
         if (!sse__thread_equal(app->loop.owner, sse__thread_self())) app->loop.owned = false;
-    sse__unsaved.running = false;
-    sse__unsaved.settle  = NULL;
     sse__fork_over();
 }
 
@@ -10166,14 +10205,13 @@ static void *sse__pool_thread(void *user) {
     sse__job  *job;
     pthread_mutex_lock(&pool->mutex);
     while ((job = sse__pool_take(pool)) != NULL) {
-        const bool settles = job->asked && SSE__PER_THREAD; /* CO3 */
-        int        error;
+        int error;
         pthread_mutex_unlock(&pool->mutex);
-        if (settles) (void)sse__callback_begin();
-        if (settles) sse__unsaved.app = job->app;
+        if (job->asked) (void)sse__callback_begin(); /* CO3 */
+        if (job->asked) sse__unsaved.app = job->app;
         job->work(job->app, job->user);
-        if (settles) sse__unsaved.app = NULL;
-        if (settles) job->unsaved = !sse__callback_settle(job->app, "work of sse_offload");
+        if (job->asked) sse__unsaved.app = NULL;
+        if (job->asked) job->unsaved = !sse__callback_settle(job->app, "work of sse_offload");
         error = sse__loop_post(&job->app->loop, &job->call);
         SSE_ASSERT(!error); /* J1: the loop closes after the pool, and the call has no bytes */
         (void)error;
@@ -10362,18 +10400,6 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
   D10  Rows of a statement that writes are not open across the begin of a
       transaction of ours, nor across its end: they share its fate unseen.
 ==========================================================================*/
-
-/* By what a database was broken. All lists are one: a list that went well is the one that failed
-   before. */
-enum { SSE__BROKEN_OPEN = 0, SSE__BROKEN_LIST = 1, SSE__BROKEN_SCRIPT = 2 /* and a hash of it */ };
-
-typedef struct sse__db_broken {
-    const sse_db *db; /* did not open, or was not migrated: no app listens. NULL: none */
-    uint32_t      by; /* SSE__BROKEN_ */
-    char          why[300];
-} sse__db_broken;
-
-static SSE__THREAD sse__db_broken sse__db_broken_ones[4]; /* more at a time are not remembered */
 
 static const char *sse__db_broken_why(void) { /* NULL: none is broken */
     const sse__db_broken *b = sse__db_broken_ones;
@@ -10564,7 +10590,7 @@ static int sse__db_fail(sse_db *db, int error, const char *text, const char *sql
     if (sql && sql[0]) sse_printf(&db->message, " [%s]", sql);
     text = sse_buf_text(&db->message);
     sse__db_note(error, file, text, sql && sql[0] ? sql : text);
-    /* of another thread: no handler is blamed, not even where all threads have one count */
+    /* of another thread: no handler is blamed, not even where threads lack memory for a count */
     if (!db->is_writer) sse__db_faults.failed++;
     return error;
 }
@@ -11133,7 +11159,7 @@ static bool sse__dbs_settle(sse_app *app, const char *which) { /* upcall of >>co
 
 /* db is closed: what is open goes with it. */
 static void sse__db_settle_closed(sse_db *db) { /* D8 */
-    sse_app    *app    = sse__callback_app(NULL);
+    sse_app    *app    = sse__unsaved.app;
     const char *file   = sse__db_name(db);
     const int   error  = sse__db_end_writers(db, NULL, 0);
     const bool  undone = !sse__db_undo_begun(db);
@@ -14979,7 +15005,7 @@ static void sse__req_db_failed(sse_req *req, sse__db_failure f) {
 
 /* What failed in the callback that runs, which finishes it. */
 static void sse__req_take_failures(sse_req *req) {
-    sse_app       *app = sse__callback_app(req->app);
+    sse_app       *app = sse__unsaved.app;
     sse__failures *f   = app ? &app->failures : NULL;
     if (!f) return;
     sse__promise_make(app, &req->promise);
