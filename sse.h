@@ -2737,9 +2737,11 @@ SSE_API int sse_come_back(sse_req *req, int ms);
    sse_finish, called exactly once, on the loop, or sse_app_free; the text written by then is the
    reply, never a stream (see sse_stream_open). What is written later is refused, with a line in the
    log. One that is not answered within a minute is named in the log, once.
-   Without sse_defer a request is over when its handler returns, and req soon is another one. If it
-   was the user of a timer, sse_offload or sse_db_post by then, the log says so, and what these do
-   with it is refused.
+   Without sse_defer a request is over when its handler returns, or the reader of its body
+   (sse_body_read) from its last call, and req soon is another one. If it still is the user of a
+   timer, sse_offload or sse_db_post that is to come, it fails, the log says so, and what these do
+   with it is refused: cancel the timer, or defer. With a deferred one a timer is to end in the
+   callback that calls sse_finish, or before: the log says so, too.
    Returns: 0; SSE_E_STATE: sse_defer, if it is deferred already, a stream, or its handler has
    returned; sse_finish, if it is not deferred, or finished already; SSE_E_NOMEM; SSE_E_THREAD.
    Threads: loop; never in the work of sse_offload, but in its done. */
@@ -9168,6 +9170,9 @@ static void sse__loop_wait(sse__loop *loop, int timeout_ms) {
        of its thread ends, before a reply that tells of it leaves.
   CO4  A child has the thread that forked, and no other: it waits for no lock
        that another one held, and has no loop that another one runs.
+  CO5  A timer, work or statement of the program's is in app.given from when
+       it was accepted until it will not come again: cancelled, or due for the
+       last time.
 ==========================================================================*/
 
 /* Work of the sections in a turn, at a stop and at the end, in this order. A section that a program
@@ -9228,6 +9233,15 @@ typedef struct sse__promise {
     bool      broken; /* it is not saved: success would be a lie */
 } sse__promise;
 
+/* What the program is to be called with later, by what it gave: CO5. */
+typedef struct sse__giving {
+    sse__link   link;
+    const void *user;
+    uint64_t    number; /* in app->ngiven */
+} sse__giving;
+
+enum { SSE__GIVEN = 64 };
+
 /* A kind of lines in the log, and when one of them was the last. kind 0: the place is free. */
 typedef struct sse__told { uint32_t kind; uint64_t ms; } sse__told;
 
@@ -9284,15 +9298,43 @@ struct sse_app {
     uint64_t             slow;                 /* callbacks that held the loop for slow_ms */
     sse__told            refused[32];          /* guarded by loop.mutex: see log_due */
     sse__failures        failures;             /* in the callback that runs */
-    const void          *given; /* user of the latest work or timer: a request that is its own has
-                                   to be deferred */
+    sse__link            given[SSE__GIVEN]; /* by the hash of the user, the latest last: CO5 */
+    uint64_t             ngiven;            /* so many, so far */
     sse__link            promises; /* of replies that tell what the callback that runs did: CO3 */
 };
 
 static int sse__app_open(sse_app *app) {
+    int i;
+    for (i = 0; i < SSE__GIVEN; i++) sse__list_init(&app->given[i]);
     sse__list_init(&app->watches);
     sse__list_init(&app->promises);
     return sse__loop_open(&app->loop);
+}
+
+/* ---- what is still to come ---- */
+
+static sse__link *sse__given(sse_app *app, const void *user) {
+    return &app->given[((uint32_t)((uintptr_t)user >> 4) * 2654435761u) >> 26]; /* 6 bits: 64 */
+}
+
+static void sse__giving_begin(sse_app *app, sse__giving *g, const void *user) {
+    g->user   = user;
+    g->number = ++app->ngiven;
+    sse__list_add(sse__given(app, user), &g->link);
+}
+
+static void sse__giving_end(sse__giving *g) { sse__list_remove(&g->link); }
+
+/* Whether what has come to be as app->ngiven was since is the user of something that is still to
+   come. What was given before is somebody else's, who had the same address. */
+static bool sse__is_given(sse_app *app, const void *user, uint64_t since) {
+    const sse__link *list = sse__given(app, user), *link;
+    for (link = list->prev; link != list; link = link->prev) {
+        const sse__giving *g = SSE__CONTAINER(link, sse__giving, link);
+        if (g->number <= since) return false;
+        if (g->user == user) return true;
+    }
+    return false;
 }
 
 static void sse__stages_run(sse_app *app, int first, int last) {
@@ -9841,13 +9883,15 @@ typedef struct sse__timer {
     sse_app   *app;
     sse_app_fn fn;
     void      *user;
-    uint32_t   slot;           /* in app->timers, until it has ended */
+    sse__giving giving;        /* until it has ended: CO5 */
+    uint32_t   slot;           /* in app->timers, likewise */
     int        ms, every_ms;   /* as it was asked for; every_ms 0: once */
     bool       running, ended; /* TI1: one that ends while it runs is freed afterwards */
 } sse__timer;
 
 static void sse__timer_end(sse__timer *t) {
     sse__slots_remove(&t->app->timers, t->slot);
+    sse__giving_end(&t->giving);
     t->ended = true;
     if (t->running) return;
     sse__alarm_cancel(&t->alarm);
@@ -9891,7 +9935,7 @@ static sse_timer sse__timer_start(sse_app *app, int ms, int every_ms, sse_app_fn
     t->ms       = ms;
     t->every_ms = every_ms;
     t->alarm.fn = sse__timer_fire;
-    app->given  = user;
+    sse__giving_begin(app, &t->giving, user);
     sse__alarm_set(&app->loop.wheel, &t->alarm, sse__loop_clock_ms(&app->loop) + (uint64_t)ms);
     handle.app = app;
     return handle;
@@ -10153,6 +10197,7 @@ typedef struct sse__job {
     void      *user;
     bool       asked;   /* by sse_offload */
     bool       unsaved; /* not all that work wrote is saved: CO3 */
+    sse__giving giving; /* CO5: asked, until it is over */
 } sse__job;
 
 typedef struct sse__pool {
@@ -10179,6 +10224,7 @@ static void sse__job_landed(sse__call *call) { /* on the loop */
     sse__job      *job   = SSE__CONTAINER(call, sse__job, call);
     const sse__upcall upcall = sse__upcall_begin(job->asked ? job->app : NULL, SSE__IN_DONE);
     if (job->unsaved) sse__unsaved.broken = true; /* for a request that done answers */
+    sse__giving_end(&job->giving);
     if (job->done) job->done(job->app, job->user);
     sse__upcall_end(&upcall, "done of sse_offload");
     SSE_FREE(job);
@@ -10297,6 +10343,7 @@ static int sse__pool_do(sse_app *app, sse__pool **at, sse_app_fn work, sse_app_f
         pool->waiting++;
         pthread_cond_broadcast(&pool->changed);
     }
+    if (!error && job->asked) sse__giving_begin(app, &job->giving, user); /* it lands here, later */
     pthread_mutex_unlock(&pool->mutex);
     if (error) SSE_FREE(job);
     return error;
@@ -10345,7 +10392,6 @@ SSE_API int sse_offload(sse_app *app, sse_app_fn work, sse_app_fn done, void *us
     if (!app || !work) return sse__call_failed(app, sse__refused_null(app, "sse_offload", "work"));
     if (!sse__loop_allows(app, "sse_offload")) return SSE_E_THREAD;
     error = sse__pool_do(app, &app->pool, work, done, user);
-    if (!error) app->given = user;
     return sse__call_failed(app, error);
 }
 
@@ -12027,6 +12073,7 @@ typedef struct sse__dbpost {
     sse_db_result       result;
     sse__db_failure     failure;
     sse__arena          texts; /* holds what these three point to */
+    sse__giving         giving; /* CO5: with a done, until it is answered */
 } sse__dbpost;
 
 /* Those that are with the thread: one job, and one transaction as far as it goes. */
@@ -12167,6 +12214,7 @@ static void sse__dbposts_answer(sse__dbposts *posts) {
         sse__dbpost   *p     = posts->first;
         const sse__upcall upcall = sse__upcall_begin(posts->app, SSE__IN_POSTED);
         posts->first = p->next; /* PO1 */
+        sse__giving_end(&p->giving);
         if (p->to.done) sse__dbpost_done(posts->app, p);
         else if (p->failure.words && sse__db_log_due(posts->app, p->failure.kind))
             sse__log(posts->app, SSE_LOG_WARNING, "sse_db_post: %s", p->failure.words);
@@ -12267,7 +12315,7 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
         sse__dbposts_take(posts, db);
         error = sse__dbposts_send(posts, sse__dbposts_landed);
     }
-    if (!error && options->done) options->app->given = options->user;
+    if (!error && options->done) sse__giving_begin(options->app, &p->giving, options->user);
     if (!error) return SSE_OK;
     sse__db_job_end(&posts->job); /* not here: nobody expects the answer before this returns */
     db->posts = NULL;
@@ -14752,6 +14800,7 @@ struct sse_req {
     sse_str      body;
     size_t       held;       /* bytes of it that count in app.body_bytes */
     uint64_t     told;       /* net.told when it began: see net_after */
+    uint64_t     given;      /* app.ngiven, likewise: see req_is_given */
     sse__arena   arena;
     const char  *path, *params[SSE__MAX_PARAMS];
     sse_str      query_text;
@@ -24407,7 +24456,7 @@ typedef struct sse__router {
     void          (*ask_hooks)(sse_req *req);
     sse__link       kept;  /* requests that outlive their handlers; freed with the app */
     sse_req        *spare; /* kept for the next: most are answered before another comes */
-    sse_req        *lost[SSE__LOST]; /* the latest that somebody may still call: req_is_lost */
+    sse_req        *lost[SSE__LOST]; /* the latest that somebody may still call: req_is_given */
     unsigned        nlost;           /* so far */
 } sse__router;
 
@@ -24671,19 +24720,30 @@ static bool sse__req_sends_file(const sse_req *req) {
            req->error != SSE_E_NOMEM && !req->promise.broken;
 }
 
-/* It was given to work or a timer, and nobody deferred it: what these make of it comes too late,
-   and must not be the reply to another one. */
-static bool sse__req_is_lost(sse_req *req) {
-    if (req->deferred || req->app->given != req) return false;
-    (void)sse__req_refused(req, SSE_E_STATE, "sse_defer",
-                           "not called, though sse_offload, sse_db_post or a timer got the request "
-                           "as its user: it is over when the handler returns");
-    return true;
+/* Whether it is the user of work, of a statement or of a timer that is still to come: what that
+   makes of it comes too late, and must not be the reply to another one. */
+static bool sse__req_is_given(const sse_req *req) {
+    return sse__is_given(req->app, req, req->given);
+}
+
+/* It is over: nothing that is to come may count on it. When the app goes no timer comes. */
+static void sse__req_check_given(sse_req *req) {
+    if (req->app->loop.closing || !sse__req_is_given(req)) return;
+    if (req->deferred)
+        (void)sse__refused(req->app, SSE_E_STATE, "sse_finish: a timer, sse_offload or sse_db_post "
+                           "still has the request as its user: it is over (%s)", req->path);
+    else
+        (void)sse__req_refused(req, SSE_E_STATE, "sse_defer",
+                               "not called, though sse_offload, sse_db_post or a timer has the "
+                               "request as its user: it is over when its handler, or the reader "
+                               "of its body, has returned");
 }
 
 /* Frees it, or keeps it for the next. */
-static void sse__req_leave(sse__router *router, sse_req *req, bool lost) {
-    sse_req **place = lost ? &router->lost[router->nlost++ % SSE__LOST] : &router->spare;
+static void sse__req_leave(sse_req *req) {
+    sse__router *router = req->app->router;
+    const bool   lost   = sse__req_is_given(req);
+    sse_req    **place  = lost ? &router->lost[router->nlost++ % SSE__LOST] : &router->spare;
     if (lost) sse__req_free(*place);
     else if (*place) {
         sse__req_free(req);
@@ -24695,12 +24755,13 @@ static void sse__req_leave(sse__router *router, sse_req *req, bool lost) {
 
 /* Sends what the handler left, tells on_reply and the logs. */
 static void sse__req_conclude(sse_req *req) {
-    const bool streaming = req->phase == SSE__REQ_STREAMING, lost = sse__req_is_lost(req);
+    const bool streaming = req->phase == SSE__REQ_STREAMING;
     sse_app   *app = req->app;
     sse__conn *c;
     sse__upcall upcall;
     sse__req_end_body(req);
     if (req->restore) req->restore(req);
+    sse__req_check_given(req);
     sse__req_set_phase(req, SSE__REQ_CONCLUDED);
     c = req->conn;
     if (c) c->req = NULL;
@@ -24723,7 +24784,7 @@ static void sse__req_conclude(sse_req *req) {
     }
     if (app->log_topic) app->log_topic(req);
     if (app->log_access) app->log_access(req);
-    sse__req_leave(app->router, req, lost);
+    sse__req_leave(req);
 }
 
 enum { SSE__UNANSWERED_MS = 60000 };
@@ -24795,7 +24856,7 @@ static sse_req *sse__req_begin(sse__conn *c, char *bytes, const sse__head *head)
     if (!req) return NULL;
     if (app->router->spare) sse__req_reset(req); /* somebody may have called it meanwhile */
     app->router->spare = NULL;
-    app->given     = NULL;
+    req->given     = app->ngiven;
     req->app       = app;
     req->conn      = c;
     req->peer      = c->peer;
@@ -24893,7 +24954,9 @@ static void sse__on_gone(sse__conn *c) {
     c->req    = NULL;
     req->conn = NULL;
     sse__req_end_body(req);
-    if (!req->deferred) sse__req_free(req);
+    if (req->deferred) return;
+    sse__req_check_given(req);
+    sse__req_leave(req);
 }
 
 /* ---- setting up: routes ----------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include "../../sse.h"
 
 #include "../tap.h"
+#include "dial.h"
 #include <unistd.h>
 
 static char said[400]; /* the last line that the log was told, and how many they were */
@@ -434,13 +435,15 @@ static void elsewhere(void) {
 
 /* ---- a request that goes to somebody else, and is not deferred ---- */
 
-static sse_db  *lost_db;
-static sse_req *lost, *held;
-static int      told_of_it;
+static sse_db   *lost_db;
+static sse_req  *lost, *held;
+static sse_timer its_timer;
+static int       told_of_it, told_late;
 
-static void counts(int level, const char *line, void *user) {
-    (void)user;
-    told_of_it += level == SSE_LOG_WARNING && strncmp(line, "sse_defer: not called", 21) == 0;
+static void counts(int level, const char *line, void *user) { /* user: debug lines, too */
+    if (level != SSE_LOG_WARNING && !user) return;
+    told_of_it += strncmp(line, "sse_defer: not called", 21) == 0;
+    told_late += strncmp(line, "sse_finish: a timer", 19) == 0;
 }
 
 static void uses(sse_app *app, void *user) { (void)app, (void)user; }
@@ -475,6 +478,14 @@ static void gives(sse_req *req, void *user) {
         sse_puts(sse_out(req), "said");
     }
     if (strcmp(how, "another") == 0) sse_after(app, 5, uses, app);
+    if (strcmp(how, "both") == 0) { /* the latest is not the only one */
+        sse_offload(app, uses, uses, req);
+        sse_after(app, 5, uses, app);
+    }
+    if (strncmp(how, "cancels", 7) == 0) sse_timer_cancel(sse_after(app, 5000, uses, req));
+    if (strcmp(how, "cancels-says") == 0) sse_puts(sse_out(req), "said");
+    if (strcmp(how, "cancels-stream") == 0) sse_stream_open(req, NULL);
+    if (strcmp(how, "cancels-one") == 0) sse_every(app, 5000, uses, req);
     if (strcmp(how, "fails") == 0) {
         app->loop.closing = true;
         is_int(sse_offload(app, uses, uses, req), SSE_E_STATE, "what is refused has no request");
@@ -485,8 +496,37 @@ static void gives(sse_req *req, void *user) {
 
 static void gives_and_defers(sse_req *req, void *user) {
     (void)user;
-    sse_after(sse_req_app(req), 60000, uses, req);
+    its_timer = sse_after(sse_req_app(req), 60000, uses, req);
     held = sse_defer(req) ? NULL : req;
+}
+
+/* ---- ... while its body comes ---- */
+
+static bool cancels;
+
+static int reads(sse_req *req, sse_str chunk, int status, void *user) {
+    (void)req, (void)chunk, (void)user;
+    if (status != 1 && cancels) sse_timer_cancel(its_timer);
+    return 0;
+}
+
+static void watches(sse_req *req, void *user) {
+    (void)user;
+    lost = req;
+    its_timer = sse_every(sse_req_app(req), 100, uses, req);
+    sse_body_read(req, reads, NULL);
+}
+
+static void fires(sse_app *app, void *user) { /* and is given again */
+    (void)app;
+    if (user) its_timer = sse_after(app, 1000, uses, user);
+}
+
+static void watches_again(sse_req *req, void *user) {
+    (void)user;
+    lost = req;
+    sse_after(sse_req_app(req), 10, fires, req);
+    sse_body_read(req, reads, NULL);
 }
 
 /* Each call with a request that is over. */
@@ -552,7 +592,11 @@ static void not_deferred(void) {
         {"GET /post", 500, 1},
 #endif
         {"GET /stream", 200, 1}, {"GET /says", 200, 1}, {"GET /another", 204, 0},
-        {"GET /fails", 200, 0}, {"GET /none", 204, 0}};
+#ifndef SSE_NO_THREADS
+        {"GET /both", 500, 1},
+#endif
+        {"GET /cancels", 204, 0}, {"GET /cancels-says", 200, 0}, {"GET /cancels-stream", 200, 0},
+        {"GET /cancels-one", 500, 1}, {"GET /fails", 200, 0}, {"GET /none", 204, 0}};
     sse_app_options o;
     sse_test_reply  r, later;
     sse_app        *app;
@@ -578,10 +622,11 @@ static void not_deferred(void) {
         calls_of_the_lost();
         sse_puts(sse_out(held), "its own");
         is_int(sse_finish(held), 0, "which answers");
+        sse_timer_cancel(its_timer);
         sse_test_run(app, 0);
         is_str(later.body, "its own", "... what is its own");
         ok(!strstr(later.head, "session"), "... and nobody else's cookie");
-        is_int(told_of_it, 0, "it was deferred: all is well");
+        is_int(told_of_it + told_late, 0, "it was deferred: all is well");
         lost = held;
         calls_of_the_lost();
         sse_test_request(app, "GET /echo?x=1", "Cookie: c=2\nX: 3\n", NULL, &later);
@@ -593,6 +638,77 @@ static void not_deferred(void) {
     sse_test_close(&later);
     sse_app_free(app);
     sse_db_close(lost_db);
+}
+
+/* A body comes in two pieces, or its client leaves after the first. */
+static void not_deferred_reading(void) { /* CO5 */
+    static const struct {
+        const char *path;
+        bool        cancels, leaves;
+        const char *status;
+        int         told;
+    } rows[] = {{"/watches", true, false, " 204 ", 0}, {"/watches", false, false, " 500 ", 1},
+        {"/watches", true, true, NULL, 0}, {"/watches", false, true, NULL, 1},
+        {"/again", true, false, " 204 ", 0}, {"/again", false, false, " 500 ", 1}};
+    sse_app_options   o;
+    sse_route_options later;
+    sse_app          *app;
+    client           *c;
+    char              text[200];
+    size_t            i;
+    memset(&o, 0, sizeof o);
+    memset(&later, 0, sizeof later);
+    o.on_log = counts;
+    o.user = &o;
+    later.method = "POST";
+    later.body_later = true;
+    app = dial_app(&o);
+    sse_route(app, "/watches", watches, NULL, &later);
+    sse_route(app, "/again", watches_again, NULL, &later);
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        const uint64_t began = sse__clock_ms();
+        told_of_it = 0;
+        cancels = rows[i].cancels;
+        snprintf(text, sizeof text,
+            "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\nhalf", rows[i].path);
+        c = send_from_new(app, text, strlen(text));
+        while (sse__clock_ms() < began + 50) turns(app, 1);
+        if (rows[i].leaves) hang_up(c);
+        else ok(send(c->fd, "rest", 4, MSG_NOSIGNAL) == 4, "the rest");
+        turns(app, 20);
+        if (rows[i].status) ok(strstr(c->got, rows[i].status) != NULL, "%s: %s", text, c->got);
+        ok(told_of_it == rows[i].told, "%s%s: a timer that %s", rows[i].path,
+            rows[i].leaves ? ", its client leaves" : "", cancels ? "was cancelled" : "is to come");
+        if (told_of_it) calls_of_the_lost();
+        sse_timer_cancel(its_timer);
+    }
+    dial_free(app);
+}
+
+static void deferred_and_given(void) { /* CO5 */
+    sse_app_options o;
+    sse_test_reply  r;
+    sse_app        *app;
+    memset(&o, 0, sizeof o);
+    memset(&r, 0, sizeof r);
+    o.on_log = counts;
+    app = sse_app_new(&o);
+    sse_get(app, "/held", gives_and_defers, NULL);
+    told_late = told_of_it = 0;
+    sse_test_request(app, "GET /held", NULL, NULL, &r);
+    lost = held;
+    sse_puts(sse_out(lost), "answered");
+    is_int(sse_finish(lost), 0, "one that was deferred is answered");
+    sse_test_run(app, 0);
+    ok(r.status == 200 && strcmp(r.body, "answered") == 0, "... as it should be");
+    is_int(told_late, 1, "... and the log names the timer that still has it");
+    sse_test_request(app, "GET /held", NULL, NULL, &r);
+    ok(held != lost, "the next one is another");
+    calls_of_the_lost();
+    is_int(told_of_it, 0, "nobody forgot sse_defer");
+    sse_test_close(&r);
+    sse_app_free(app);
+    is_int(told_late, 1, "when the app goes no timer comes");
 }
 
 int main(void) {
@@ -612,5 +728,7 @@ int main(void) {
     freed_inside();
     freed_in_any_order();
     not_deferred();
+    not_deferred_reading();
+    deferred_and_given();
     return tap_done();
 }
