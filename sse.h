@@ -18923,23 +18923,37 @@ static void sse__sequence_began(sse__sequence *sequence, uint64_t earlier) {
     }
 }
 
+/* The file of a lock says that its store has all that has left. Where there is no room for the
+   byte, a kill will be told of as a gap that is none. */
+static void sse__store_say_kept(int fd) {
+    if (SSE__SYS(pwrite(fd, "1", 1, 0)) < 0) return;
+}
+
 /* Opens the file that is locked, and locks it. *unkept: set if it was left behind and says so, see
-   sse__store_unkept. -1, errno EWOULDBLOCK: another process has it; -1 with any other errno: it
-   cannot be done here. */
+   sse__store_unkept; one that is made here says at once that it does not, or an end in the middle
+   of a start would be told of as a loss. -1, errno EWOULDBLOCK: another process has it; -1 with any
+   other errno: it cannot be done here. */
 static int sse__store_lock(const char *path, bool *unkept) {
+    const int   flags = O_CLOEXEC | O_NOFOLLOW;
     struct stat ours, present;
     for (;;) {
-        const bool there  = lstat(path, &present) == 0;
-        int        fd     = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+        int        fd     = open(path, O_RDWR | flags);
         int        why    = errno;
-        const bool theirs = fd < 0; /* another user's */
-        if (theirs) fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        const bool made   = fd < 0 && why == ENOENT, theirs = fd < 0 && !made; /* another user's */
+        if (made) fd = open(path, O_RDWR | O_CREAT | O_EXCL | flags, 0644);
+        if (made) why = errno;
+        if (fd < 0 && made && why == EEXIST) continue; /* by another, meanwhile */
+        if (theirs) fd = open(path, O_RDONLY | flags);
         if (fd < 0) return errno = why, -1;
         why = flock(fd, LOCK_EX | LOCK_NB) ? errno : 0;
         if (!why && fstat(fd, &ours) == 0 && stat(path, &present) == 0 &&
             ours.st_ino == present.st_ino && ours.st_dev == present.st_dev) {
             if (theirs && unlink(path)) return fd; /* nobody can write to it: it says nothing */
-            if (there && !ours.st_size) *unkept = true;
+            if (!made && !ours.st_size) *unkept = true;
+            if (made && !*unkept) {
+                sse__store_say_kept(fd);
+                (void)SSE__SYS(fsync(fd)); /* the power may be cut before the system does that */
+            }
             if (!theirs) return fd;
         }
         close(fd);
@@ -19005,13 +19019,13 @@ static void sse__store_unkept(sse__store *store) {
     if (fd >= 0 && SSE__SYS(ftruncate(fd, 0)) == 0) (void)SSE__SYS(fsync(fd));
 }
 
-/* A store has all that has left. Where there is no room for the byte, a kill will be told of as a
-   gap that is none. */
+/* A store has all that has left. The loop does not wait until its file says so on the disk: if the
+   power is cut before that, it is told of as a gap, too. */
 static void sse__store_kept(const sse__sequence *sequence, sse__store *store) {
     const sse__store *other = sequence->stores;
     store->unkept = false;
     while (other && (other->lock != store->lock || !other->unkept)) other = other->next;
-    if (!other && store->lock && SSE__SYS(pwrite(store->lock->owner_fd, "1", 1, 0)) < 0) return;
+    if (!other && store->lock) sse__store_say_kept(store->lock->owner_fd);
 }
 
 static void sse__store_free(sse__store *store) {

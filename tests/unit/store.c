@@ -238,6 +238,37 @@ static void killed(void) {
     close(ready[1]);
 }
 
+/* One that has published nothing yet has lost nothing. */
+static void killed_as_it_starts(int number) { /* K2 */
+    sse_db  *other = impatient(), *db;
+    sse_app *app;
+    pid_t    child;
+    int      status, i;
+    is_int(sse_db_exec(other, "BEGIN IMMEDIATE"), 0, "another program has the lock");
+    fflush(stdout);
+    child = fork();
+    if (child == 0) {
+        sse_db_options patient = {600000, 0, false};
+        app = new_app();
+        _exit(keep(app, sse_db_open(path, &patient), 0) ? 1 : 2);
+    }
+    for (i = 0; i < 3000 && size_of(owner) < 1; i++) usleep(10000);
+    is_int(size_of(owner), 1, "a server that waits for it says already that it lost nothing");
+    kill(child, number);
+    ok(waitpid(child, &status, 0) == child && WIFSIGNALED(status), "it is killed");
+    is_int(sse_db_exec(other, "ROLLBACK"), 0, "then there is the lock");
+    sse_db_close(other);
+    told = 0;
+    words = "clients are told of a gap";
+    app = new_app();
+    db = impatient();
+    is_int(keep(app, db, 0), 0, "the next one starts");
+    is_int(told, 0, "... and knows of no gap");
+    sse_app_free(app);
+    is_int(size_of(owner), -1, "... and leaves nothing");
+    sse_db_close(db);
+}
+
 static void on_alarm(int number) { (void)number; }
 
 static void waits(bool interrupted) { /* for one that is about to end; signals come meanwhile */
@@ -1131,6 +1162,8 @@ int main(void) {
     taken_as_it_goes(true);
     freed_by_child();
     killed();
+    killed_as_it_starts(SIGKILL);
+    killed_as_it_starts(SIGINT);
     waits(false);
     waits(true);
     nobodys();
