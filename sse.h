@@ -19711,7 +19711,8 @@ typedef struct sse__outbox {
     const char   *topic, *gap_event;
     sse_app      *app;
     sse_db       *db;
-    char         *sql, *newest;    /* formats: the rows after an id; the row before the n newest */
+    char         *sql, *newest;    /* formats: the rows after an id; of those, m rows before the n
+                                      newest */
     uint64_t      last;            /* B1 */
     sse__outbox_seen seen[SSE__OUTBOX_SEEN]; /* the newest rows up to .last, the newest first; id 0:
                                       none. They may be gone from the table */
@@ -19790,7 +19791,7 @@ static int sse__outbox_read(sse__outbox *o, uint64_t after, sse__row_fn fn, void
 /* The id before the n newest rows; 0: there are no more than n. After an error it stays. */
 static int sse__outbox_before(const sse__outbox *o, int n, uint64_t *id) {
     long long value;
-    const int error = sse_db_one(o->db, &value, o->newest, 0LL, n);
+    const int error = sse_db_one(o->db, &value, o->newest, 0LL, 1, n);
     if (error < 0) return error;
     *id = error == SSE_OK && value > 0 ? (uint64_t)value : 0;
     return SSE_OK;
@@ -19810,20 +19811,23 @@ static void sse__outbox_see(sse__outbox *o, uint64_t id, sse_rows *row) {
     o->seen_ms      = o->app->loop.wheel.now;
 }
 
-/* Goes on behind the newest row: those before it are sent to nobody. That they cannot be seen is no
-   error. */
+/* Goes on behind the newest row: those before it are sent to nobody. One query, as nobody may ever
+   read them. That the newest cannot all be seen is no error. */
 static int sse__outbox_skip(sse__outbox *o) {
-    int       n;
-    sse_rows *rows;
+    sse_rows *rows = sse_db_query(o->db, o->newest, 0LL, SSE__OUTBOX_SEEN, 0);
+    int       n = 0, error;
     memset(o->seen, 0, sizeof o->seen);
     o->reopened = sse__db_reopened(o->db);
-    for (n = SSE__OUTBOX_SEEN - 1; n >= 0; n--) {
-        rows = sse_db_query(o->db, o->newest, 0LL, n);
-        if (sse_db_next(rows) && sse_db_int(rows, 0) > 0)
-            sse__outbox_see(o, (uint64_t)sse_db_int(rows, 0), rows);
-        sse_db_done(rows);
+    for (; sse_db_next(rows) && sse_db_int(rows, 0) > 0; n++) {
+        o->seen[n].id   = (uint64_t)sse_db_int(rows, 0);
+        o->seen[n].hash = sse__outbox_hash(rows);
     }
-    return sse__outbox_before(o, 0, &o->last);
+    error      = sse_db_error(o->db, NULL);
+    o->seen_ms = o->app->loop.wheel.now;
+    if (n || !error) o->last = o->seen[0].id;
+    if (error) memset(o->seen, 0, sizeof o->seen); /* a hash may be of what was not read */
+    sse_db_done(rows);
+    return n ? SSE_OK : error;
 }
 
 /* The row behind which the n newest begin, of those that were sent. */
@@ -19882,7 +19886,7 @@ static int sse__outbox_open(sse_app *app, sse_db *db, const char *sql, sse__outb
     o->remains  = UINT64_MAX;
     o->sql      = sse__outbox_format("", sql, "");
     o->newest   = sse__outbox_format("SELECT * FROM (", sql,
-                                     "\n) ORDER BY 1 DESC LIMIT 1 OFFSET %d");
+                                     "\n) ORDER BY 1 DESC LIMIT %d OFFSET %d");
     if (o->sql && o->newest) error = mark && !strchr(mark + 1, '?') ? SSE_OK : SSE_E_ARG;
     if (!error) {
         rows    = sse_db_query(db, o->sql, 0LL);
@@ -20100,13 +20104,14 @@ static int sse__outbox_send(sse__outbox *o, bool *other) {
 }
 
 static void sse__outbox_run(sse__outbox *o) {
-    bool other = false;
-    int  error;
+    const bool read  = sse__outbox_is_read(o);
+    bool       other = false;
+    int        error;
     SSE_ASSERT(sse__db_is_idle(o->db)); /* B2 */
     o->sent    = 0;
-    error      = sse__outbox_is_read(o) ? sse__outbox_send(o, &other) : sse__outbox_skip(o);
+    error      = read ? sse__outbox_send(o, &other) : sse__outbox_skip(o);
     o->changed = !error && o->sent == SSE__OUTBOX_ROWS;
-    if (o->sent) o->remains = UINT64_MAX;
+    if (o->sent || !read) o->remains = UINT64_MAX; /* .last is there */
     else if (other || (!error && sse__outbox_was_reset(o))) sse__outbox_restart(o);
     if (error) {
         sse__log(o->app, SSE_LOG_WARNING, "the rows of topic %s cannot be read: %s", o->topic,

@@ -440,6 +440,39 @@ static void test_varies(void) {
     sse_db_close(db);
 }
 
+static int queries;
+
+static int note_query(unsigned type, void *user, void *statement, void *sql) {
+    (void)type, (void)user, (void)statement;
+    queries += strstr((const char *)sql, "FROM outbox WHERE") != NULL;
+    return 0;
+}
+
+/* Rows that nobody reads cost one query a commit, however many are known again. */
+static void test_nobody_reads(void) {
+    sse_db  *db = new_db(9);
+    sse_app *app = sse_app_new(NULL);
+    int      i;
+    is_int(sse_topic_from_table(app, "t", db, good), 0, "a topic that nobody follows");
+    sse_get(app, "/t", follow, NULL);
+    sqlite3_trace_v2(sse_db_raw(db), SQLITE_TRACE_STMT, note_query, NULL);
+    for (i = 0; i < 3; i++) {
+        queries = 0;
+        sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('more')");
+        sse_test_run(app, 0);
+        is_int(queries, 1, "asks once at a commit");
+    }
+    is_int((long long)app->streams->outboxes->last, 12, "... where it is");
+    is_int(sse_test_request(app, "GET /t", NULL, NULL, &feed), 0, "a client comes");
+    sse_db_migrate(db, "DELETE FROM outbox WHERE id < 9; UPDATE outbox SET body = body || 'b'");
+    sse_test_run(app, 0);
+    is_int(came("event: gap"), 1, "... and what there was is known again");
+    is_int(came("data: moreb\n") * 10 + came("data: 8b\n"), 31, "... to the fourth row");
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
 /* The file is replaced by one whose rows have come further. */
 static void test_replaced(void) {
     char     dir[] = "/tmp/sse-outbox-XXXXXX", path[2][60], command[80];
@@ -861,6 +894,7 @@ int main(void) {
     test_anew_above();
     test_edited();
     test_varies();
+    test_nobody_reads();
     test_replaced();
     test_unread();
     test_deleted();
