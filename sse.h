@@ -3247,12 +3247,15 @@ SSE_API int sse_topic_history(sse_app *app, const char *topic, int limit,
    inserts them sets PRAGMA synchronous = FULL).
    This is how it is noticed, after any commit: the file was replaced (see sse_db_open); or of the
    four newest rows up to the last id sent some are there, and sql gives other values for each of
-   them than before; or the last row is gone, and a row has come below it, or the sequence of an
-   AUTOINCREMENT table that sql names is below it. So rows may be deleted, also all of them, and
-   edited, but for those four at once; and sql gives the same for a row each time (no clock, no
-   random()): if it does not, that is taken for another table once, and logged from then on. Not
-   noticed: ids that were given again after those four rows were deleted, if the table has come
-   past the last id since; rows given again of which one of the four is what it was.
+   them than before (the last one alone, without a new row behind it, was edited); or the last row
+   is gone, and a row has come below it, or the sequence of an AUTOINCREMENT table that sql names is
+   below it. So rows may be deleted, also all of them, and edited, but for those four, or the two or
+   three that there are, at once; and sql gives the same for a row each time (no clock, no
+   random()): if it does not, that is taken for another table once, and logged from then on. What
+   follows within a second is believed when a row has been the same for a second. Not noticed: ids
+   that were given again after those four rows were deleted, if the table has come past the last id
+   since; rows given again of which one of the four is what it was; one row in place of the one
+   that there was.
    A row that is no event (a line break in its name) is logged and left out. The id is for one place
    in one table: such a topic shares a stream only with topics that give no ids, and patterns do not
    match it. Events published to it have no id and are not kept.
@@ -19699,11 +19702,12 @@ enum {
     SSE__OUTBOX_SEEN     = 4,      /* rows that are known again */
     SSE__OUTBOX_ROWS     = 256,    /* sent to all in one turn of the loop */
     SSE__OUTBOX_BYTES    = 262144, /* sent at once to a stream that is replaying */
-    SSE__OUTBOX_AGAIN_MS = 1000    /* after a read that failed */
+    SSE__OUTBOX_AGAIN_MS = 1000,   /* after a read that failed */
+    SSE__OUTBOX_STAYS_MS = 1000    /* a row that is the same for so long does not vary */
 };
 
-/* A row that was sent, or passed over. hash: of what the query gave for it. */
-typedef struct sse__outbox_seen { uint64_t id; uint32_t hash; } sse__outbox_seen;
+/* A row that was sent, or passed over. hash: of what the query gave for it, since ms. */
+typedef struct sse__outbox_seen { uint64_t id, ms; uint32_t hash; } sse__outbox_seen;
 
 typedef struct sse__outbox {
     struct sse__outbox *next;      /* in streams.outboxes */
@@ -19716,9 +19720,11 @@ typedef struct sse__outbox {
     uint64_t      last;            /* B1 */
     sse__outbox_seen seen[SSE__OUTBOX_SEEN]; /* the newest rows up to .last, the newest first; id 0:
                                       none. They may be gone from the table */
-    uint64_t      seen_ms;         /* when what is in seen changed */
     bool          varies;          /* none was as it had been, and since then no row has been for a
                                       second: the query may give something else each time */
+    bool          doubted;         /* that happened again: it is believed when one row has */
+    bool          uncompared;      /* not all could be read to compare them */
+    bool          committed;       /* there was a commit since that was tried */
     unsigned      reopened;        /* sse__db_reopened, as of .last */
     sse_rows     *row;             /* the one that is being read */
     uint64_t      remains;         /* the newest row, if those up to .last were deleted; or MAX */
@@ -19726,7 +19732,7 @@ typedef struct sse__outbox {
     bool          changed;         /* there may be rows behind .last: read them when no transaction
                                       of ours is open (B2) */
     bool          ahead;           /* some client may have had rows behind it: B3 */
-    sse__alarm    retry;           /* reading failed */
+    sse__alarm    retry;           /* reading failed, or what was seen is to be compared again */
 } sse__outbox;
 
 /* Called for each row, until it returns false. m: NULL if the row is no event. */
@@ -19807,8 +19813,8 @@ static void sse__outbox_see(sse__outbox *o, uint64_t id, sse_rows *row) {
     if (id <= o->seen[0].id) return;
     memmove(o->seen + 1, o->seen, sizeof o->seen - sizeof o->seen[0]);
     o->seen[0].id   = id;
+    o->seen[0].ms   = o->app->loop.wheel.now;
     o->seen[0].hash = sse__outbox_hash(row);
-    o->seen_ms      = o->app->loop.wheel.now;
 }
 
 /* Goes on behind the newest row: those before it are sent to nobody. One query, as nobody may ever
@@ -19820,10 +19826,11 @@ static int sse__outbox_skip(sse__outbox *o) {
     o->reopened = sse__db_reopened(o->db);
     for (; sse_db_next(rows) && sse_db_int(rows, 0) > 0; n++) {
         o->seen[n].id   = (uint64_t)sse_db_int(rows, 0);
+        o->seen[n].ms   = o->app->loop.wheel.now;
         o->seen[n].hash = sse__outbox_hash(rows);
     }
+    o->doubted = false;
     error      = sse_db_error(o->db, NULL);
-    o->seen_ms = o->app->loop.wheel.now;
     if (n || !error) o->last = o->seen[0].id;
     if (error) memset(o->seen, 0, sizeof o->seen); /* a hash may be of what was not read */
     sse_db_done(rows);
@@ -19992,43 +19999,74 @@ static bool sse__outbox_send_row(uint64_t id, sse__message *m, void *user) {
     return ++o->sent < SSE__OUTBOX_ROWS;
 }
 
+/* Of the rows that were seen: so many have changed; one is as it was, or has been for a second. */
+typedef struct sse__outbox_found { int changed; bool last_changed, same, stays; } sse__outbox_found;
+
 /* One of the rows up to .last: is it one that was seen, and as it was then? It may be another from
    now on: rows are edited. */
-static void sse__outbox_compare(sse__outbox *o, sse_rows *row, bool *there, bool *same) {
+static void sse__outbox_compare(sse__outbox *o, sse_rows *row, sse__outbox_found *found) {
     sse__outbox_seen *seen = o->seen, *end = seen + SSE__OUTBOX_SEEN;
+    const uint64_t    now  = o->app->loop.wheel.now;
     const uint32_t    hash = sse__outbox_hash(row);
     while (seen < end && seen->id != (uint64_t)sse_db_int(row, 0)) seen++;
     if (seen == end) return;
-    *there = true;
-    if (seen->hash == hash) *same = true;
-    else o->seen_ms = o->app->loop.wheel.now;
-    seen->hash = hash;
+    if (seen->hash == hash) {
+        found->same  = true;
+        found->stays = found->stays || now - seen->ms >= SSE__OUTBOX_STAYS_MS;
+        return;
+    }
+    found->changed++;
+    found->last_changed = seen->id == o->last;
+    seen->hash          = hash;
+    seen->ms            = now;
+}
+
+/* *found: of the rows up to .last, in the snapshot that *rows hold, at the first row behind them;
+   NULL: there is none. After an error nothing has been compared. */
+static void sse__outbox_find(sse__outbox *o, sse_rows **rows, sse__outbox_found *found) {
+    sse__outbox_seen before[SSE__OUTBOX_SEEN];
+    int              n = SSE__OUTBOX_SEEN, error;
+    memset(found, 0, sizeof *found);
+    memcpy(before, o->seen, sizeof before);
+    *rows         = NULL;
+    o->uncompared = false;
+    while (n > 0 && !o->seen[n - 1].id) n--;
+    if (!n) return;
+    *rows = sse_db_query(o->db, o->sql, (long long)o->seen[n - 1].id - 1);
+    while (*rows) {
+        if (!sse_db_next(*rows)) *rows = NULL;
+        else if ((uint64_t)sse_db_int(*rows, 0) > o->last) return;
+        else sse__outbox_compare(o, *rows, found);
+    }
+    error = sse_db_error(o->db, NULL);
+    if (!error || error == SSE_E_FULL) return; /* it has seen as many as max_rows are */
+    memset(found, 0, sizeof *found);
+    memcpy(o->seen, before, sizeof before);
+    o->uncompared = true;
 }
 
 /* Whether the rows up to .last are those of another table, which gives their ids again: some that
    were seen are there, and none is as it was. That one was edited, or that all are gone, says
-   nothing. A query that gives other values each time (a clock's, say) says nothing either: it is
-   believed once, and again when it has been seen to give the same for a second. *rows: hold the
-   snapshot, at the first row behind .last; NULL: there is none, or it cannot be read. */
+   nothing; nor does the last one alone, without a new one: the first of a table is edited as others
+   are. A query that gives other values each time (a clock's, say) says nothing either: it is
+   believed once, and again when it has been seen to give the same for a second. */
 static bool sse__outbox_is_other(sse__outbox *o, sse_rows **rows) {
-    bool there = false, same = false;
-    int  n = SSE__OUTBOX_SEEN;
-    while (n > 0 && !o->seen[n - 1].id) n--;
-    *rows = n ? sse_db_query(o->db, o->sql, (long long)o->seen[n - 1].id - 1) : NULL;
-    while (*rows) {
-        if (!sse_db_next(*rows)) *rows = NULL;
-        else if ((uint64_t)sse_db_int(*rows, 0) > o->last) break;
-        else sse__outbox_compare(o, *rows, &there, &same);
-    }
-    if (same && o->app->loop.wheel.now - o->seen_ms >= 1000) o->varies = false;
-    if (!there || same) return false;
-    if (o->varies) {
+    sse__outbox_found found;
+    bool              all, other;
+    sse__outbox_find(o, rows, &found);
+    all = found.changed && !found.same;
+    if (all && found.changed == 1 && found.last_changed && !*rows) return false;
+    if (all && o->varies) {
         sse__log(o->app, sse__log_level_kind(o->app, SSE_LOG_WARNING, "rows of %s: vary", o->topic),
-                 "rows of topic %s that were sent have changed again: its SELECT is to give the "
-                 "same for a row each time", o->topic);
+                 "rows of topic %s that were sent have changed again, all at once: its SELECT is "
+                 "to give the same for a row each time", o->topic);
+        o->doubted = true;
         return false;
     }
-    return o->varies = true;
+    other = all || (found.stays && o->doubted);
+    if (found.stays) o->varies = o->doubted = false;
+    if (other) o->varies = true;
+    return other;
 }
 
 /* There is no row behind .last. Does the table give ids up to there again? That its newest rows
@@ -20063,6 +20101,7 @@ static void sse__outbox_restart(sse__outbox *o) {
                  "the table of topic %s gives ids again that were sent, up to %llu: all begin anew",
                  o->topic, (unsigned long long)o->last);
     memset(o->seen, 0, sizeof o->seen);
+    o->doubted  = false;
     o->reopened = sse__db_reopened(o->db);
     o->remains  = UINT64_MAX;
     if (m) sse__channel_send(o->channel, m, 0, streams);
@@ -20104,11 +20143,12 @@ static int sse__outbox_send(sse__outbox *o, bool *other) {
 }
 
 static void sse__outbox_run(sse__outbox *o) {
-    const bool read  = sse__outbox_is_read(o);
+    const bool read  = sse__outbox_is_read(o), committed = o->committed;
     bool       other = false;
     int        error;
     SSE_ASSERT(sse__db_is_idle(o->db)); /* B2 */
-    o->sent    = 0;
+    o->sent      = 0;
+    o->committed = false;
     error      = read ? sse__outbox_send(o, &other) : sse__outbox_skip(o);
     o->changed = !error && o->sent == SSE__OUTBOX_ROWS;
     if (o->sent || !read) o->remains = UINT64_MAX; /* .last is there */
@@ -20116,9 +20156,13 @@ static void sse__outbox_run(sse__outbox *o) {
     if (error) {
         sse__log(o->app, SSE_LOG_WARNING, "the rows of topic %s cannot be read: %s", o->topic,
                  sse__db_why(o->db, error));
+        o->committed = committed;
         sse__alarm_set(&o->app->loop.wheel, &o->retry,
                        o->app->loop.wheel.now + SSE__OUTBOX_AGAIN_MS);
-    }
+    } else if (read && (o->varies || o->uncompared) && (committed || o->sent))
+        /* once, if in vain */
+        sse__alarm_set(&o->app->loop.wheel, &o->retry,
+                       o->app->loop.wheel.now + SSE__OUTBOX_STAYS_MS);
     sse__outbox_catch_up(o);
 }
 
@@ -20140,7 +20184,8 @@ static void sse__outboxes_run(sse_app *app) { /* at the end of a turn */
 static void sse__outboxes_changed(sse_app *app, const sse_db *db, sse_str table) {
     sse__outbox *o;
     for (o = app->streams->outboxes; o; o = o->next)
-        if (o->db == db && sse__tables_include(sse__str(NULL, 0), table)) o->changed = true;
+        if (o->db == db && sse__tables_include(sse__str(NULL, 0), table))
+            o->changed = o->committed = true;
 }
 #endif
 

@@ -414,6 +414,14 @@ static void test_edited(void) {
     sse_db_close(db);
 }
 
+static int queries;
+
+static int note_query(unsigned type, void *user, void *statement, void *sql) {
+    (void)type, (void)user, (void)statement;
+    queries += strstr((const char *)sql, "FROM outbox WHERE") != NULL;
+    return 0;
+}
+
 /* A query whose rows are never the same: that is taken for another table once. */
 static void test_varies(void) {
     sse_db         *db = new_db(2);
@@ -435,17 +443,117 @@ static void test_varies(void) {
     is_int(came("event: gap"), 1, "is believed once");
     is_int(came("id: 8\n"), 1, "... and its rows come");
     ok(strstr(logged, "its SELECT is to give the same") != NULL, "... the log: %s", logged);
+    queries = 0;
+    sqlite3_trace_v2(sse_db_raw(db), SQLITE_TRACE_STMT, note_query, NULL);
+    sse_test_run(app, 60000);
+    is_int(queries, 0, "... and without a commit nobody asks");
     sse_test_close(&feed);
     sse_app_free(app);
     sse_db_close(db);
 }
 
-static int queries;
+/* Another table once more: it is known at once, if rows have stayed for a second, else then. */
+static void test_anew_again(void) {
+    static const int waits[] = {1000, 999, 400};
+    size_t           i;
+    for (i = 0; i < SSE__COUNT(waits); i++) {
+        sse_db  *db = new_db(0);
+        sse_app *app = follows(db);
+        sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('a'), ('b')");
+        sse_test_run(app, 5000);
+        sse_db_exec(db, "UPDATE outbox SET body = 'R' || id");
+        sse_test_run(app, waits[i]);
+        is_int(came("event: gap") * 10 + came("data: R2\n"), 11, "another table");
+        sse_db_exec(db, "UPDATE outbox SET body = 'S' || id");
+        sse_test_run(app, 0);
+        is_int(came("event: gap"), i ? 1 : 2, i ? "soon after that a third" : "and a third");
+        sse_test_run(app, 1000);
+        is_int(came("event: gap") * 10 + came("data: S1\n"), 21, "... comes whole");
+        sse_test_run(app, 60000);
+        is_int(came("event: gap"), 2, "... once");
+        sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('more')");
+        sse_test_run(app, 0);
+        is_int(came("event: gap") * 10 + came("id: 3\ndata: more\n"), 21, "... and goes on");
+        sse_test_close(&feed);
+        sse_app_free(app);
+        sse_db_close(db);
+    }
+}
 
-static int note_query(unsigned type, void *user, void *statement, void *sql) {
-    (void)type, (void)user, (void)statement;
-    queries += strstr((const char *)sql, "FROM outbox WHERE") != NULL;
-    return 0;
+/* The only row of a young table is edited, as often as one likes; another table is still known. */
+static void test_edited_alone(void) {
+    sse_db  *db = new_db(0);
+    sse_app *app = follows(db);
+    int      i;
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('helo')");
+    sse_test_run(app, 100);
+    logged[0] = '\0';
+    for (i = 0; i < 4; i++) {
+        sse_db_exec(db, "UPDATE outbox SET body = %d", i);
+        sse_test_run(app, i * 700);
+    }
+    is_int(came("event: gap") * 10 + came("data: "), 1, "the first row is edited: no gap");
+    is_str(logged, "", "... nor a word in the log");
+    sse_db_migrate(db, "DELETE FROM outbox; INSERT INTO outbox VALUES (1, 'I1', NULL),"
+                       " (2, 'I2', NULL)");
+    sse_test_run(app, 0);
+    is_int(came("event: gap"), 1, "another table, with one row more, is");
+    is_int(came("data: I1\n") * 10 + came("data: I2\n"), 11, "... and comes whole");
+    sse_test_run(app, 2000);
+    sse_db_migrate(db, "DELETE FROM outbox; DELETE FROM sqlite_sequence;"
+                       "INSERT INTO outbox (body) VALUES ('J1')");
+    sse_test_run(app, 0);
+    is_int(came("event: gap") * 10 + came("data: J1\n"), 21, "so is one of fewer rows");
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
+static int  unreadable; /* the row that is, once; 0: none */
+static bool for_good;   /* ... or always */
+
+static void body_of(sqlite3_context *context, int n, sqlite3_value **values) {
+    (void)n;
+    if (sqlite3_value_int(values[0]) == unreadable) {
+        sqlite3_result_error(context, "unreadable", -1);
+        if (!for_good) unreadable = 0;
+    } else sqlite3_result_value(context, values[1]);
+}
+
+/* Rows that cannot be compared to the end are compared again. */
+static void test_half_read(bool edited) {
+    sse_db         *db = new_db(0);
+    sse_app_options options;
+    sse_app        *app;
+    memset(&options, 0, sizeof options);
+    options.on_log = on_log;
+    app = sse_app_new(&options);
+    sqlite3_create_function(sse_db_raw(db), "body_of", 2, SQLITE_UTF8, NULL, body_of, NULL, NULL);
+    is_int(sse_topic_from_table(app, "t", db,
+               "SELECT id, body_of(id, body) FROM outbox WHERE id > ? ORDER BY id"),
+        0, "a table");
+    sse_get(app, "/t", follow, NULL);
+    sse_test_request(app, "GET /t", NULL, NULL, &feed);
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('a'), ('b'), ('c')");
+    sse_test_run(app, 2000);
+    unreadable = 2;
+    sse_db_exec(db, "UPDATE outbox SET body = body || 'X' WHERE id = 1 OR %d", !edited);
+    sse_test_run(app, 0);
+    is_int(unreadable * 10 + came("event: gap"), 0, "a row that cannot be read tells nothing");
+    sse_test_run(app, 1000);
+    is_int(came("event: gap"), !edited, edited ? "one was edited" : "all are others");
+    is_int(came("data: cX\n"), !edited, "... as is seen when it can");
+    unreadable = 2;
+    for_good = true;
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('more')");
+    sse_test_run(app, 60000);
+    is_int(came("id: 4\ndata: more\n") * 10 + came("event: gap"), 10 + !edited,
+        "one that was sent and cannot be read any more holds no new one up");
+    for_good = false;
+    unreadable = 0;
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
 }
 
 /* Rows that nobody reads cost one query a commit, however many are known again. */
@@ -895,6 +1003,10 @@ int main(void) {
     test_edited();
     test_varies();
     test_nobody_reads();
+    test_anew_again();
+    test_edited_alone();
+    test_half_read(true);
+    test_half_read(false);
     test_replaced();
     test_unread();
     test_deleted();
