@@ -3152,7 +3152,7 @@ SSE_API bool sse_subscribed(sse_stream s, const char *topic);
    view or step when its handler returns, that is logged and its client told to come back. Threads:
    loop. In callbacks: yes. */
 SSE_API int sse_subscribe(sse_stream s, const char *topic);
-/* SSE_E_ARG: it was not subscribed, by this name */
+/* SSE_E_ARG: it was not subscribed, by this name; that is a debug line: a page may leave twice */
 SSE_API int sse_unsubscribe(sse_stream s, const char *topic);
 
 /* Subscribes to all topics that match; '*' stands for any run of characters ("chat.*"). An event of
@@ -3367,8 +3367,8 @@ SSE_API int sse_stream_view(sse_stream s, const char *live_path);
 /* Takes a view off a stream, which stays open; a state that still waits unsent is taken back.
    live_path: as for sse_stream_view; or the path and query of the request, for the view that it was
    opened for.
-   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: the stream does not show it; SSE_E_STATE: the view is being
-   rendered; SSE_E_NOMEM. Threads: loop. In callbacks: yes. */
+   Returns: 0; SSE_E_CLOSED; SSE_E_ARG: the stream does not show it (any more: a debug line);
+   SSE_E_STATE: the view is being rendered; SSE_E_NOMEM. Threads: loop. In callbacks: yes. */
 SSE_API int sse_stream_unview(sse_stream s, const char *live_path);
 
 /* ---- db: SQLite ------------------------------------------------------------------------------ */
@@ -21911,11 +21911,9 @@ static int sse__unsubscribe(sse_stream s, const char *name, bool pattern) {
     topic = name ? sse__topic_of(s.app->topics, name, pattern) : NULL;
     sub   = topic ? sse__channel_find(&topic->channel, stream) : NULL;
     if (!name) return sse__refused_null(s.app, call, "the name");
-    if (!sub)
-        return sse__refused(s.app, SSE_E_ARG, "%s: %.200s: the stream does not follow it", call,
-                            name);
-    sse__channel_leave(sub);
-    return SSE_OK;
+    if (sub) sse__channel_leave(sub);
+    else sse__log(s.app, SSE_LOG_DEBUG, "%s: %.200s: the stream does not follow it", call, name);
+    return sub ? SSE_OK : SSE_E_ARG;
 }
 
 SSE_API int sse_unsubscribe(sse_stream s, const char *topic) {
@@ -23599,7 +23597,10 @@ SSE_API int sse_stream_unview(sse_stream s, const char *live_path) {
     if (view) sub = sse__channel_find(&view->channel, stream);
     if (view || !error) error = SSE_E_ARG;
     SSE_FREE(t.decoded);
-    if (!sub && error == SSE_E_ARG)
+    if (!sub && error == SSE_E_ARG && t.live)
+        sse__log(s.app, SSE_LOG_DEBUG, "sse_stream_unview: %.200s: the stream does not show it",
+                 live_path);
+    else if (!sub && error == SSE_E_ARG)
         sse__refused(s.app, error, "sse_stream_unview: %.200s: the stream does not show it",
                      live_path ? live_path : "NULL");
     if (!sub) return error;

@@ -9,9 +9,10 @@
 #include <unistd.h>
 
 static char said[400]; /* the last line that the log was told, and how many they were */
-static int  lines;
+static int  said_level, lines;
 static void on_log(int level, const char *line, void *user) {
-    (void)level, (void)user;
+    (void)user;
+    said_level = level;
     snprintf(said, sizeof said, "%s", line);
     lines++;
 }
@@ -250,8 +251,14 @@ static void misuses_stream(sse_req *req, void *user) {
     (void)user;
     misused = sse_stream_open(req, NULL);
     SAYS(sse_unsubscribe(misused, "x"), "sse_unsubscribe: x: the stream does not follow it");
+    is_int(said_level, SSE_LOG_DEBUG, "... which a click too many may do");
     SAYS(sse_unsubscribe_pattern(misused, NULL), "sse_unsubscribe_pattern: the name is NULL");
+    is_int(said_level, SSE_LOG_WARNING, "... which no click does");
+    SAYS(sse_stream_unview(misused, "/view"),
+        "sse_stream_unview: /view: the stream does not show it");
+    is_int(said_level, SSE_LOG_DEBUG, "... which is left already, say");
     SAYS(sse_stream_unview(misused, "/x"), "sse_stream_unview: /x: the stream does not show it");
+    is_int(said_level, SSE_LOG_WARNING, "... as there is no such view");
     SAYS(sse_stream_set_meta(misused, NULL, "x"), "sse_stream_set_meta: name is NULL");
     SAYS(sse_stream_stats_get(misused, NULL), "sse_stream_stats_get: out is NULL");
     SAYS(sse_stream_send_json(misused, "x", NULL), "sse_stream_send_json: fmt is NULL");
@@ -269,6 +276,11 @@ static void misuses_reply(sse_req *req, void *user) {
     IN_CALLBACK(sse_send_file(req, "sse.h", NULL), "sse_send_file: a second time (/reply)");
 }
 
+static void renders(sse_view *view, sse_buf *html, void *user) {
+    (void)view, (void)user;
+    sse_puts(html, "<p id=view></p>");
+}
+
 static void in_callbacks(void) {
     sse_app_options options;
     sse_test_reply  r, other;
@@ -280,6 +292,7 @@ static void in_callbacks(void) {
     app = sse_app_new(&options);
     sse_get(app, "/loop", misuses_loop, &other);
     sse_get(app, "/stream", misuses_stream, NULL);
+    sse_live(app, "/view", renders, NULL);
     sse_get(app, "/reply", misuses_reply, NULL);
     sse_test_request(app, "GET /stream", NULL, NULL, &other);
     sse_test_request(app, "GET /loop", NULL, NULL, &r);
