@@ -10691,7 +10691,7 @@ static int sse__db_broke(const sse_db *db, uint32_t by, int error) {
     if (b < end || !error || !unused) return error;
     unused->db = db;
     unused->by = by;
-    snprintf(unused->why, sizeof unused->why, "%s", sse__db_faults.words);
+    snprintf(unused->why, sizeof unused->why, "%.299s", sse__db_faults.words);
     return error;
 }
 
@@ -11460,9 +11460,11 @@ static int sse__db_check_keys(sse_db *db) {
     sse_rows   *rows = sse_db_query(db, "PRAGMA foreign_key_check");
     if (!sse_db_next(rows)) return sse__db_status(db);
     id = sse_db_text(rows, 1); /* NULL: WITHOUT ROWID */
-    sse_printf(&text, "%s%s of table %s refers to a row of %s that is not there "
-               "(PRAGMA foreign_key_check lists all)",
-               id ? "row " : "a row", id, sse_db_text(rows, 0), sse_db_text(rows, 2));
+    sse_printf(&text, "%s%s of table ", id ? "row " : "a row", id ? id : "");
+    sse_puts(&text, sse_db_text(rows, 0));
+    sse_puts(&text, " refers to a row of ");
+    sse_puts(&text, sse_db_text(rows, 2));
+    sse_puts(&text, " that is not there (PRAGMA foreign_key_check lists all)");
     sse_db_done(rows);
     error = sse__db_fail(db, SSE_E_DB, sse_buf_text(&text), NULL);
     sse_buf_free(&text);
@@ -19314,7 +19316,7 @@ static void sse__save_run(sse__save *save) {
         sse__db_wait(db, true);
     }
     if (save->error) {
-        snprintf(save->why, sizeof save->why, "%s", sse__db_why(db, save->error));
+        snprintf(save->why, sizeof save->why, "%.299s", sse__db_why(db, save->error));
         sse__store_unkept(save->store);
     }
     sse__db_job_leave(&save->job);
