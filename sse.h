@@ -11632,6 +11632,44 @@ static sse__file_id sse__file_id_at(const char *path) {
     return path && stat(path, &s) == 0 ? sse__file_id_of(&s) : none;
 }
 
+static uint32_t sse__big_u32(const unsigned char *p) { /* most significant byte first */
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* One look, which may come in the middle of a commit of others. A salt changes each time that the
+   WAL is begun anew, and is in its header, in each frame and in the wal-index, which connections
+   share as memory: no other program can write there unseen.
+   Spec: sqlite.org/fileformat2.html 4.1, 4.2; sqlite.org/walformat.html 2.1. */
+static bool sse__wal_matches(sqlite3_file *file, sqlite3_file *wal) {
+    enum { HEAD = 32, FRAME_HEAD = 24, REGION = 32768, LAST = 16, SALT = 32 };
+    unsigned char  head[HEAD], frame[FRAME_HEAD], index[48];
+    void volatile *map = NULL;
+    uint32_t       last; /* frame that counts; 0: none does, and the next begins anew */
+    sqlite3_int64  at;
+    if (wal->pMethods->xRead(wal, head, HEAD, 0) != SQLITE_OK) return false;
+    if (memcmp(head, "\x37\x7f\x06", 3) != 0) return false; /* a rollback journal, say */
+    if (file->pMethods->xShmMap(file, 0, REGION, 0, &map) != SQLITE_OK || !map) return false;
+    memcpy(index, (const void *)map, sizeof index);
+    memcpy(&last, index + LAST, sizeof last);
+    if (!last) return sse__big_u32(index + SALT) - sse__big_u32(head + 16) <= 1; /* it counts up */
+    at = HEAD + (sqlite3_int64)(last - 1) * (FRAME_HEAD + sse__big_u32(head + 8));
+    return wal->pMethods->xRead(wal, frame, FRAME_HEAD, at) == SQLITE_OK &&
+           memcmp(head + 16, index + SALT, 8) == 0 && memcmp(frame + 8, index + SALT, 8) == 0;
+}
+
+/* Whether the WAL that raw has open holds what was committed to it. False: another one was copied
+   over it, say; or that cannot be known, as without shared memory. Where it has no WAL, false. */
+static bool sse__db_wal_is_its_own(sqlite3 *raw, const char *schema) {
+    sqlite3_file *file = NULL, *wal = NULL;
+    int           looks = 3;
+    sqlite3_file_control(raw, schema, SQLITE_FCNTL_FILE_POINTER, &file);
+    sqlite3_file_control(raw, schema, SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+    if (!file || !file->pMethods || file->pMethods->iVersion < 2) return false;
+    if (!wal || !wal->pMethods) return false;
+    while (looks && !sse__wal_matches(file, wal)) looks--;
+    return looks > 0;
+}
+
 /* Only sse_db_open makes a file that is missing: one that was deleted lives on for its connections,
    and would be given up for an empty one. *raw is to be closed in any case. */
 static int sse__db_connect(sse_db *db, sqlite3 **raw) {
@@ -23738,9 +23776,8 @@ enum {
 
 /* The files of WAL mode that lie beside a database. 0: there is none. */
 typedef struct sse__dbfile_beside {
-    ino_t         wal, shm;
-    bool          empty;   /* nothing is in the WAL */
-    unsigned char salt[8]; /* of its header: another one each time that it is begun anew */
+    ino_t wal, shm;
+    bool  empty; /* nothing is in the WAL */
 } sse__dbfile_beside;
 
 typedef struct sse__dbfile { /* main, temp or an attached database of our connection */
@@ -23837,16 +23874,11 @@ static void sse__dbfile_end_watcher(sse__dbfile *f) {
 static sse__dbfile_beside sse__dbfile_look_beside(sse__dbfile *f) {
     sse__dbfile_beside b;
     struct stat        s;
-    unsigned char      head[24]; /* Spec: sqlite.org/walformat.html 3.1 */
-    int                fd;
     memset(&b, 0, sizeof b);
     if (stat(sse_buf_text(&f->shm), &s) == 0) b.shm = s.st_ino;
-    fd = SSE__SYS(open(sse_buf_text(&f->wal), O_RDONLY | O_CLOEXEC)); /* SQLite locks it never */
-    if (fd < 0) return b;
-    if (fstat(fd, &s) == 0) b.wal = s.st_ino;
+    if (stat(sse_buf_text(&f->wal), &s) != 0) return b;
+    b.wal   = s.st_ino;
     b.empty = s.st_size == 0;
-    if (SSE__SYS(read(fd, head, sizeof head)) == sizeof head) memcpy(b.salt, head + 16, 8);
-    close(fd);
     return b;
 }
 
@@ -23889,8 +23921,8 @@ static void sse__dbfile_note(sse__dbfile *f) {
 }
 
 /* Takes away what was left of f, which was replaced: SQLite would take it for part of the new file,
-   and damage that. Not what may have come with the new one, nor a WAL that was begun anew or
-   overwritten since it was looked at: which of them cannot be told. What others can still read goes
+   and damage that. Not what may have come with the new one, nor a WAL that was overwritten where it
+   lies: whether it is of the one or the other cannot be told. What others can still read goes
    into the old file first, as that may have another name now; if they are in the middle of it, the
    WAL is kept beside. raw: our connection, which still has the old file. */
 static bool sse__dbfile_take(sse__dbfile *f, sqlite3 *raw) {
@@ -23899,7 +23931,7 @@ static bool sse__dbfile_take(sse__dbfile *f, sqlite3 *raw) {
     const char *wal = sse_buf_text(&f->wal);
     int frames = 0, done = -1, rc;
     if (ours && !now.empty) {
-        if (memcmp(now.salt, f->beside.salt, sizeof now.salt) != 0) return false;
+        if (!sse__db_wal_is_its_own(raw, f->schema)) return false;
         rc = sqlite3_wal_checkpoint_v2(raw, f->schema, SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
         if (rc != SQLITE_OK || frames != done) {
             if (rename(wal, sse_buf_text(&f->kept))) return false;

@@ -764,6 +764,39 @@ static void replaced_in_doubt(void) {
     unlink(file("later.db"));
 }
 
+/* The -wal was begun or begun anew since it was looked at, by the commit just before the file is
+   replaced: it is of the old file, however it differs from what it was. */
+static void replaced_at_once(void) {
+    static const struct {
+        const char *before, *then, *name;
+    } rows[] = {{"PRAGMA wal_checkpoint(TRUNCATE)", NULL, "the first write, then another file"},
+        {"PRAGMA wal_checkpoint", NULL, "a -wal begun anew"},
+        {"PRAGMA wal_checkpoint", "PRAGMA wal_checkpoint(RESTART)", "to be begun anew"},
+        {"DELETE FROM t WHERE a = 99", NULL, "a -wal that goes on"}};
+    size_t i;
+    for (i = 0; i < 2 * SSE__COUNT(rows); i++) {
+        const bool by_us = i % 2;
+        begin_beside_next();
+        sqlite3_open(file("later.db"), &other);
+        must(link(file("later.db"), file("aside.db")) == 0, "another name");
+        own(rows[i / 2].before);
+        hears(QUIET);
+        if (by_us) own("INSERT INTO t(a) VALUES(2)");
+        else others("INSERT INTO t(a) VALUES(2)");
+        if (rows[i / 2].then) own(rows[i / 2].then);
+        must(rename(file("next.db"), file("later.db")) == 0, "replaced");
+        tick();
+        ok(strstr(logged, "opened the new one") != NULL, "%s, by %s: %s", rows[i / 2].name,
+            by_us ? "us" : "others", logged);
+        is_int(sse_db_exec(db, "INSERT INTO t(a) VALUES(78)"), 1, "... which is written");
+        end();
+        is_int(asked("aside.db", "SELECT max(a) FROM t"), 2, "... and the old one is whole");
+        is_int(asked("later.db", "SELECT sum(a) FROM t"), 77 + 78, "... as is the new one");
+        unlink(file("aside.db"));
+        unlink(file("later.db"));
+    }
+}
+
 enum { WAL_LEFT, WAL_EMPTIED, RAW_GIVEN, ROWS_OPEN };
 
 /* Nothing was in the -wal as the following began: what came into it is no part of a new file. */
@@ -1166,6 +1199,7 @@ int main(void) {
     replaced_large();
     replaced_while_read();
     replaced_in_doubt();
+    replaced_at_once();
     replaced_as_set();
     replaced_later(WAL_LEFT);
     replaced_later(WAL_EMPTIED);
