@@ -3411,18 +3411,19 @@ typedef struct sse_db_options {
    sse_topic_from_table follows it, the new one is opened a moment later; what is written until then
    goes into the old one. By the old "-wal", which is still there, SQLite would damage the new file:
    what is in it goes into the old file, and it is taken away with its "-shm"; while others read
-   there, the old -wal becomes "app.db-wal.old", with which the old file is whole. One that came
-   with the new file stays. The new one is opened with the synchronous, foreign_keys,
-   wal_autocheckpoint, cache_size and journal_size_limit of before; other settings, ATTACHed
-   databases and temporary tables are gone. If the new one cannot be opened, an error is logged,
-   reads show the old one, and writes answer SSE_E_DB: it is no database; the connection may be the
-   program's (sse_db_raw; sse_db_attach, which goes on to write); or an old -wal is there and the
-   database .read_only, or that -wal was overwritten where it lies. With that -wal the next start,
-   too, would damage the new file: stop the server, remove app.db-wal and app.db-shm, then start it.
-   If the file is deleted, that is logged as an error, once, and every call goes on as before, but
-   that what is posted, and events that topics keep, are written on the loop: the contents of the
-   database then end with the process (VACUUM INTO saves them). Neither is noticed of a database
-   that nothing follows, and all calls go on with the old file.
+   there, the old -wal becomes "app.db-wal.old" ("app.db-wal.old2", if that is taken, and so on, as
+   is logged), with which the old file is whole. One that came with the new file stays. The new one
+   is opened with the synchronous, foreign_keys, wal_autocheckpoint, cache_size and
+   journal_size_limit of before; other settings, ATTACHed databases and temporary tables are gone.
+   If the new one cannot be opened, an error is logged, reads show the old one, and writes answer
+   SSE_E_DB: it is no database; the connection may be the program's (sse_db_raw; sse_db_attach,
+   which goes on to write); or an old -wal is there and the database .read_only, or that -wal was
+   overwritten where it lies. With that -wal the next start, too, would damage the new file: stop
+   the server, remove app.db-wal and app.db-shm, then start it. If the file is deleted, that is
+   logged as an error, once, and every call goes on as before, but that what is posted, and events
+   that topics keep, are written on the loop: the contents of the database then end with the process
+   (VACUUM INTO saves them). Neither is noticed of a database that nothing follows, and all calls go
+   on with the old file.
    file: a path, ":memory:", or a file: URI; borrows until return. A relative one stays what it is
    now, also if the program changes its working directory, and so does what a link leads to.
    options: NULL is all defaults.
@@ -23920,6 +23921,19 @@ static void sse__dbfile_note(sse__dbfile *f) {
     if (f->path[0] && !sse__dbfile_replaced(f)) f->beside = now;
 }
 
+/* Its WAL gets a name that is free: one that was kept before is part of another file. */
+static bool sse__dbfile_keep(sse__dbfile *f) {
+    const char *wal = sse_buf_text(&f->wal);
+    int         n   = 1;
+    while (!f->kept.error && access(sse_buf_text(&f->kept), F_OK) == 0) {
+        f->kept.len = 0;
+        sse_printf(&f->kept, "%s.old%d", wal, ++n);
+    }
+    if (f->kept.error || rename(wal, sse_buf_text(&f->kept))) return false;
+    f->cleared = f->is_kept = true;
+    return true;
+}
+
 /* Takes away what was left of f, which was replaced: SQLite would take it for part of the new file,
    and damage that. Not what may have come with the new one, nor a WAL that was overwritten where it
    lies: whether it is of the one or the other cannot be told. What others can still read goes
@@ -23928,17 +23942,13 @@ static void sse__dbfile_note(sse__dbfile *f) {
 static bool sse__dbfile_take(sse__dbfile *f, sqlite3 *raw) {
     const sse__dbfile_beside now = sse__dbfile_look_beside(f);
     const bool ours = now.wal && now.wal == f->beside.wal; /* while it is open no other has that */
-    const char *wal = sse_buf_text(&f->wal);
     int frames = 0, done = -1, rc;
     if (ours && !now.empty) {
         if (!sse__db_wal_is_its_own(raw, f->schema)) return false;
         rc = sqlite3_wal_checkpoint_v2(raw, f->schema, SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
-        if (rc != SQLITE_OK || frames != done) {
-            if (rename(wal, sse_buf_text(&f->kept))) return false;
-            f->cleared = f->is_kept = true;
-        }
+        if ((rc != SQLITE_OK || frames != done) && !sse__dbfile_keep(f)) return false;
     }
-    if (ours && !f->cleared && unlink(wal)) return false;
+    if (ours && !f->cleared && unlink(sse_buf_text(&f->wal))) return false;
     if (ours) f->cleared = true;
     return !now.shm || now.shm != f->beside.shm || unlink(sse_buf_text(&f->shm)) == 0;
 }

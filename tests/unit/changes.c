@@ -695,21 +695,40 @@ static void replaced_large(void) {
 
 /* Others are in the middle of the old file, so that not all of its -wal can go there. */
 static void replaced_while_read(void) {
-    sqlite3_stmt *reads = NULL;
+    static const char *const kept[] = {"read.db-wal.old", "read.db-wal.old2", "read.db-wal.old3"};
+    static const char *const away[] = {"first.db", "second.db", "third.db"};
+    sqlite3                 *reader[3];
+    sqlite3_stmt            *reads[3];
+    char                     name[40];
+    int                      i;
     begin("read.db", "WAL");
-    own("INSERT INTO t(a) VALUES(1)");
-    sqlite3_prepare_v2(other, "SELECT a FROM t UNION ALL SELECT 2", -1, &reads, NULL);
-    must(sqlite3_step(reads) == SQLITE_ROW, "a row");
-    own("INSERT INTO t(a) VALUES(2)");
-    hears(QUIET);
     must(asked("new.db", "SELECT a FROM t") == 77, "the next");
-    must(link(file("new.db"), file("next.db")) == 0, "its copy");
-    must(rename(file("next.db"), file("read.db")) == 0, "replaced");
-    hears_only(1500, "* ", "a file that others read is replaced");
-    is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 77, "... and opened");
-    ok(access(file("read.db-wal.old"), F_OK) == 0, "what may be in the old -wal alone is kept");
-    ok(strstr(logged, "whole only with ") && strstr(logged, "read.db-wal.old"), "... as is said");
-    sqlite3_finalize(reads);
+    for (i = 0; i < 3; i++) {
+        logged[0] = '\0';
+        own("INSERT INTO t(a) VALUES(1)");
+        sqlite3_open(file("read.db"), &reader[i]);
+        sqlite3_prepare_v2(reader[i], "SELECT a FROM t UNION ALL SELECT 2", -1, &reads[i], NULL);
+        must(sqlite3_step(reads[i]) == SQLITE_ROW, "a row");
+        must(sse_db_exec(db, "INSERT INTO t(a) VALUES(%d)", 100 + i) == 1, "written");
+        hears(QUIET);
+        must(link(file("new.db"), file("next.db")) == 0, "its copy");
+        must(rename(file("read.db"), file(away[i])) == 0, "away");
+        must(rename(file("next.db"), file("read.db")) == 0, "replaced");
+        hears_only(1500, "* ", "a file that others read is replaced");
+        is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 77, "... and opened");
+        ok(access(file(kept[i]), F_OK) == 0, "what may be in the old -wal alone is kept");
+        ok(strstr(logged, "whole only with ") && strstr(logged, kept[i]), "... as is said: %s",
+            logged);
+        must(unlink(file("new.db")) == 0, "it is the file that is written now");
+        if (i < 2) must(sse_db_exec(db, "VACUUM INTO %s", file("new.db")) >= 0, "the next");
+    }
+    for (i = 0; i < 3; i++) {
+        sqlite3_finalize(reads[i]);
+        sqlite3_close(reader[i]);
+        snprintf(name, sizeof name, "%s-wal", away[i]);
+        must(rename(file(kept[i]), file(name)) == 0, "by the name of its file");
+        is_int(asked(away[i], "SELECT max(a) FROM t"), 100 + i, "each is whole with its own");
+    }
     end();
     is_int(asked("read.db", whole), 1, "... and no part of the new one");
 }
