@@ -3410,10 +3410,10 @@ typedef struct sse_db_options {
    replaced (another one is renamed to its name) while a live view, sse_on_commit or
    sse_topic_from_table follows it, the new one is opened a moment later; what is written until then
    goes into the old one. By the old "-wal", which is still there, SQLite would damage the new file:
-   what is in it goes into the old file, and it is taken away with its "-shm"; while others read
-   there, the old -wal becomes "app.db-wal.old" ("app.db-wal.old2", if that is taken, and so on, as
-   is logged), with which the old file is whole. One that came with the new file stays. The new one
-   is opened with the synchronous, foreign_keys, wal_autocheckpoint, cache_size and
+   what is in it goes into the old file, and it is taken away with its "-shm"; while others have
+   that file open, the old -wal becomes "app.db-wal.old" ("app.db-wal.old2", if that is taken, and
+   so on, as is logged), with which the old file is whole. One that came with the new file stays.
+   The new one is opened with the synchronous, foreign_keys, wal_autocheckpoint, cache_size and
    journal_size_limit of before; other settings, ATTACHed databases and temporary tables are gone.
    If the new one cannot be opened, an error is logged, reads show the old one, and writes answer
    SSE_E_DB: it is no database; the connection may be the program's (sse_db_raw; sse_db_attach,
@@ -3423,7 +3423,7 @@ typedef struct sse_db_options {
    logged as an error, once, and every call goes on as before, but that what is posted, and events
    that topics keep, are written on the loop: the contents of the database then end with the process
    (VACUUM INTO saves them). Neither is noticed of a database that nothing follows, and all calls go
-   on with the old file.
+   on with the old file, which has all that they wrote when the database is closed.
    file: a path, ":memory:", or a file: URI; borrows until return. A relative one stays what it is
    now, also if the program changes its working directory, and so does what a link leads to.
    options: NULL is all defaults.
@@ -11671,6 +11671,29 @@ static bool sse__db_wal_is_its_own(sqlite3 *raw, const char *schema) {
     return looks > 0;
 }
 
+/* Brings what is in its WAL into the file, and waits for nobody. Returns how many frames are left;
+   -1: an error, or it has no WAL. */
+static int sse__db_save(sqlite3 *raw, const char *schema) {
+    int       frames = -1, saved = 0;
+    const int rc = sqlite3_wal_checkpoint_v2(raw, schema, SQLITE_CHECKPOINT_PASSIVE, &frames,
+                                             &saved);
+    return rc != SQLITE_OK || frames < 0 ? -1 : frames - saved;
+}
+
+static void sse__db_share(sqlite3_file *file) { /* ends sse__db_lock_alone; NULL: nothing happens */
+    if (file) file->pMethods->xUnlock(file, SQLITE_LOCK_SHARED);
+}
+
+/* Keeps all others from the file of raw, which has a WAL, unless one has it: by the lock by which
+   SQLite knows, as it closes a connection, that it was the last. NULL: one has it. */
+static sqlite3_file *sse__db_lock_alone(sqlite3 *raw, const char *schema) {
+    sqlite3_file *file = NULL;
+    sqlite3_file_control(raw, schema, SQLITE_FCNTL_FILE_POINTER, &file);
+    if (!file || file->pMethods->xLock(file, SQLITE_LOCK_EXCLUSIVE) == SQLITE_OK) return file;
+    sse__db_share(file); /* it may have come halfway */
+    return NULL;
+}
+
 /* Only sse_db_open makes a file that is missing: one that was deleted lives on for its connections,
    and would be given up for an empty one. *raw is to be closed in any case. */
 static int sse__db_connect(sse_db *db, sqlite3 **raw) {
@@ -11812,6 +11835,14 @@ static int sse__db_reopen(sse_db *db) {
     return SSE_OK;
 }
 
+/* SQLite does that as the last connection is closed, but not for a file that has lost its name. */
+static void sse__db_save_moved(const sse_db *db) {
+    int moved = 0;
+    if (!db->raw || db->open_error) return;
+    sqlite3_file_control(db->raw, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    if (moved && sse__db_wal_is_its_own(db->raw, "main")) (void)sse__db_save(db->raw, "main");
+}
+
 SSE_API void sse_db_close(sse_db *db) {
     const bool ours = !sse__db_is_elsewhere(db); /* closing, too, would take the parent's locks */
     if (!db || (ours && !sse__db_adopt(db))) return;
@@ -11834,6 +11865,7 @@ SSE_API void sse_db_close(sse_db *db) {
         sse_buf_free(&r->written.list);
         SSE_FREE(r);
     }
+    if (db->file && ours) sse__db_save_moved(db);
     if (db->file && ours) sqlite3_close_v2(db->raw); /* v2: the program may hold statements */
     sse_buf_free(&db->message);
     sse_buf_free(&db->text);
@@ -23929,27 +23961,34 @@ static bool sse__dbfile_keep(sse__dbfile *f) {
         f->kept.len = 0;
         sse_printf(&f->kept, "%s.old%d", wal, ++n);
     }
-    if (f->kept.error || rename(wal, sse_buf_text(&f->kept))) return false;
-    f->cleared = f->is_kept = true;
-    return true;
+    f->is_kept = !f->kept.error && rename(wal, sse_buf_text(&f->kept)) == 0;
+    return f->is_kept;
 }
 
 /* Takes away what was left of f, which was replaced: SQLite would take it for part of the new file,
    and damage that. Not what may have come with the new one, nor a WAL that was overwritten where it
-   lies: whether it is of the one or the other cannot be told. What others can still read goes
-   into the old file first, as that may have another name now; if they are in the middle of it, the
-   WAL is kept beside. raw: our connection, which still has the old file. */
-static bool sse__dbfile_take(sse__dbfile *f, sqlite3 *raw) {
+   lies: whether it is of the one or the other cannot be told. What is in the WAL goes into the old
+   file first, as that may have another name now. Others that have it may be in the middle of it,
+   and go on to write to that WAL: then it is kept. db has the old file still, and no job. */
+static bool sse__dbfile_take(sse__dbfile *f, sse_db *db) {
     const sse__dbfile_beside now = sse__dbfile_look_beside(f);
-    const bool ours = now.wal && now.wal == f->beside.wal; /* while it is open no other has that */
-    int frames = 0, done = -1, rc;
-    if (ours && !now.empty) {
-        if (!sse__db_wal_is_its_own(raw, f->schema)) return false;
-        rc = sqlite3_wal_checkpoint_v2(raw, f->schema, SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
-        if ((rc != SQLITE_OK || frames != done) && !sse__dbfile_keep(f)) return false;
+    const bool named = now.wal && now.wal == f->beside.wal; /* while it is open no other has that */
+    const bool whole = (named && now.empty) || sse__db_wal_is_its_own(db->raw, f->schema);
+    bool          done;
+    int           left;
+    sqlite3_file *alone;
+    if (named && !whole) return false;
+    left = whole ? sse__db_save(db->raw, f->schema) : -1; /* also if its name was taken away */
+    if (named) {
+        sse__dbfile_end_watcher(f);
+        if (db->writer) sse__db_disconnect(db->writer);
+        alone = left >= 0 ? sse__db_lock_alone(db->raw, f->schema) : NULL;
+        if (alone) left = sse__db_save(db->raw, f->schema); /* what came between */
+        done = alone && !left ? unlink(sse_buf_text(&f->wal)) == 0 : sse__dbfile_keep(f);
+        sse__db_share(alone);
+        if (!done) return false;
+        f->cleared = true;
     }
-    if (ours && !f->cleared && unlink(sse_buf_text(&f->wal))) return false;
-    if (ours) f->cleared = true;
     return !now.shm || now.shm != f->beside.shm || unlink(sse_buf_text(&f->shm)) == 0;
 }
 
@@ -23962,11 +24001,11 @@ static bool sse__dbfile_has_old_wal(sse__dbfile *f) {
 /* Likewise. Of several servers that follow it one does at a time, or one would take the files that
    another has made for the new one. The lock is of the directory: to close any descriptor of the
    database would let go of SQLite's locks. Returns 0; SSE_E_BUSY: another is at it; SSE_E_IO. */
-static int sse__dbfile_clear(sse__dbfile *f, sqlite3 *raw) {
+static int sse__dbfile_clear(sse__dbfile *f, sse_db *db) {
     const int fd    = SSE__SYS(open(f->dir[0] ? f->dir : ".", O_RDONLY | O_CLOEXEC));
     int       error = SSE_E_IO;
     if (fd < 0) return error;
-    if (SSE__SYS(flock(fd, LOCK_EX | LOCK_NB)) == 0) error = sse__dbfile_take(f, raw) ? 0 : error;
+    if (SSE__SYS(flock(fd, LOCK_EX | LOCK_NB)) == 0) error = sse__dbfile_take(f, db) ? 0 : error;
     else if (errno == EWOULDBLOCK) error = SSE_E_BUSY;
     close(fd);
     return error;
@@ -24112,7 +24151,7 @@ static void sse__changes_list(sse__changes *ch, const char *schema, const char *
         ch->files = f;
     }
     if (!known) sse__dbfile_open(ch->db, f);
-    else if (f->path[0] && !f->watcher && ch->delay_ms >= ch->slow_ms) {
+    else if (f->path[0] && !f->watcher && ch->delay_ms >= ch->slow_ms && !sse__dbfile_replaced(f)) {
         sse__dbfile_watch(f);
         known = !f->watcher;
     }
@@ -24189,7 +24228,7 @@ static void sse__changes_reopen_replaced(sse__changes *ch) {
         return;
     }
     if (!sse__db_is_idle(db) || db->writer_jobs) return;
-    if (ours && !db->read_only) error = sse__dbfile_clear(f, db->raw);
+    if (ours && !db->read_only) error = sse__dbfile_clear(f, db);
     if (error == SSE_E_BUSY) return;
     if (error || !ours || sse__dbfile_has_old_wal(f) || sse__db_reopen(db) != SSE_OK) {
         sse__changes_stuck(ch, f);

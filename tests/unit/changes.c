@@ -748,6 +748,58 @@ static void begin_beside_next(void) {
     own("INSERT INTO t(a) VALUES(1)");
 }
 
+static void on_other(sse_app *told, sse_db *which, sse_str table) {
+    (void)told, (void)which, (void)table;
+}
+
+/* Others have the old file as well, and notice later or never that it was replaced: what they
+   commit until they let go is in it all the same. */
+static void replaced_for_several(void) {
+    sse_app  app2;
+    sse_db  *follows, *unseen;
+    sqlite3 *plain;
+    begin_beside_next();
+    unlink(file("later.db-wal.old"));
+    follows = sse_db_open(file("later.db"), NULL); /* as another server */
+    memset(&app2, 0, sizeof app2);
+    app2.options.on_log = on_log;
+    sse__app_open(&app2);
+    is_int(sse__changes_watch(&app2, follows), 0, "two follow a file");
+    app2.changes->fn = on_other;
+    app2.changes->unverified = false;
+    unseen = sse_db_open(file("later.db"), NULL);
+    sqlite3_open(file("later.db"), &plain);
+    sqlite3_exec(plain, "INSERT INTO t(a) VALUES(2)", NULL, NULL, NULL);
+    must(sse_db_exec(unseen, "INSERT INTO t(a) VALUES(3)") == 1, "3");
+    hears(QUIET);
+    must(rename(file("later.db"), file("aside.db")) == 0, "moved");
+    must(rename(file("next.db"), file("later.db")) == 0, "replaced");
+    tick();
+    ok(strstr(logged, "opened the new one") != NULL, "one of them opens the new file: %s", logged);
+    ok(strstr(logged, "later.db-wal.old") != NULL, "... and keeps what others write to");
+    is_int(sse_db_exec(follows, "INSERT INTO t(a) VALUES(4)"), 1, "the other has not noticed");
+    logged[0] = '\0';
+    sse__changes_tick(&app2.changes->alarm);
+    ok(strstr(logged, "opened the new one") != NULL, "... then it has: %s", logged);
+    is_int(asked("aside.db", "SELECT max(a) FROM t"), 4, "what it wrote is in the old file");
+    is_int(sse_db_exec(unseen, "INSERT INTO t(a) VALUES(5)"), 1, "a third one never does");
+    sse_db_close(unseen);
+    is_int(asked("aside.db", "SELECT max(a) FROM t"), 5, "what it wrote is there as it closes");
+    is_int(sqlite3_exec(plain, "INSERT INTO t(a) VALUES(6)", NULL, NULL, NULL), 0, "and SQLite");
+    sqlite3_close(plain);
+    must(rename(file("later.db-wal.old"), file("aside.db-wal")) == 0, "by the name of its file");
+    is_int(asked("aside.db", "SELECT max(a) FROM t"), 6, "... is heard by what was kept");
+    is_int(asked("aside.db", whole), 1, "... which is whole");
+    is_int(sse_db_exec(db, "INSERT INTO t(a) VALUES(78)"), 1, "the new one is written");
+    sse_db_close(follows);
+    sse__app_drain(&app2);
+    sse__loop_close(&app2.loop);
+    end();
+    is_int(asked("later.db", "SELECT sum(a) FROM t"), 77 + 78, "... and has nothing of the old");
+    unlink(file("aside.db"));
+    unlink(file("later.db"));
+}
+
 /* The -wal has the inode of the old one, but may hold what came with the new file: nobody can tell.
    And then nobody is told that a write was done. */
 static void replaced_in_doubt(void) {
@@ -1217,6 +1269,7 @@ int main(void) {
     replaced();
     replaced_large();
     replaced_while_read();
+    replaced_for_several();
     replaced_in_doubt();
     replaced_at_once();
     replaced_as_set();
