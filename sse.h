@@ -3418,12 +3418,15 @@ typedef struct sse_db_options {
    If the new one cannot be opened, an error is logged, reads show the old one, and writes answer
    SSE_E_DB: it is no database; the connection may be the program's (sse_db_raw; sse_db_attach,
    which goes on to write); or an old -wal is there and the database .read_only, or that -wal was
-   overwritten where it lies. With that -wal the next start, too, would damage the new file: stop
-   the server, remove app.db-wal and app.db-shm, then start it. If the file is deleted, that is
-   logged as an error, once, and every call goes on as before, but that what is posted, and events
-   that topics keep, are written on the loop: the contents of the database then end with the process
-   (VACUUM INTO saves them). Neither is noticed of a database that nothing follows, and all calls go
-   on with the old file, which has all that they wrote when the database is closed.
+   overwritten where it lies. With that -wal the next start, too, would damage the new file. So what
+   is there when the app or the database is closed, because the file was replaced or deleted and the
+   new one not opened, is put aside as above; not if the database is .read_only or of sse_db_attach,
+   nor by a process that was killed: then remove app.db-wal and app.db-shm before the start. If the
+   file is deleted, that is logged as an error, once, and every call goes on as before, but that
+   what is posted, and events that topics keep, are written on the loop: the contents of the
+   database then end with the process (VACUUM INTO saves them). Neither is noticed of a database
+   that nothing follows, and all calls go on with the old file, which has all that they wrote when
+   the database is closed.
    file: a path, ":memory:", or a file: URI; borrows until return. A relative one stays what it is
    now, also if the program changes its working directory, and so does what a link leads to.
    options: NULL is all defaults.
@@ -11835,7 +11838,8 @@ static int sse__db_reopen(sse_db *db) {
     return SSE_OK;
 }
 
-/* SQLite does that as the last connection is closed, but not for a file that has lost its name. */
+/* As the last connection closes, SQLite saves what is in the WAL, but not if the file has lost its
+   name: it may have another one. */
 static void sse__db_save_moved(const sse_db *db) {
     int moved = 0;
     if (!db->raw || db->open_error) return;
@@ -23947,6 +23951,11 @@ static bool sse__dbfile_replaced(const sse__dbfile *f) { /* another file has tak
     return now.ino && (f->cleared || !sse__file_id_equal(now, f->id));
 }
 
+static bool sse__dbfile_deleted(const sse__dbfile *f) { /* no file has its name */
+    struct stat s;
+    return f->id.ino && stat(f->path, &s) && errno == ENOENT;
+}
+
 /* What lies beside f is known to be its own as long as f has its name. */
 static void sse__dbfile_note(sse__dbfile *f) {
     const sse__dbfile_beside now = f->path[0] ? sse__dbfile_look_beside(f) : f->beside;
@@ -23969,19 +23978,20 @@ static bool sse__dbfile_keep(sse__dbfile *f) {
    and damage that. Not what may have come with the new one, nor a WAL that was overwritten where it
    lies: whether it is of the one or the other cannot be told. What is in the WAL goes into the old
    file first, as that may have another name now. Others that have it may be in the middle of it,
-   and go on to write to that WAL: then it is kept. db has the old file still, and no job. */
+   and go on to write to that WAL: then it is kept. db has the old file still, and no job; NULL: it
+   may go on with that file, and nobody looks after it, so that the WAL is kept in any case. */
 static bool sse__dbfile_take(sse__dbfile *f, sse_db *db) {
     const sse__dbfile_beside now = sse__dbfile_look_beside(f);
     const bool named = now.wal && now.wal == f->beside.wal; /* while it is open no other has that */
-    const bool whole = (named && now.empty) || sse__db_wal_is_its_own(db->raw, f->schema);
+    const bool whole = db && ((named && now.empty) || sse__db_wal_is_its_own(db->raw, f->schema));
     bool          done;
     int           left;
     sqlite3_file *alone;
-    if (named && !whole) return false;
+    if (db && named && !whole) return false;
     left = whole ? sse__db_save(db->raw, f->schema) : -1; /* also if its name was taken away */
     if (named) {
         sse__dbfile_end_watcher(f);
-        if (db->writer) sse__db_disconnect(db->writer);
+        if (db && db->writer) sse__db_disconnect(db->writer);
         alone = left >= 0 ? sse__db_lock_alone(db->raw, f->schema) : NULL;
         if (alone) left = sse__db_save(db->raw, f->schema); /* what came between */
         done = alone && !left ? unlink(sse_buf_text(&f->wal)) == 0 : sse__dbfile_keep(f);
@@ -24207,7 +24217,7 @@ static void sse__changes_stuck(sse__changes *ch, sse__dbfile *f) {
     ch->stuck = true;
     if (sse__dbfile_has_old_wal(f))
         sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew, the old -wal "
-                 "is still there: stop, remove %s and %s, then start", f->path,
+                 "is still there: stop, remove %s and %s if they are there, then start", f->path,
                  sse_buf_text(&f->wal), sse_buf_text(&f->shm));
     else
         sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew: restart",
@@ -24243,13 +24253,25 @@ static void sse__changes_reopen_replaced(sse__changes *ch) {
     sse__changes_tell_all(ch);
 }
 
+/* Nobody looks any more: with what is left of a file that has lost its name, the next start would
+   damage the one that has it then. */
+static void sse__changes_put_aside(sse__changes *ch) {
+    sse__dbfile *f;
+    if (!ch->db->file || ch->db->read_only) return;
+    for (f = ch->files; f; f = f->next) {
+        if (f->cleared || !(sse__dbfile_replaced(f) || sse__dbfile_deleted(f))) continue;
+        if (sse__dbfile_clear(f, NULL) == SSE_OK && f->is_kept)
+            sse__log(ch->app, SSE_LOG_WARNING, "%s was replaced or deleted: its -wal is %s now",
+                     f->path, sse_buf_text(&f->kept));
+    }
+}
+
 /* A file that was deleted lives on for our connection alone, and SQLite goes on as if nothing had
    happened. */
 static void sse__changes_report_deleted(sse__changes *ch) {
     sse__dbfile *f;
-    struct stat  s;
     for (f = ch->files; f; f = f->next) {
-        const bool deleted = f->id.ino && stat(f->path, &s) && errno == ENOENT;
+        const bool deleted = sse__dbfile_deleted(f);
         if (deleted && !f->deleted)
             sse__log(ch->app, SSE_LOG_ERROR, "%s was deleted: what is in it ends with this process "
                      "(VACUUM INTO saves it)", f->path);
@@ -24355,6 +24377,7 @@ static void sse__changes_end(sse__changes *ch) {
         sse_watch(ch->app, ch->notify_fd, 0, NULL, NULL);
         close(ch->notify_fd);
     }
+    sse__changes_put_aside(ch);
     sse__changes_close_files(ch);
     SSE_FREE(ch);
 }

@@ -868,7 +868,7 @@ static void replaced_at_once(void) {
     }
 }
 
-enum { WAL_LEFT, WAL_EMPTIED, RAW_GIVEN, ROWS_OPEN };
+enum { WAL_LEFT, WAL_EMPTIED, RAW_GIVEN, ROWS_OPEN, NO_TIME, NO_NAME, IN_DOUBT };
 
 /* Nothing was in the -wal as the following began: what came into it is no part of a new file. */
 static void replaced_later(int how) {
@@ -905,9 +905,42 @@ static void replaced_later(int how) {
         sqlite3_close(next);
     }
     end();
+    is_int(asked("later.db", "SELECT min(a) FROM t"), 77, "the end leaves the new one whole");
     unlink(file("later.db"));
-    unlink(file("later.db-wal"));
-    unlink(file("later.db-shm"));
+}
+
+/* There was no time to open the new file, or no way: what is left of the old one is no part of the
+   new one at the next start. */
+static void replaced_at_the_end(int how) {
+    sse_rows *rows = NULL;
+    int       fd;
+    begin_beside_next();
+    hears(QUIET);
+    unlink(file("later.db-wal.old"));
+    own("INSERT INTO t(a) VALUES(2)");
+    if (how == IN_DOUBT) {
+        fd = open(file("later.db-wal"), O_RDWR);
+        must(pwrite(fd, "others..", 8, 16) == 8, "another -wal in its place");
+        close(fd);
+    }
+    if (how == ROWS_OPEN) rows = sse_db_query(db, "SELECT a FROM t UNION ALL SELECT 3");
+    if (rows) must(sse_db_next(rows), "a row");
+    must(rename(file("later.db"), file("aside.db")) == 0, "moved");
+    if (how != NO_NAME) must(rename(file("next.db"), file("later.db")) == 0, "replaced");
+    if (how == IN_DOUBT) tick();
+    sse__changes_stop(&app);
+    ok(strstr(logged, "its -wal is ") && strstr(logged, "later.db-wal.old now"),
+        "the end puts the old -wal aside: %s", logged);
+    ok(access(file("later.db-wal"), F_OK) != 0, "... so that it is not beside the new file");
+    if (how == NO_TIME) own("INSERT INTO t(a) VALUES(3)");
+    end();
+    if (how == NO_NAME) must(rename(file("next.db"), file("later.db")) == 0, "put in its place");
+    is_int(asked("later.db", "SELECT sum(a) FROM t"), 77, "the next start finds the new one");
+    if (how != IN_DOUBT)
+        is_int(asked("aside.db", "SELECT max(a) FROM t"), how == NO_TIME ? 3 : 2,
+            "... and the old");
+    unlink(file("later.db"));
+    unlink(file("aside.db"));
 }
 
 /* The new connection is set as the old one was. */
@@ -1277,6 +1310,10 @@ int main(void) {
     replaced_later(WAL_EMPTIED);
     replaced_later(RAW_GIVEN);
     replaced_later(ROWS_OPEN);
+    replaced_at_the_end(NO_TIME);
+    replaced_at_the_end(NO_NAME);
+    replaced_at_the_end(ROWS_OPEN);
+    replaced_at_the_end(IN_DOUBT);
     replaced_and_written();
     deleted();
     closed_by_a_child();
