@@ -11824,10 +11824,12 @@ static bool sse__db_set_alike(sqlite3 *raw, sqlite3 *old) {
 /* For a file that was replaced. db is idle. SSE_E_STATE: the connection is not ours, or the program
    may hold it. */
 static int sse__db_reopen(sse_db *db) {
-    sqlite3 *raw = NULL;
+    const sse__file_id id  = db->id;
+    sqlite3           *raw = NULL;
     if (!db->file || db->raw_given) return SSE_E_STATE;
     if (sse__db_connect(db, &raw) != SQLITE_OK || !sse__db_set_alike(raw, db->raw)) {
         sqlite3_close(raw);
+        db->id = id;
         return SSE_E_DB;
     }
     sse__db_disconnect(db);
