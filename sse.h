@@ -11706,6 +11706,10 @@ static int sse__db_connect(sse_db *db, sqlite3 **raw) {
                                       : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
     const char *file  = db->whole.len ? sse_buf_text(&db->whole) : db->file;
     int         rc    = sqlite3_open_v2(file, raw, flags | SQLITE_OPEN_URI, NULL);
+    /* Only of a file that was replaced just now is the writer the last one to close: the old WAL,
+       which is beside that, would go into it. */
+    if (rc == SQLITE_OK && db->is_writer)
+        sqlite3_db_config(*raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (rc == SQLITE_OK) rc = sse__db_setup(db, *raw);
     if (rc == SQLITE_OK) db->id = sse__file_id_at(sqlite3_db_filename(*raw, "main"));
 #ifndef SQLITE_OMIT_AUTHORIZATION

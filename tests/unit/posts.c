@@ -829,6 +829,31 @@ static void goes_meanwhile(bool replaced, bool connected) {
     unlink("new.db");
 }
 
+/* Only the file is replaced meanwhile, and what is beside it is of the old one. */
+static void replaced_meanwhile(void) {
+    sse_db     *db = open_db("old.db");
+    sse__db_job job;
+    sqlite3    *next = NULL;
+    sse_db_exec(db, "VACUUM INTO 'new.db'");
+    sse_db_exec(db, "INSERT INTO t (txt) VALUES ('old')");
+    memset(&job, 0, sizeof job);
+    sse__db_job_begin(&job, db);
+    must(rename("new.db", "old.db") == 0, "replaced");
+    is_int(sse__db_job_enter(&job), SSE_E_DB, "a job comes late");
+    sse__db_job_leave(&job);
+    sse__db_job_end(&job);
+    ok(there("old.db-wal"), "... and leaves the old -wal as it is");
+    sse_db_close(db);
+    unlink("old.db-wal");
+    unlink("old.db-shm");
+    sqlite3_open("old.db", &next);
+    db = sse_db_attach(next);
+    is_int(count(db), 0, "... and the new file");
+    sse_db_close(db);
+    sqlite3_close(next);
+    forget("old.db");
+}
+
 static void ends(void) { /* who goes waits for what was posted */
     sse_app            *app;
     sse_db_post_options o;
@@ -1087,6 +1112,7 @@ int main(void) {
     deleted("file:gone.db?mode=rwc", true, false);
     replaced_in_vain();
     replaced_unseen();
+    replaced_meanwhile();
     for (i = 0; i < 4; i++) goes_meanwhile(i & 1, i & 2);
     ends();
     endless();
