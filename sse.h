@@ -3407,26 +3407,26 @@ typedef struct sse_db_options {
 
 /* Opens file in WAL mode with synchronous NORMAL and foreign keys enforced: what was committed
    outlives the process, and, if PRAGMA synchronous = FULL is set, also a power cut. If the file is
-   replaced (another one is renamed to its name) while a live view, sse_on_commit or
-   sse_topic_from_table follows it, the new one is opened a moment later; what is written until then
-   goes into the old one. By the old "-wal", which is still there, SQLite would damage the new file:
-   what is in it goes into the old file, and it is taken away with its "-shm"; while others have
-   that file open, the old -wal becomes "app.db-wal.old" ("app.db-wal.old2", if that is taken, and
-   so on, as is logged), with which the old file is whole. One that came with the new file stays.
-   The new one is opened with the synchronous, foreign_keys, wal_autocheckpoint, cache_size and
-   journal_size_limit of before; other settings, ATTACHed databases and temporary tables are gone.
-   If the new one cannot be opened, an error is logged, reads show the old one, and writes answer
-   SSE_E_DB: it is no database; the connection may be the program's (sse_db_raw; sse_db_attach,
-   which goes on to write); or an old -wal is there and the database .read_only, or that -wal was
-   overwritten where it lies. With that -wal the next start, too, would damage the new file. So what
-   is there when the app or the database is closed, because the file was replaced or deleted and the
-   new one not opened, is put aside as above; not if the database is .read_only or of sse_db_attach,
-   nor by a process that was killed: then remove app.db-wal and app.db-shm before the start. If the
-   file is deleted, that is logged as an error, once, and every call goes on as before, but that
-   what is posted, and events that topics keep, are written on the loop: the contents of the
-   database then end with the process (VACUUM INTO saves them). Neither is noticed of a database
-   that nothing follows, and all calls go on with the old file, which has all that they wrote when
-   the database is closed.
+   replaced (another one is renamed to its name), and a live view, sse_on_commit or
+   sse_topic_from_table follows it or begins to, the new one is opened a moment later; what is
+   written until then goes into the old one. By the old "-wal", which is still there, SQLite would
+   damage the new file: what is in it goes into the old file, and it is taken away with its "-shm";
+   while others have that file open, the old -wal becomes "app.db-wal.old" ("app.db-wal.old2", if
+   that is taken, and so on, as is logged), with which the old file is whole. One that came with the
+   new file stays. The new one is opened with the synchronous, foreign_keys, wal_autocheckpoint,
+   cache_size and journal_size_limit of before; other settings, ATTACHed databases and temporary
+   tables are gone. If the new one cannot be opened, an error is logged, reads show the old one, and
+   writes answer SSE_E_DB: it is no database; the connection may be the program's (sse_db_raw;
+   sse_db_attach, which goes on to write); or an old -wal is there and the database .read_only, or
+   that -wal was overwritten where it lies. With that -wal the next start, too, would damage the new
+   file. So what is there when the app or the database is closed, because the file was replaced or
+   deleted and the new one not opened, is put aside as above; not if the database is .read_only or
+   of sse_db_attach, nor by a process that was killed: then remove app.db-wal and app.db-shm before
+   the start. If the file is deleted, that is logged as an error, once, and every call goes on as
+   before, but that what is posted, and events that topics keep, are written on the loop: the
+   contents of the database then end with the process (VACUUM INTO saves them). Neither is noticed
+   of a database that nothing follows, and all calls go on with the old file, which has all that
+   they wrote when the database is closed.
    file: a path, ":memory:", or a file: URI; borrows until return. A relative one stays what it is
    now, also if the program changes its working directory, and so does what a link leads to.
    options: NULL is all defaults.
@@ -10528,7 +10528,7 @@ struct sse_db {
     unsigned long  runs;         /* sse__apps.runs then: a loop that began later has not used it */
     char          *file;         /* NULL: attached */
     sse_buf        whole;        /* file without links, to open it again; empty: in memory */
-    sse__file_id   id;           /* of the file as it was opened */
+    sse__file_id   id, wal;      /* of the file as it was opened; of its WAL */
     int            busy_ms;
     bool           read_only;
     bool           raw_given;    /* the program may hold the connection itself */
@@ -11624,10 +11624,10 @@ static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
                       "PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;"
                       "PRAGMA journal_size_limit = 4194304",
                       NULL, NULL, NULL);
+    if (rc == SQLITE_OK && !db->read_only && !db->is_writer) rc = sse__db_set_wal(db, raw);
     if (rc != SQLITE_OK) return rc;
-    if (db->read_only || db->is_writer) /* is it a database at all? */
-        return sqlite3_exec(raw, "PRAGMA schema_version", NULL, NULL, NULL);
-    return sse__db_set_wal(db, raw);
+    /* Is it a database at all? If so, the WAL is there from here on. */
+    return sqlite3_exec(raw, "PRAGMA schema_version", NULL, NULL, NULL);
 }
 
 static sse__file_id sse__file_id_at(const char *path) {
@@ -11697,6 +11697,14 @@ static sqlite3_file *sse__db_lock_alone(sqlite3 *raw, const char *schema) {
     return NULL;
 }
 
+static void sse__db_note_file(sse_db *db, sqlite3 *raw) { /* memory short: as if it had no WAL */
+    const char *path = sqlite3_db_filename(raw, "main");
+    char       *wal  = sqlite3_mprintf("%s-wal", path ? path : "");
+    db->id  = sse__file_id_at(path);
+    db->wal = sse__file_id_at(wal);
+    sqlite3_free(wal);
+}
+
 /* Only sse_db_open makes a file that is missing: one that was deleted lives on for its connections,
    and would be given up for an empty one. *raw is to be closed in any case. */
 static int sse__db_connect(sse_db *db, sqlite3 **raw) {
@@ -11711,7 +11719,7 @@ static int sse__db_connect(sse_db *db, sqlite3 **raw) {
     if (rc == SQLITE_OK && db->is_writer)
         sqlite3_db_config(*raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (rc == SQLITE_OK) rc = sse__db_setup(db, *raw);
-    if (rc == SQLITE_OK) db->id = sse__file_id_at(sqlite3_db_filename(*raw, "main"));
+    if (rc == SQLITE_OK) sse__db_note_file(db, *raw);
 #ifndef SQLITE_OMIT_AUTHORIZATION
     if (rc == SQLITE_OK) sqlite3_set_authorizer(*raw, sse__db_authorize, db);
 #endif
@@ -11828,12 +11836,13 @@ static bool sse__db_set_alike(sqlite3 *raw, sqlite3 *old) {
 /* For a file that was replaced. db is idle. SSE_E_STATE: the connection is not ours, or the program
    may hold it. */
 static int sse__db_reopen(sse_db *db) {
-    const sse__file_id id  = db->id;
+    const sse__file_id id = db->id, wal = db->wal;
     sqlite3           *raw = NULL;
     if (!db->file || db->raw_given) return SSE_E_STATE;
     if (sse__db_connect(db, &raw) != SQLITE_OK || !sse__db_set_alike(raw, db->raw)) {
         sqlite3_close(raw);
-        db->id = id;
+        db->id  = id;
+        db->wal = wal;
         return SSE_E_DB;
     }
     sse__db_disconnect(db);
@@ -23933,12 +23942,6 @@ static void sse__dbfile_watch(sse__dbfile *f) {
     if (!sse__version_read(f->watcher_version, &f->watcher_saw)) sse__dbfile_end_watcher(f);
 }
 
-static void sse__dbfile_open(sse_db *db, sse__dbfile *f) {
-    f->our_version = sse__version_prepare(db->raw, f->schema);
-    (void)sse__version_read(f->our_version, &f->we_saw);
-    f->id = sse__file_id_at(f->path);
-    if (f->id.ino) sse__dbfile_watch(f);
-}
 
 static void sse__dbfile_free(sse__dbfile *f) {
     sse__dbfile_end_watcher(f);
@@ -23955,6 +23958,15 @@ static void sse__dbfile_free(sse__dbfile *f) {
 static bool sse__dbfile_replaced(const sse__dbfile *f) { /* another file has taken its name */
     const sse__file_id now = sse__file_id_at(f->path);
     return now.ino && (f->cleared || !sse__file_id_equal(now, f->id));
+}
+
+static void sse__dbfile_open(sse_db *db, sse__dbfile *f) {
+    const bool noted = db->file && strcmp(f->schema, "main") == 0;
+    f->our_version = sse__version_prepare(db->raw, f->schema);
+    (void)sse__version_read(f->our_version, &f->we_saw);
+    f->id = noted ? db->id : sse__file_id_at(f->path); /* it may have been replaced since */
+    if (noted) f->beside.wal = db->wal.ino;
+    if (f->id.ino && !sse__dbfile_replaced(f)) sse__dbfile_watch(f);
 }
 
 static bool sse__dbfile_deleted(const sse__dbfile *f) { /* no file has its name */
@@ -24005,7 +24017,8 @@ static bool sse__dbfile_take(sse__dbfile *f, sse_db *db) {
         if (!done) return false;
         f->cleared = true;
     }
-    return !now.shm || now.shm != f->beside.shm || unlink(sse_buf_text(&f->shm)) == 0;
+    if (!named && now.shm != f->beside.shm) return true; /* it has one of its own, or none */
+    return !now.shm || unlink(sse_buf_text(&f->shm)) == 0;
 }
 
 /* Whether the WAL is the one that belonged to f, with something in it. */

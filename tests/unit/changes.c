@@ -748,6 +748,26 @@ static void begin_beside_next(void) {
     own("INSERT INTO t(a) VALUES(1)");
 }
 
+/* The file is replaced between the opening of the database and its following. */
+static void replaced_before(void) {
+    begin_beside_next();
+    sse_db_close(db);
+    must(asked("later.db", "PRAGMA journal_mode = DELETE") == 0, "its -wal comes as it is opened");
+    db = sse_db_open(file("later.db"), NULL);
+    own("INSERT INTO t(a) VALUES(2)");
+    must(rename(file("later.db"), file("aside.db")) == 0, "moved");
+    must(rename(file("next.db"), file("later.db")) == 0, "replaced");
+    is_int(follow(), 0, "a database is followed whose file was replaced before");
+    tick();
+    ok(strstr(logged, "opened the new one") != NULL, "... which is noticed: %s", logged);
+    is_int(sse_db_one(db, &n, "SELECT sum(a) FROM t") == 0 ? n : -1, 77, "... and so it is");
+    end();
+    is_int(asked("later.db", "SELECT sum(a) FROM t"), 77, "the new one is as it came");
+    is_int(asked("aside.db", "SELECT max(a) FROM t"), 2, "the old one has what was written");
+    unlink(file("later.db"));
+    unlink(file("aside.db"));
+}
+
 static void on_other(sse_app *told, sse_db *which, sse_str table) {
     (void)told, (void)which, (void)table;
 }
@@ -1302,6 +1322,7 @@ int main(void) {
     replaced();
     replaced_large();
     replaced_while_read();
+    replaced_before();
     replaced_for_several();
     replaced_in_doubt();
     replaced_at_once();
