@@ -3417,16 +3417,16 @@ typedef struct sse_db_options {
    cache_size and journal_size_limit of before; other settings, ATTACHed databases and temporary
    tables are gone. If the new one cannot be opened, an error is logged, reads show the old one, and
    writes answer SSE_E_DB: it is no database; the connection may be the program's (sse_db_raw;
-   sse_db_attach, which goes on to write); or an old -wal is there and the database .read_only, or
-   that -wal was overwritten where it lies. With that -wal the next start, too, would damage the new
-   file. So what is there when the app or the database is closed, because the file was replaced or
-   deleted and the new one not opened, is put aside as above; not if the database is .read_only or
-   of sse_db_attach, nor by a process that was killed: then remove app.db-wal and app.db-shm before
-   the start. If the file is deleted, that is logged as an error, once, and every call goes on as
-   before, but that what is posted, and events that topics keep, are written on the loop: the
-   contents of the database then end with the process (VACUUM INTO saves them). Neither is noticed
-   of a database that nothing follows, and all calls go on with the old file, which has all that
-   they wrote when the database is closed.
+   sse_db_attach, which goes on to write); another process keeps its directory locked (flock); or an
+   old -wal is there and the database .read_only, or that -wal was overwritten where it lies. With
+   that -wal the next start, too, would damage the new file. So what is there when the app or the
+   database is closed, because the file was replaced or deleted and the new one not opened, is put
+   aside as above; not if the database is .read_only or of sse_db_attach, nor by a process that was
+   killed: then remove app.db-wal and app.db-shm before the start. If the file is deleted, that is
+   logged as an error, once, and every call goes on as before, but that what is posted, and events
+   that topics keep, are written on the loop: the contents of the database then end with the process
+   (VACUUM INTO saves them). Neither is noticed of a database that nothing follows, and all calls go
+   on with the old file, which has all that they wrote when the database is closed.
    file: a path, ":memory:", or a file: URI; borrows until return. A relative one stays what it is
    now, also if the program changes its working directory, and so does what a link leads to.
    options: NULL is all defaults.
@@ -23870,7 +23870,9 @@ struct sse__changes {
     int           notify_fd; /* of inotify; -1: blind */
     int           total_changes;
     bool          waiting;   /* our connection is in a transaction, and shows an old state */
-    bool          warned, stuck; /* views wait; a new file cannot be opened: which the log said */
+    bool          warned;    /* views wait, which the log said */
+    int           stuck;     /* why a new file cannot be opened, which it said; 0: it can */
+    bool          put_off;   /* so that another server does at first what we are to do */
     bool          held;      /* so that our connection is not to write */
     bool          unverified; /* .tables of a live route were not compared with the database yet */
 };
@@ -24230,11 +24232,14 @@ static void sse__changes_hold(sse__changes *ch, bool held) {
 }
 
 /* The log says once that f cannot be opened, and how the next start does not damage it. */
-static void sse__changes_stuck(sse__changes *ch, sse__dbfile *f) {
+static void sse__changes_stuck(sse__changes *ch, sse__dbfile *f, int error) {
     sse__changes_hold(ch, true);
-    if (ch->stuck) return;
-    ch->stuck = true;
-    if (sse__dbfile_has_old_wal(f))
+    if (ch->stuck == error) return;
+    ch->stuck = error;
+    if (error == SSE_E_BUSY)
+        sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew, as long as "
+                 "another process has locked its directory (flock)", f->path);
+    else if (sse__dbfile_has_old_wal(f))
         sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew, the old -wal "
                  "is still there: stop, remove %s and %s if they are there, then start", f->path,
                  sse_buf_text(&f->wal), sse_buf_text(&f->shm));
@@ -24243,27 +24248,39 @@ static void sse__changes_stuck(sse__changes *ch, sse__dbfile *f) {
                  f->path);
 }
 
+/* Another server needs a moment to take away what is left of the old file. */
+static bool sse__changes_put_off(sse__changes *ch) {
+    const bool before = ch->put_off;
+    ch->put_off = true;
+    if (!before) ch->delay_ms = SSE__LOOK_SOON_MS;
+    return !before || ch->delay_ms < ch->slow_ms;
+}
+
 /* Another file has taken the name of ours, a backup say. Our connection still shows the old one: it
    is opened anew, when nothing of ours is in the middle of the old one. */
 static void sse__changes_reopen_replaced(sse__changes *ch) {
     sse_db      *db    = ch->db;
     const bool   ours  = db->file && !db->raw_given;
     sse__dbfile *f     = ch->files;
-    int          error = SSE_OK;
+    int          error = ours ? SSE_OK : SSE_E_STATE;
     while (f && !sse__dbfile_replaced(f)) f = f->next;
     if (!f) {
         sse__changes_hold(ch, false);
-        ch->stuck = false;
+        ch->stuck   = SSE_OK;
+        ch->put_off = false;
         return;
     }
     if (!sse__db_is_idle(db) || db->writer_jobs) return;
     if (ours && !db->read_only) error = sse__dbfile_clear(f, db);
-    if (error == SSE_E_BUSY) return;
-    if (error || !ours || sse__dbfile_has_old_wal(f) || sse__db_reopen(db) != SSE_OK) {
-        sse__changes_stuck(ch, f);
+    if (error == SSE_E_BUSY && sse__changes_put_off(ch)) return;
+    if (!error && sse__dbfile_has_old_wal(f)) error = SSE_E_STATE;
+    if (!error) error = sse__db_reopen(db);
+    if (error) {
+        sse__changes_stuck(ch, f, error);
         return;
     }
-    ch->stuck = ch->held = false;
+    ch->stuck = SSE_OK;
+    ch->held = ch->put_off = false;
     sse__log(ch->app, SSE_LOG_WARNING, "%s was replaced: opened the new one%s%s", f->path,
              f->is_kept ? ", the old one is whole only with " : "",
              f->is_kept ? sse_buf_text(&f->kept) : "");

@@ -654,7 +654,7 @@ static void replaced_large(void) {
     char              sql[400];
     sqlite3          *next;
     struct stat       s;
-    int               fd;
+    int               fd, looks;
     begin("large.db", "WAL");
     sqlite3_open(file("new-large.db"), &next);
     snprintf(sql, sizeof sql,
@@ -676,6 +676,10 @@ static void replaced_large(void) {
     must(flock(fd, LOCK_EX) == 0, "another server takes away what is left of the old one");
     tick();
     is_str(logged, "", "one server at a time opens what replaces a file");
+    is_int(app.changes->delay_ms, 2 * SSE__LOOK_SOON_MS, "... and another looks again soon");
+    for (looks = 0; looks < 20 && !logged[0]; looks++) tick();
+    ok(strstr(logged, "locked its directory") != NULL, "that lasts: the log says so: %s", logged);
+    is_int(sse_db_exec(db, "DELETE FROM t"), SSE_E_DB, "... and nothing more is written");
     close(fd);
     ok(strstr(hears(1500), "* ") != NULL, "a large file is replaced by another one");
     is_int(sse_db_one(db, &n, "SELECT count(*) FROM t") == 0 ? n : -1, 5000, "... which is read");
