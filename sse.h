@@ -9428,7 +9428,17 @@ typedef struct sse__db_broken {
     char          why[300];
 } sse__db_broken;
 
-/* The callback that runs on a thread, or the work of sse_offload: CO3. */
+/* Failures of this thread's databases. They know no app and no handler, and are the thread's
+   because work on another thread opens a sse_db of its own, whose failures are no concern of the
+   handler that runs meanwhile. A handler that stays silent after a failure has not succeeded. */
+typedef struct sse__db_faulty {
+    unsigned long failed;     /* calls, so far: D3 */
+    int           error;      /* of the latest of them */
+    uint32_t      kind;       /* likewise: see sse__db_log_due */
+    char          words[300]; /* likewise, for a log */
+} sse__db_faulty;
+
+/* Of the callback that runs on this thread, or the work of sse_offload: CO3. */
 typedef struct sse__callback {
     bool     running;
     bool     broken; /* not all that it wrote is saved: that is settled, and told, already */
@@ -9437,28 +9447,21 @@ typedef struct sse__callback {
     bool (*settle)(sse_app *app, const char *which);
 } sse__callback;
 
+#if defined(SSE__THREAD)
+static SSE__THREAD sse__db_faulty sse__db_faults;
+static SSE__THREAD sse__callback  sse__unsaved;
+static SSE__THREAD sse__db_broken sse__db_broken_ones[4]; /* more at a time are not remembered */
+#else
 typedef struct sse__own {
-    /* Failures of this thread's databases. They know no app and no handler, and are the thread's
-       because work on another thread opens a sse_db of its own, whose failures are no concern of
-       the handler that runs meanwhile. A handler that stays silent after one has not succeeded. */
-    struct {
-        unsigned long failed;     /* calls, so far: D3 */
-        int           error;      /* of the latest of them */
-        uint32_t      kind;       /* likewise: see sse__db_log_due */
-        char          words[300]; /* likewise, for a log */
-    } db_faults;
+    sse__db_faulty faults;
     sse__callback  unsaved;
-    sse__db_broken db_broken_ones[4]; /* more at a time are not remembered */
+    sse__db_broken broken_ones[4];
 } sse__own;
 
-#define sse__db_faults      (sse__own_data()->db_faults)
+#define sse__db_faults      (sse__own_data()->faults)
 #define sse__unsaved        (sse__own_data()->unsaved)
-#define sse__db_broken_ones (sse__own_data()->db_broken_ones)
+#define sse__db_broken_ones (sse__own_data()->broken_ones)
 
-#if defined(SSE__THREAD)
-static SSE__THREAD sse__own sse__own_only;
-static sse__own *sse__own_data(void) { return &sse__own_only; }
-#else
 static sse__own      sse__own_first, sse__own_poor; /* poor: of threads that lack memory for it */
 static pthread_key_t sse__own_key;
 static bool          sse__own_keyed;
@@ -10695,7 +10698,7 @@ static int sse__db_broke(const sse_db *db, uint32_t by, int error) {
     if (b < end || !error || !unused) return error;
     unused->db = db;
     unused->by = by;
-    snprintf(unused->why, sizeof unused->why, "%.299s", sse__db_faults.words);
+    snprintf(unused->why, sizeof unused->why, "%s", sse__db_faults.words);
     return error;
 }
 
@@ -19406,7 +19409,7 @@ static void sse__save_run(sse__save *save) {
         sse__db_wait(db, true);
     }
     if (save->error) {
-        snprintf(save->why, sizeof save->why, "%.299s", sse__db_why(db, save->error));
+        snprintf(save->why, sizeof save->why, "%s", sse__db_why(db, save->error));
         sse__store_unkept(save->store);
     }
     sse__db_job_leave(&save->job);
