@@ -3415,18 +3415,19 @@ typedef struct sse_db_options {
    that is taken, and so on, as is logged), with which the old file is whole. One that came with the
    new file stays. The new one is opened with the synchronous, foreign_keys, wal_autocheckpoint,
    cache_size and journal_size_limit of before; other settings, ATTACHed databases and temporary
-   tables are gone. If the new one cannot be opened, an error is logged, reads show the old one, and
-   writes answer SSE_E_DB: it is no database; the connection may be the program's (sse_db_raw;
-   sse_db_attach, which goes on to write); another process keeps its directory locked (flock); or an
-   old -wal is there and the database .read_only, or that -wal was overwritten where it lies. With
-   that -wal the next start, too, would damage the new file. So what is there when the app or the
-   database is closed, because the file was replaced or deleted and the new one not opened, is put
-   aside as above; not if the database is .read_only or of sse_db_attach, nor by a process that was
-   killed: then remove app.db-wal and app.db-shm before the start. If the file is deleted, that is
-   logged as an error, once, and every call goes on as before, but that what is posted, and events
-   that topics keep, are written on the loop: the contents of the database then end with the process
-   (VACUUM INTO saves them). Neither is noticed of a database that nothing follows, and all calls go
-   on with the old file, which has all that they wrote when the database is closed.
+   tables are gone, also if it is an ATTACHed file that was replaced. If the new one cannot be
+   opened, an error is logged, reads show the old one, and writes answer SSE_E_DB: it is no
+   database; the connection may be the program's (sse_db_raw; sse_db_attach, which goes on to
+   write); another process keeps its directory locked (flock); or an old -wal is there and the
+   database .read_only, or that -wal was overwritten where it lies. With that -wal the next start,
+   too, would damage the new file. So what is there when the app or the database is closed, because
+   the file was replaced or deleted and the new one not opened, is put aside as above; not if the
+   database is .read_only or of sse_db_attach, nor by a process that was killed: then remove
+   app.db-wal and app.db-shm before the start. If the file is deleted, that is logged as an error,
+   once, and every call goes on as before, but that what is posted, and events that topics keep, are
+   written on the loop: the contents of the database then end with the process (VACUUM INTO saves
+   them). Neither is noticed of a database that nothing follows, and all calls go on with the old
+   file, which has all that they wrote when the database is closed.
    file: a path, ":memory:", or a file: URI; borrows until return. A relative one stays what it is
    now, also if the program changes its working directory, and so does what a link leads to.
    options: NULL is all defaults.
@@ -24259,14 +24260,31 @@ static bool sse__changes_put_off(sse__changes *ch) {
     return !before || ch->delay_ms < ch->slow_ms;
 }
 
+static sse__dbfile *sse__dbfile_find_replaced(sse__dbfile *f) { /* from f on; NULL: none */
+    while (f && !sse__dbfile_replaced(f)) f = f->next;
+    return f;
+}
+
+/* Takes away what is left of all files that were replaced, from *f on. After an error *f is the one
+   that still has it. */
+static int sse__changes_clear(sse__changes *ch, sse__dbfile **f) {
+    sse__dbfile *at = *f;
+    int          error = SSE_OK;
+    for (; at && !error; at = sse__dbfile_find_replaced(at->next)) {
+        if (!ch->db->read_only) error = sse__dbfile_clear(at, ch->db);
+        if (!error && sse__dbfile_has_old_wal(at)) error = SSE_E_STATE;
+        if (error) *f = at;
+    }
+    return error;
+}
+
 /* Another file has taken the name of ours, a backup say. Our connection still shows the old one: it
    is opened anew, when nothing of ours is in the middle of the old one. */
 static void sse__changes_reopen_replaced(sse__changes *ch) {
     sse_db      *db    = ch->db;
     const bool   ours  = db->file && !db->raw_given;
-    sse__dbfile *f     = ch->files;
-    int          error = ours ? SSE_OK : SSE_E_STATE;
-    while (f && !sse__dbfile_replaced(f)) f = f->next;
+    sse__dbfile *f     = sse__dbfile_find_replaced(ch->files);
+    int          error = SSE_E_STATE;
     if (!f) {
         sse__changes_hold(ch, false);
         ch->stuck   = SSE_OK;
@@ -24274,9 +24292,8 @@ static void sse__changes_reopen_replaced(sse__changes *ch) {
         return;
     }
     if (!sse__db_is_idle(db) || db->writer_jobs) return;
-    if (ours && !db->read_only) error = sse__dbfile_clear(f, db);
+    if (ours) error = sse__changes_clear(ch, &f);
     if (error == SSE_E_BUSY && sse__changes_put_off(ch)) return;
-    if (!error && sse__dbfile_has_old_wal(f)) error = SSE_E_STATE;
     if (!error) error = sse__db_reopen(db);
     if (error) {
         sse__changes_stuck(ch, f, error);
@@ -24284,9 +24301,11 @@ static void sse__changes_reopen_replaced(sse__changes *ch) {
     }
     ch->stuck = SSE_OK;
     ch->held = ch->put_off = false;
-    sse__log(ch->app, SSE_LOG_WARNING, "%s was replaced: opened the new one%s%s", f->path,
-             f->is_kept ? ", the old one is whole only with " : "",
-             f->is_kept ? sse_buf_text(&f->kept) : "");
+    for (; f; f = sse__dbfile_find_replaced(f->next))
+        sse__log(ch->app, SSE_LOG_WARNING, "%s was replaced: %s%s%s", f->path,
+                 strcmp(f->schema, "main") ? "ATTACH the new one" : "opened the new one",
+                 f->is_kept ? ", the old one is whole only with " : "",
+                 f->is_kept ? sse_buf_text(&f->kept) : "");
     sse__changes_close_files(ch);
     sse__changes_refresh(ch);
     sse__changes_tell_all(ch);

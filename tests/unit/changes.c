@@ -772,6 +772,37 @@ static void replaced_before(void) {
     unlink(file("aside.db"));
 }
 
+/* An attached file is replaced as well, or alone. */
+static void replaced_beside(bool both) {
+    static const char make[] = "PRAGMA journal_mode = WAL; CREATE TABLE b(a);";
+    sqlite3          *next;
+    int               i;
+    for (i = 0; i < 2; i++) {
+        sqlite3_open(file(i ? "beside-next.db" : "beside.db"), &next);
+        must(sqlite3_exec(next, make, NULL, NULL, NULL) == SQLITE_OK, make);
+        sqlite3_close(next);
+    }
+    begin_beside_next();
+    must(sse_db_exec(db, "ATTACH %s AS beside", file("beside.db")) >= 0, "attached");
+    own("INSERT INTO beside.b VALUES(5)");
+    hears(QUIET);
+    own("INSERT INTO beside.b VALUES(6)");
+    must(rename(file("beside.db"), file("aside.db")) == 0, "moved");
+    must(rename(file("beside-next.db"), file("beside.db")) == 0, "replaced");
+    if (both) must(rename(file("next.db"), file("later.db")) == 0, "replaced as well");
+    tick();
+    ok(strstr(logged, "beside.db was replaced: ATTACH the new one") || both,
+        "an attached file is replaced: %s", logged);
+    is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, both ? 77 : 1, "main");
+    must(sse_db_exec(db, "ATTACH %s AS beside", file("beside.db")) >= 0, "attached again");
+    is_int(sse_db_one(db, &n, "SELECT count(*) FROM beside.b") == 0 ? n : -1, 0, "the new one");
+    end();
+    is_int(asked("aside.db", "SELECT sum(a) FROM b"), 11, "the old one has what was written");
+    unlink(file("aside.db"));
+    unlink(file("beside.db"));
+    unlink(file("later.db"));
+}
+
 static void on_other(sse_app *told, sse_db *which, sse_str table) {
     (void)told, (void)which, (void)table;
 }
@@ -1327,6 +1358,8 @@ int main(void) {
     replaced_large();
     replaced_while_read();
     replaced_before();
+    replaced_beside(false);
+    replaced_beside(true);
     replaced_for_several();
     replaced_in_doubt();
     replaced_at_once();
