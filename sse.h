@@ -9518,7 +9518,6 @@ static bool sse__db_log_due(sse_app *app, uint32_t kind) {
 
 /* ---- callbacks ---- */
 
-
 static bool sse__callback_begin(void) { /* false: inside another one */
     const bool outermost = !sse__unsaved.running;
     sse__unsaved.running = true;
