@@ -11665,12 +11665,15 @@ static bool sse__wal_matches(sqlite3_file *file, sqlite3_file *wal) {
 }
 
 /* Whether the WAL that raw has open holds what was committed to it. False: another one was copied
-   over it, say; or that cannot be known, as without shared memory. Where it has no WAL, false. */
+   over it, say; or that cannot be known, as without shared memory or by an SQLite of before 2017.
+   Where it has no WAL, false. */
 static bool sse__db_wal_is_its_own(sqlite3 *raw, const char *schema) {
     sqlite3_file *file = NULL, *wal = NULL;
     int           looks = 3;
     sqlite3_file_control(raw, schema, SQLITE_FCNTL_FILE_POINTER, &file);
+#ifdef SQLITE_FCNTL_JOURNAL_POINTER
     sqlite3_file_control(raw, schema, SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+#endif
     if (!file || !file->pMethods || file->pMethods->iVersion < 2) return false;
     if (!wal || !wal->pMethods) return false;
     while (looks && !sse__wal_matches(file, wal)) looks--;
@@ -11717,10 +11720,12 @@ static int sse__db_connect(sse_db *db, sqlite3 **raw) {
                                       : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
     const char *file  = db->whole.len ? sse_buf_text(&db->whole) : db->file;
     int         rc    = sqlite3_open_v2(file, raw, flags | SQLITE_OPEN_URI, NULL);
+#ifdef SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE
     /* Only of a file that was replaced just now is the writer the last one to close: the old WAL,
        which is beside that, would go into it. */
     if (rc == SQLITE_OK && db->is_writer)
         sqlite3_db_config(*raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+#endif
     if (rc == SQLITE_OK) rc = sse__db_setup(db, *raw);
     if (rc == SQLITE_OK) sse__db_note_file(db, *raw);
 #ifndef SQLITE_OMIT_AUTHORIZATION
@@ -24007,9 +24012,9 @@ static bool sse__dbfile_take(sse__dbfile *f, sse_db *db) {
     const sse__dbfile_beside now = sse__dbfile_look_beside(f);
     const bool named = now.wal && now.wal == f->beside.wal; /* while it is open no other has that */
     const bool whole = db && ((named && now.empty) || sse__db_wal_is_its_own(db->raw, f->schema));
+    sqlite3_file *alone;
     bool          done;
     int           left;
-    sqlite3_file *alone;
     if (db && named && !whole) return false;
     left = whole ? sse__db_save(db->raw, f->schema) : -1; /* also if its name was taken away */
     if (named) {
