@@ -855,6 +855,48 @@ static void replaced_for_several(void) {
     unlink(file("later.db"));
 }
 
+static bool is_its_own(void) { return sse__db_wal_is_its_own(db->raw, "main"); }
+
+static void overwrite(off_t at, int whence) { /* 8 bytes of the -wal */
+    const int fd = open(file("whose.db-wal"), O_RDWR);
+    must(lseek(fd, at, whence) > 0 && write(fd, "others..", 8) == 8, "overwritten");
+    close(fd);
+}
+
+static void whose_wal(void) {
+    static const struct {
+        bool        restarted;
+        int         at, whence;
+        bool        still;
+        const char *name;
+    } rows[] = {{true, 16, SEEK_SET, false, "the header, where nothing counts"},
+        {true, 32 + 8, SEEK_SET, true, "the first frame, which does not count"},
+        {false, 16, SEEK_SET, false, "the header"},
+        {false, 8 - 24 - 4096, SEEK_END, false, "the last frame"}};
+    size_t i;
+    begin(":memory:", "MEMORY");
+    ok(!is_its_own(), "a database in memory has no -wal");
+    end();
+    begin("persist.db", "PERSIST");
+    own("INSERT INTO t(a) VALUES(1)");
+    ok(!is_its_own(), "a rollback journal is none");
+    ok(access(file("persist.db-shm"), F_OK) != 0, "... and that it is asked makes no -shm");
+    end();
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        begin("whose.db", "WAL");
+        own("PRAGMA wal_checkpoint(TRUNCATE)");
+        own("CREATE TABLE one(a)");
+        ok(is_its_own(), "what SQLite has just written is its own");
+        if (rows[i].restarted) own("PRAGMA wal_checkpoint(RESTART)");
+        ok(is_its_own(), "... also if nothing of it counts any more");
+        overwrite(rows[i].at, rows[i].whence);
+        is_int(is_its_own(), rows[i].still, rows[i].name);
+        end();
+        unlink(file("whose.db"));
+        unlink(file("whose.db-wal"));
+    }
+}
+
 /* The -wal has the inode of the old one, but may hold what came with the new file: nobody can tell.
    And then nobody is told that a write was done. */
 static void replaced_in_doubt(void) {
@@ -1357,6 +1399,7 @@ int main(void) {
     replaced();
     replaced_large();
     replaced_while_read();
+    whose_wal();
     replaced_before();
     replaced_beside(false);
     replaced_beside(true);
