@@ -2739,9 +2739,9 @@ SSE_API int sse_come_back(sse_req *req, int ms);
    log. One that is not answered within a minute is named in the log, once.
    Without sse_defer a request is over when its handler returns, or the reader of its body
    (sse_body_read) from its last call, and req soon is another one. If it still is the user of a
-   timer, sse_offload or sse_db_post that is to come, it fails, the log says so, and what these do
-   with it is refused: cancel the timer, or defer. With a deferred one a timer is to end in the
-   callback that calls sse_finish, or before: the log says so, too.
+   timer, sse_offload or sse_db_post that is to come, it fails, unless it has a reply, the log
+   says so, and what these do with it is refused: cancel the timer, or defer. With a deferred one
+   a timer is to end in the callback that calls sse_finish, or before: the log says so, too.
    Returns: 0; SSE_E_STATE: sse_defer, if it is deferred already, a stream, or its handler has
    returned; sse_finish, if it is not deferred, or finished already; SSE_E_NOMEM; SSE_E_THREAD.
    Threads: loop; never in the work of sse_offload, but in its done. */
@@ -3571,7 +3571,7 @@ SSE_API long long sse_db_last_id(sse_db *db); /* the rowid of the latest INSERT;
 
 /* Calls fn in a transaction that holds the write lock from its start (BEGIN IMMEDIATE), or, inside
    another transaction, in a savepoint. fn returns 0: commits. Anything else: rolls back. fn runs at
-   most once; rows that it leaves open end with it.
+   most once; rows of a statement that writes end with it.
    Once the transaction is over inside fn, because SQLite undid it (a full disk) or fn ended it,
    calls with db answer SSE_E_STATE until fn returns, so that nothing of it stays.
    Returns: what fn returned; SSE_E_BUSY without the lock after busy_ms (fn did not run) or where
@@ -3604,8 +3604,9 @@ SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int coun
 /* The connection itself, for what is not here. Valid until sse_db_close; NULL if failed. Hooks of
    your own are left alone; with an authorizer of your own each commit wakes all views of db. A
    transaction that you begin with it is yours to end, by this or by sse_db_exec, and may span
-   callbacks: what they answer meanwhile is not saved before that. After this call the connection is
-   not opened anew if its file is replaced. */
+   callbacks (one that sse_db_exec began is to be ended by that): what they answer meanwhile is
+   not saved before that. After this call the connection is not opened anew if its file is
+   replaced. */
 SSE_API struct sqlite3 *sse_db_raw(sse_db *db);
 
 #ifdef __cplusplus
@@ -9443,7 +9444,10 @@ typedef struct sse__db_faulty {
 typedef struct sse__callback {
     bool     running;
     bool     broken; /* not all that it wrote is saved: that is settled, and told, already */
-    sse_app *app;    /* whose it is, of those inside each other the inner one's; NULL: none runs */
+    unsigned depth;  /* so many others wait until loops that they turn have turned: D8 */
+    sse_app *first;  /* whose it is, of those inside each other the outermost one's; and the inner
+                        one's; NULL: none runs */
+    sse_app *app;
     /* Upcall to >>db: which has ended. False: not all that it wrote is saved. NULL: all is. */
     bool (*settle)(sse_app *app, const char *which);
 } sse__callback;
@@ -9518,9 +9522,10 @@ static bool sse__db_log_due(sse_app *app, uint32_t kind) {
 
 /* ---- callbacks ---- */
 
-static bool sse__callback_begin(void) { /* false: inside another one */
+static bool sse__callback_begin(sse_app *app) { /* false: inside another one */
     const bool outermost = !sse__unsaved.running;
     sse__unsaved.running = true;
+    if (outermost) sse__unsaved.first = app;
     return outermost;
 }
 
@@ -9566,7 +9571,7 @@ static sse__upcall sse__upcall_begin(sse_app *app, int kind) {
     u.app  = app;
     u.kind = kind;
     if (!app) return u;
-    u.outermost = sse__callback_begin();
+    u.outermost = sse__callback_begin(app);
     u.outer     = sse__unsaved.app;
     sse__unsaved.app = app;
     if (app->options.slow_ms > 0) u.began = sse__upcall_clock(app);
@@ -10233,7 +10238,7 @@ static sse__pool *sse__pool_at(sse__pool **at) { /* J3 */
 static void sse__job_landed(sse__call *call) { /* on the loop */
     sse__job      *job   = SSE__CONTAINER(call, sse__job, call);
     const sse__upcall upcall = sse__upcall_begin(job->asked ? job->app : NULL, SSE__IN_DONE);
-    if (job->unsaved) sse__unsaved.broken = true; /* for a request that done answers */
+    if (job->unsaved && upcall.outermost) sse__unsaved.broken = true; /* what done answers */
     sse__giving_end(&job->giving);
     if (job->done) job->done(job->app, job->user);
     sse__upcall_end(&upcall, "done of sse_offload");
@@ -10263,7 +10268,7 @@ static void *sse__pool_thread(void *user) {
     while ((job = sse__pool_take(pool)) != NULL) {
         int error;
         pthread_mutex_unlock(&pool->mutex);
-        if (job->asked) (void)sse__callback_begin(); /* CO3 */
+        if (job->asked) (void)sse__callback_begin(job->app); /* CO3 */
         if (job->asked) sse__unsaved.app = job->app;
         job->work(job->app, job->user);
         if (job->asked) sse__unsaved.app = NULL;
@@ -10556,6 +10561,7 @@ struct sse_db {
     bool           begun;        /* the transaction, by a statement of the program's: D8 */
     bool           outside;      /* that, or rows that write, where no callback ran: D8 */
     bool           unsaved;      /* it is in sse__dbs_unsaved */
+    unsigned       depth;        /* of the callback, likewise */
     sse_db        *next_unsaved;
     void         (*on_close)(void *user); /* >>changes lets go of the connection */
     void          *on_close_user;
@@ -10789,6 +10795,7 @@ static bool sse__db_undo_due(sse_db *db) {
         db->undo_due = nested ? db->undo_due - 1 : 0;
     }
     db->undo_due = 0;
+    db->begun    = db->begun && !sqlite3_get_autocommit(db->raw);
     return true;
 }
 
@@ -11143,11 +11150,14 @@ static void sse__db_forget_unsaved(sse_db *db) { /* sse__apps.mutex is held */
     db->unsaved = false;
 }
 
-static sse_db *sse__dbs_take_unsaved(void) { /* one of this thread's; NULL: there is none left */
+/* One of this thread's, and not of a callback around the loop that turns. NULL: there is none left.
+   */
+static sse_db *sse__dbs_take_unsaved(void) {
     sse_db *db;
     sse__lock(&sse__apps.mutex);
     for (db = sse__dbs_unsaved; db; db = db->next_unsaved)
-        if (sse__thread_equal(db->thread, sse__thread_self())) break;
+        if (sse__thread_equal(db->thread, sse__thread_self()) && db->depth == sse__unsaved.depth)
+            break;
     if (db) sse__db_forget_unsaved(db);
     sse__unlock(&sse__apps.mutex);
     return db;
@@ -11155,6 +11165,14 @@ static sse_db *sse__dbs_take_unsaved(void) { /* one of this thread's; NULL: ther
 
 static const char *sse__db_name(const sse_db *db) { /* for a log */
     return db->file ? db->file : "an attached database";
+}
+
+/* Whether rows of a statement that writes are open, but for those of r. */
+static bool sse__db_is_midway(const sse_db *db, const sse_rows *r) {
+    const sse_rows *other = db->statements;
+    while (other && (other == r || !other->midway || sqlite3_stmt_readonly(other->stmt)))
+        other = other->next;
+    return other != NULL;
 }
 
 /* Ends the rows of statements that write. words, of size bytes: the first, or what failed. */
@@ -11232,6 +11250,7 @@ static void sse__rows_note_unsaved(const sse_rows *r, bool before) { /* D8 */
     const bool writes = !sqlite3_stmt_readonly(r->stmt), open = !sqlite3_get_autocommit(db->raw);
     bool       due    = r->midway && writes;
     if (before || !open) db->begun = before && open && !db->beginning;
+    if (before && db->outside) db->outside = sse__db_is_midway(db, r);
     due = due || (before && db->begun);
     if (!sse__unsaved.running) db->outside = db->outside || due;
     else if (db->outside && writes) due = true;
@@ -11242,6 +11261,7 @@ static void sse__rows_note_unsaved(const sse_rows *r, bool before) { /* D8 */
         db->next_unsaved = sse__dbs_unsaved;
         sse__dbs_unsaved = db;
         db->unsaved      = true;
+        db->depth        = sse__unsaved.depth;
     }
     sse__unlock(&sse__apps.mutex);
 }
@@ -12125,7 +12145,7 @@ static int sse__db_job_enter(const sse__db_job *job) {
         sse__db_disconnect(w);
     }
     if (!sse__db_ready(w)) return sse__db_status(w); /* D6 */
-    if (!w->is_writer && sse__db_shares(w)) /* D5 */
+    if (!w->is_writer && sse__db_shares(w))
         return sse__db_fail(w, SSE_E_BUSY, "a transaction of the program is open on the connection",
                             NULL);
     if (!w->is_writer) return SSE_OK;
@@ -15160,7 +15180,7 @@ static void sse__req_take_failures(sse_req *req) {
     sse_app       *app = sse__unsaved.app;
     sse__failures *f   = app ? &app->failures : NULL;
     if (!f) return;
-    sse__promise_make(app, &req->promise);
+    sse__promise_make(sse__unsaved.first, &req->promise);
     if (f->db != sse__db_error_count()) sse__req_db_failed(req, sse__db_failed());
     f->told = sse__db_error_count();
     if (f->call_error) req->call_error = f->call_error;
@@ -15168,7 +15188,7 @@ static void sse__req_take_failures(sse_req *req) {
 
 /* Its callbacks count as one: a hook may begin what the handler commits. False: inside another. */
 static bool sse__req_callbacks_begin(sse_req *req) { /* CO3 */
-    const bool outermost = sse__callback_begin();
+    const bool outermost = sse__callback_begin(req->app);
     if (outermost) sse__promise_make(req->app, &req->promise);
     return outermost;
 }
@@ -19932,6 +19952,7 @@ static int sse__outbox_skip(sse__outbox *o) {
     o->doubted = false;
     error      = sse_db_error(o->db, NULL);
     if (n || !error) o->last = o->seen[0].id;
+    if (error == SSE_E_FULL) error = SSE_OK; /* max_rows are fewer: the newest are known */
     if (error) memset(o->seen, 0, sizeof o->seen); /* a hash may be of what was not read */
     sse_db_done(rows);
     return n ? SSE_OK : error;
@@ -23952,7 +23973,6 @@ static void sse__dbfile_watch(sse__dbfile *f) {
     if (!sse__version_read(f->watcher_version, &f->watcher_saw)) sse__dbfile_end_watcher(f);
 }
 
-
 static void sse__dbfile_free(sse__dbfile *f) {
     sse__dbfile_end_watcher(f);
     sqlite3_finalize(f->our_version);
@@ -27268,6 +27288,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     if (!app->loop.owned) sse__server_run(app, true);
     around = sse__unsaved; /* a callback of another app may turn this one: replies leave in there */
     memset(&sse__unsaved, 0, sizeof sse__unsaved);
+    sse__unsaved.depth = around.depth + 1;
     server->turning = true;
     if (!server->inited) {
         server->inited = true;

@@ -25,6 +25,7 @@ static sse_db        *db, *other;
 static sse_req       *kept[2];
 static int            nkept;
 static sse_test_reply replies[2], inner;
+static sse_db        *memory;
 static const char    *alone; /* what callbacks without a request do */
 
 static void on_log(int level, const char *text, void *user) {
@@ -118,6 +119,12 @@ static void act(char what, sse_req *req) {
         break;
     case 'Z': sse_test_request(second, "GET /a?do=bis", NULL, NULL, &inner); break;
     case 'F': sse_finish(kept[nkept - 1]); break;
+    case 'y': sse_test_request(second, "GET /a?do=vs", NULL, NULL, &inner); break;
+    case 'v': sse_db_one(memory, NULL, "INSERT INTO t DEFAULT VALUES RETURNING id"); break;
+    case 'G': /* one that answers this one, in the last calls of another app */
+        if (nkept) sse_call(second, answer, kept[0]);
+        sse_app_free(second), second = NULL;
+        break;
     case 'O':
         sse_offload(app, begins, keeps_nothing, NULL);
         usleep(100000);
@@ -209,6 +216,11 @@ static void render(sse_view *view, sse_buf *html, void *user) {
     (void)view, (void)user;
     acts(alone, NULL);
     sse_puts(html, "<p id=p></p>");
+}
+
+static void closes_within(sse_app *of, void *user) {
+    begins(of, user);
+    keeps_nothing(of, user);
 }
 
 static void work(sse_app *of, void *user) {
@@ -478,7 +490,42 @@ static void nested(void) { /* only the outermost callback of a thread settles */
     is_int(inner.status, 500, "... what is not saved");
     is_int(lines, 0, "... has left nothing");
     sse_test_close(&inner);
-    sse_app_free(second);
+    memory = sse_db_open(":memory:", NULL);
+    sse_db_migrate(memory, "CREATE TABLE t(id INTEGER PRIMARY KEY)");
+    sse_test_request(app, "GET /a?do=biycs", NULL, NULL, &replies[0]);
+    is_int(inner.status, 200, "one that ends its rows inside of the transaction of another");
+    is_int(replies[0].status, 200, "... leaves that to itself");
+    ok(!lines, "... without an error: %s", line);
+    sse_db_close(memory);
+    sse_test_close(&inner);
+    nkept = 0;
+    sse_test_request(app, "GET /later?do=s", NULL, NULL, &replies[0]);
+    alone = "Gbi";
+    sse_after(app, 0, timer, NULL);
+    sse_test_run(app, 0);
+    sse_test_run(app, 0);
+    is_int(replies[0].status, 500, "what another app answers as it is freed is told the same");
+    second = sse_app_new(NULL);
+    sse_offload(second, closes_within, NULL, NULL);
+    nkept = 0;
+    sse_test_request(app, "GET /a?do=Gs", NULL, NULL, &replies[0]);
+    is_int(replies[0].status, 200, "who frees an app whose work left a transaction has not");
+    end();
+}
+
+/* What was is over: it says nothing of what comes. */
+static void earlier(void) {
+    fresh();
+    sse_db_exec(db, "BEGIN");
+    insert();
+    sse_db_exec(db, "COMMIT");
+    sse_test_request(app, "GET /a?do=bi", NULL, NULL, &replies[0]);
+    ok(strstr(line, "GET /a left a transaction") == line, "one left behind one that was not: %s",
+        line);
+    sse_test_request(app, "GET /a?do=Rd", NULL, NULL, &replies[0]);
+    ok(!sqlite3_get_autocommit(db->raw), "one of the raw connection behind one that was left");
+    sse_db_exec(db, "COMMIT");
+    is_int(saved(), 2, "... is the program's");
     end();
 }
 
@@ -558,6 +605,7 @@ int main(void) {
     others();
     client_leaves();
     begun_outside();
+    earlier();
     nested();
 #if !defined(SSE_NO_THREADS)
     forked();
