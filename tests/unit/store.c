@@ -249,6 +249,7 @@ static void killed_as_it_starts(int number) { /* K2 */
     child = fork();
     if (child == 0) {
         sse_db_options patient = {600000, 0, false};
+        signal(SIGINT, SIG_DFL); /* what runs in the background may have it ignored */
         app = new_app();
         _exit(keep(app, sse_db_open(path, &patient), 0) ? 1 : 2);
     }
