@@ -19,6 +19,7 @@ use Workplace;
 my $root = getcwd();
 my $dir  = "$root/build/coverage";
 my $tmp  = tempdir('/tmp/mXXXX', CLEANUP => 1);
+chmod 0711, $tmp; # one test goes on in there as another user
 my @libs = (libraries(), '-lbrotlidec', '-lz');
 my ($llvm) = grep { -x "/usr/bin/llvm-cov$_" } '', map { "-$_" } reverse 14 .. 25;
 defined $llvm or die "llvm-cov is not there: apt install llvm\n";

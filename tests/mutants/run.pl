@@ -38,6 +38,7 @@ my %cc    = (
     tsan  => [@clang, '-g', '-fsanitize=thread'],
 );
 my $tmp   = tempdir('/tmp/mXXXX', CLEANUP => 1);
+chmod 0711, $tmp; # one test goes on in there as another user
 $SIG{INT} = $SIG{TERM} = sub { exit 1 };
 
 # ---- tests ----
