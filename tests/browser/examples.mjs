@@ -39,7 +39,7 @@ export async function open(context, url) {
 
 // Five times a second life shows 2,500 cells, which a page on a busy machine never catches up with:
 // it stands still for most of the time, until this is called.
-function slowed(server) {
+export function slowed(server) {
   let tick = 0
   const timer = setInterval(() => {
     tick = (tick + 1) % 8

@@ -7,8 +7,8 @@ import path from 'node:path'
 import { after, before } from 'node:test'
 import { Redis } from '../wire/redis.mjs'
 import { request, root, Server, sleep, test, until } from '../wire/wire.mjs'
-import { asked, bring_to_front, browser, clients, is_back, open, post, says_so, talkers, type, user,
-  with_page } from './examples.mjs'
+import { asked, bring_to_front, browser, clients, is_back, open, post, says_so, slowed, talkers,
+  type, user, with_page } from './examples.mjs'
 
 // whether they say that they are not connected, and come back
 const pages = { chat: true, life: true, rooms: true, outbox: true, sensor: true, processes: true,
@@ -115,7 +115,9 @@ for (const program of Object.keys(pages)) for (const client of clients_of(progra
         await sleep(2500)
         await look('-away')
       } })
+      const as_ever = program === 'life' ? slowed(server) : () => {}
       for (const { page } of views) await is_back(page)
+      as_ever()
     }
     for (const { page } of views) assert.deepEqual(page.errors, [])
     await Promise.all(views.map(({ context }) => context.close()))
