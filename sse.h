@@ -15197,7 +15197,7 @@ static void sse__req_callbacks_end(sse_req *req) { /* of the outermost */
     char which[224] = "";
     if (sse__unsaved.settle)
         snprintf(which, sizeof which, "%s %.200s", sse_method(req),
-                 req->route ? req->route->path : req->path);
+                 req->route ? sse__req_route_path(req) : "of no route"); /* peers choose no kind */
     sse__callback_end(req->app, which);
 }
 

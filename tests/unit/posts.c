@@ -760,13 +760,22 @@ static void deleted(const char *name, bool followed, bool posted) {
     forget("gone.db");
 }
 
+static void posts_where_it_reads(sse_app *app, sse_db *db) { /* the last that they do */
+    sse_db_post_options o = to(app, "a");
+    sse_db_post(db, &o, "INSERT INTO t (txt) VALUES ('posted')");
+    wait_for(app, 1);
+    is_answer(0, "a: 1 1 ");
+    is_int(count(db), 1, "what is posted is where the database reads");
+    dial_free(app);
+    sse_db_close(db);
+}
+
 /* The new file is opened, but not set as the old one was: the database goes on with the old one,
    and what is posted goes there. */
 static void replaced_in_vain(void) {
-    sse_db             *db = open_db("old.db");
-    sse_app            *app = begin();
-    sse_db_post_options o = to(app, "a");
-    int                 length;
+    sse_db  *db = open_db("old.db");
+    sse_app *app = begin();
+    int      length;
     sse_db_exec(db, "VACUUM INTO 'new.db'");
     must(rename("old.db", "aside.db") == 0, "moved");
     forget("old.db");
@@ -774,29 +783,18 @@ static void replaced_in_vain(void) {
     length = sqlite3_limit(db->raw, SQLITE_LIMIT_SQL_LENGTH, 10);
     is_int(sse__db_reopen(db), SSE_E_DB, "no settings can be asked for");
     sqlite3_limit(db->raw, SQLITE_LIMIT_SQL_LENGTH, length);
-    sse_db_post(db, &o, "INSERT INTO t (txt) VALUES ('posted')");
-    wait_for(app, 1);
-    is_answer(0, "a: 1 1 ");
-    is_int(count(db), 1, "what is posted is where the database reads");
-    dial_free(app);
-    sse_db_close(db);
+    posts_where_it_reads(app, db);
     forget("old.db");
     forget("aside.db");
 }
 
 static void replaced_unseen(void) { /* nothing follows it */
-    sse_db             *db = open_db("old.db");
-    sse_app            *app = begin();
-    sse_db_post_options o = to(app, "a");
+    sse_db  *db = open_db("old.db");
+    sse_app *app = begin();
     sse_db_exec(db, "VACUUM INTO 'new.db'");
     forget("old.db");
     must(rename("new.db", "old.db") == 0, "replaced");
-    sse_db_post(db, &o, "INSERT INTO t (txt) VALUES ('posted')");
-    wait_for(app, 1);
-    is_answer(0, "a: 1 1 ");
-    is_int(count(db), 1, "what is posted is where the database reads");
-    dial_free(app);
-    sse_db_close(db);
+    posts_where_it_reads(app, db);
     forget("old.db");
 }
 

@@ -368,7 +368,7 @@ static void words(void) {
         "... and who left a transaction: %s", line);
     lines = 0;
     sse_test_request(app, "GET /nowhere?hook=bi", NULL, NULL, &replies[0]);
-    ok(lines == 1 && strstr(line, "GET /nowhere left") == line, "... each one: %s", line);
+    ok(lines == 1 && strstr(line, "GET of no route left") == line, "... each one: %s", line);
     lines = 0;
     sse_test_request(app, "GET /a?do=ks", NULL, NULL, &replies[0]);
     ok(strstr(line, "sse_db_close: a transaction is open (/tmp/") == line,
