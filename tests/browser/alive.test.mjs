@@ -8,9 +8,9 @@ import http from 'node:http'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { after, before } from 'node:test'
-import { request, root, Server, sleep, test, until } from '../wire/wire.mjs'
+import { free_port, request, root, Server, sleep, test, until } from '../wire/wire.mjs'
 import { launch_whole, launch_firefox, visit } from './browser.mjs'
-import { caddy, caddy_site, free_port, nginx, nginx_site, programs } from './proxies.mjs'
+import { caddy, caddy_site, nginx, nginx_site, programs } from './proxies.mjs'
 
 const { EventSource } = createRequire(path.join(root, 'build/node/'))('eventsource')
 const BACK_MS = 6000 // a page should be back within 3 s; other work on the machine takes its time

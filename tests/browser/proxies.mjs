@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { answers, root, until } from '../wire/wire.mjs'
@@ -12,13 +11,6 @@ const installed = (name, file) =>
   [`/${file}`, path.join(root, 'build', name, file)].find(existsSync)
 export const programs =
   { nginx: installed('nginx', 'usr/sbin/nginx'), caddy: installed('caddy', 'usr/bin/caddy') }
-
-export const free_port = () => new Promise(done => {
-  const probe = net.createServer().listen(0, '127.0.0.1', () => {
-    const { port } = probe.address()
-    probe.close(() => done(port))
-  })
-})
 
 const running = new Set() // none outlives its test
 process.on('exit', () => running.forEach(child => child.kill('SIGKILL')))

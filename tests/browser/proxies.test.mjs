@@ -6,9 +6,9 @@ import { createHash, randomBytes } from 'node:crypto'
 import http from 'node:http'
 import https from 'node:https'
 import { after, before } from 'node:test'
-import { listen, request, Server, test, until } from '../wire/wire.mjs'
+import { free_port, listen, request, Server, test, until } from '../wire/wire.mjs'
 import { launch_whole, visit } from './browser.mjs'
-import { caddy, caddy_site, free_port, nginx, nginx_site } from './proxies.mjs'
+import { caddy, caddy_site, nginx, nginx_site } from './proxies.mjs'
 
 let server, events, board
 const proxies = [], ways = {} // name: a front each for the requests, the events and the board

@@ -7,9 +7,9 @@ import assert from 'node:assert/strict'
 import net from 'node:net'
 import path from 'node:path'
 import { after, before } from 'node:test'
-import { request, Server, sleep, test, until } from '../wire/wire.mjs'
+import { free_port, request, Server, sleep, test, until } from '../wire/wire.mjs'
 import { launch_whole, launch_firefox, visit } from './browser.mjs'
-import { caddy, caddy_site, free_port, nginx, nginx_site, programs } from './proxies.mjs'
+import { caddy, caddy_site, nginx, nginx_site, programs } from './proxies.mjs'
 
 const clients = ['', ...process.env.DATASTAR_JS ? [path.resolve(process.env.DATASTAR_JS)] : []]
 const kinds = (process.env.BROWSERS ?? 'chromium,firefox').split(',')

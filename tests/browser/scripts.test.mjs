@@ -3,16 +3,12 @@
 // share one miss nothing. The server is stopped, killed and hung up on; a proxy in front of it
 // answers 502 while it is away, as nginx does, or falls silent.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
-import net from 'node:net'
-import os from 'node:os'
-import path from 'node:path'
 import { after, before } from 'node:test'
-import { answers, busy, request, root, Server, sleep, test as wire_test, until }
+import { answers, busy, free_port, request, Server, sleep, test as wire_test, until }
   from '../wire/wire.mjs'
 import { launch, note_waits } from './browser.mjs'
+import { nginx } from './proxies.mjs'
 
 const UNLOAD = 1, RECONNECT = 2, STATUS = 4, TABS = 8, ALL = 15, STATS = 32
 const BACK = 3000 // ms from the server's return to a page that is live: what is promised
@@ -108,43 +104,18 @@ function proxy() {
   }))
 }
 
-const free_port = () => new Promise(done => {
-  const probe = net.createServer().listen(0, '127.0.0.1', () => {
-    const { port } = probe.address()
-    probe.close(() => done(port))
-  })
-})
-
-async function nginx() { // as its documentation sets one up
-  const program =
-    ['/usr/sbin/nginx', path.join(root, 'build/nginx/usr/sbin/nginx')].find(existsSync)
-  const dir = mkdtempSync(path.join(os.tmpdir(), 'sse-nginx-')), port = await free_port()
-  writeFileSync(path.join(dir, 'nginx.conf'), `
-${process.getuid() ? '' : 'user root;'} daemon off; pid nginx.pid;
-error_log stderr crit; worker_processes 1;
-events { worker_connections 64; }
-http {
-  access_log off;
-  ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-    .map(name => `${name}_temp_path ${name};`).join(' ')}
-  server { listen 127.0.0.1:${port}; location / { proxy_pass http://127.0.0.1:${server.port}; } }
-}`)
-  const child = spawn(program, ['-p', dir, '-c', path.join(dir, 'nginx.conf'), '-e', 'stderr'],
-    { stdio: 'ignore' })
-  process.on('exit', () => child.kill('SIGKILL'))
-  await until(() => answers(port), 'nginx to listen')
-  return {
-    url: `http://127.0.0.1:${port}`,
-    close: () => new Promise(done => child.once('close',
-      () => { rmSync(dir, { recursive: true, force: true }); done() }).kill('SIGTERM')),
-  }
+async function by_nginx() { // as its documentation sets one up
+  const port = await free_port()
+  const { stop } = await nginx(port, `server {
+    listen 127.0.0.1:${port}; location / { proxy_pass http://127.0.0.1:${server.port}; }
+  }`)
+  return { url: `http://127.0.0.1:${port}`, close: stop }
 }
 
 // The server ends by a signal, is away for some time, and comes back on the same port.
 async function away(signal, ms) {
   await server.stop({ signal, keep: true })
   await sleep(ms)
-  server.env = { ...server.env, PORT: String(server.port) }
   await server.restart('SIGKILL')
   return Date.now()
 }
@@ -153,7 +124,7 @@ async function away(signal, ms) {
 
 for (const [name, front, signal] of [['SIGTERM', null, 'SIGTERM'], ['kill -9', null, 'SIGKILL'],
   ['SIGTERM behind a proxy', proxy, 'SIGTERM'],
-  ['kill -9 behind a proxy', proxy, 'SIGKILL'], ['SIGTERM behind nginx', nginx, 'SIGTERM']])
+  ['kill -9 behind a proxy', proxy, 'SIGKILL'], ['SIGTERM behind nginx', by_nginx, 'SIGTERM']])
   test(`RECONNECT: ${name}, away for 6 s: the page says so at once, and is back within 3 s`,
       async (context, n) => {
     const before = front ? await front() : server, on = `kept.${n}`

@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict'
 import http from 'node:http'
 import { after, before } from 'node:test'
-import { free_port, nginx } from '../browser/proxies.mjs'
+import { nginx } from '../browser/proxies.mjs'
 import { Redis } from './redis.mjs'
-import { request, Server, sleep, test, until } from './wire.mjs'
+import { free_port, request, Server, sleep, test, until } from './wire.mjs'
 
 const total = Number(process.env.CLUSTER_EVENTS ?? 3000), pages = 200
 const seed = Number(process.env.SEED ?? Date.now() % 1000000)

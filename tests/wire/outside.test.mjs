@@ -3,20 +3,13 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { after, before } from 'node:test'
-import { elements, listen, request, Server, sleep, test, until } from './wire.mjs'
+import { elements, free_port, listen, request, Server, sleep, test, until } from './wire.mjs'
 
 let server
 const files = mkdtempSync(path.join(os.tmpdir(), 'sse-root-'))
-const free_port = () => new Promise(done => {
-  const probe = net.createServer().listen(0, '127.0.0.1', () => {
-    const { port } = probe.address()
-    probe.close(() => done(port))
-  })
-})
 before(async () => {
   mkdirSync(path.join(files, 'sub'))
   writeFileSync(path.join(files, 'a.txt'), 'text')

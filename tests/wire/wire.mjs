@@ -3,6 +3,7 @@
 // the server.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
@@ -64,6 +65,23 @@ export const answers = port => new Promise(done => {
     .on('error', () => done(false))
 })
 
+// A port of 127.0.0.1 that nobody else gets while this process lives: it is below those that Linux
+// gives to whoever asks for any, and of processes that run tests the one has it whose is the port
+// PORTS above it.
+const PORTS = 10000, LEAST_PORT = 12000
+const taken = port => new Promise(done => { // the listener; null: somebody has it
+  const listener = net.createServer().once('error', () => done(null))
+    .listen(port, '127.0.0.1', () => done(listener)).unref()
+})
+export async function free_port() {
+  for (;;) {
+    const port = LEAST_PORT + randomInt(PORTS), claim = await taken(port + PORTS)
+    const probe = claim && await taken(port)
+    if (probe) return new Promise(done => probe.close(() => done(port)))
+    claim?.close()
+  }
+}
+
 // A program that serves, started in a directory of its own; it prints its address, or listens on
 // the port given here. stop() ends it by its process id and answers how it ended: { code, signal,
 // stderr }. A sanitizer complains by a code other than 0.
@@ -73,7 +91,8 @@ export class Server {
     // the same with another build: poll.t; PLAIN: also for those without a sanitizer
     if (process.env.SERVERS) program = program.replace(/^asan\b/, process.env.SERVERS)
     if (process.env.PLAIN) program = program.replace(/^(?=[^/]*$)/, process.env.PLAIN + '/')
-    Object.assign(server, { program, args, env, port, input, listens_at: port,
+    Object.assign(server, { program, args, input, listens_at: port,
+      env: { PORT: String(await free_port()), ...env },
       dir: mkdtempSync(path.join(os.tmpdir(), 'sse-')) })
     dirs.add(server.dir)
     await server.#spawn()
@@ -85,8 +104,8 @@ export class Server {
     const program = path.resolve(root, 'build', this.program)
     const child = this.child = spawn(program, this.args, {
       cwd: this.dir,
-      env: { ...process.env, PORT: '-1', ASAN_OPTIONS: 'detect_leaks=1',
-        TSAN_OPTIONS: 'halt_on_error=1', PATIENCE: String(patience), ...this.env },
+      env: { ...process.env, ASAN_OPTIONS: 'detect_leaks=1', TSAN_OPTIONS: 'halt_on_error=1',
+        PATIENCE: String(patience), ...this.env },
       stdio: [this.input, 'pipe', 'pipe'],
     })
     servers.add(this)
@@ -133,7 +152,7 @@ export class Server {
   async restart(signal, { away_ms = 0, meanwhile = () => sleep(away_ms), env = {} } = {}) {
     const end = await this.stop({ signal, keep: true })
     await meanwhile()
-    this.env = { ...this.env, PORT: String(this.port), ...env }
+    this.env = { ...this.env, ...env }
     await this.#spawn()
     return end
   }
