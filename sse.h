@@ -14916,7 +14916,7 @@ struct sse_req {
     sse__conn   *conn;       /* NULL once the client has left */
     sse__peer    peer;
     sse__alarm   finish;     /* armed by sse_finish; before that, for when it does not come */
-    sse__link    kept;       /* in router.kept, once it has outlived its handler */
+    sse__link    kept;       /* in router.kept, once it has outlived its handler; or .lost */
     sse_buf      input;      /* owned, if it outlives its handler; else {0}: the connection's */
     char        *bytes;
     sse__head    head;
@@ -24700,7 +24700,7 @@ typedef struct sse__hook { /* of sse_before */
     bool              same_origin; /* cors_origins is not for what is below it */
 } sse__hook;
 
-enum { SSE__LOST = 16 };
+enum { SSE__LOST = 16 }; /* so many stay, though nobody is known who may call them */
 
 typedef struct sse__router {
     sse__route_node root;
@@ -24709,8 +24709,8 @@ typedef struct sse__router {
     void          (*ask_hooks)(sse_req *req);
     sse__link       kept;  /* requests that outlive their handlers; freed with the app */
     sse_req        *spare; /* kept for the next: most are answered before another comes */
-    sse_req        *lost[SSE__LOST]; /* the latest that somebody may still call: req_is_given */
-    unsigned        nlost;           /* so far */
+    sse__link       lost;  /* that somebody may still call: req_is_given */
+    int             nlost; /* so many are in it */
 } sse__router;
 
 /* ---- guards against other pages ------------------------------------------- */
@@ -24992,18 +24992,48 @@ static void sse__req_check_given(sse_req *req) {
                                "of its body, has returned");
 }
 
-/* Frees it, or keeps it for the next. */
-static void sse__req_leave(sse_req *req) {
-    sse__router *router = req->app->router;
-    const bool   lost   = sse__req_is_given(req);
-    sse_req    **place  = lost ? &router->lost[router->nlost++ % SSE__LOST] : &router->spare;
-    if (lost) sse__req_free(*place);
-    else if (*place) {
+/* Of those that are lost none is freed while something is to come that has it as its user: CO5. So
+   there are as many as the program gives away, and no more for long: two are looked at for each
+   request that leaves. */
+static void sse__router_free_lost(sse_app *app) {
+    sse__router *router = app->router;
+    int          looks;
+    for (looks = 2; looks && router->nlost > SSE__LOST; looks--) {
+        sse_req *req = SSE__CONTAINER(router->lost.next, sse_req, kept);
+        sse__list_remove(&req->kept);
+        if (sse__is_given(app, req, req->given)) {
+            sse__list_add(&router->lost, &req->kept);
+            continue;
+        }
+        router->nlost--;
         sse__req_free(req);
-        return;
     }
+}
+
+/* What is left of it answers that it is over. */
+static void sse__req_lose(sse_req *req) {
+    sse__router   *router = req->app->router;
+    const uint64_t given  = req->given;
     sse__req_reset(req);
-    *place = req;
+    sse_buf_free(&req->out);
+    sse_buf_free(&req->headers);
+    sse__arena_free(&req->arena);
+    req->given = given;
+    sse__list_add(&router->lost, &req->kept);
+    router->nlost++;
+}
+
+/* Frees it, or keeps it: for the next, or for those who may still call it. */
+static void sse__req_leave(sse_req *req) {
+    sse_app     *app    = req->app;
+    sse__router *router = app->router;
+    if (sse__req_is_given(req)) sse__req_lose(req);
+    else if (router->spare) sse__req_free(req);
+    else {
+        sse__req_reset(req);
+        router->spare = req;
+    }
+    sse__router_free_lost(app);
 }
 
 /* Sends what the handler left, tells on_reply and the logs. */
@@ -25353,7 +25383,6 @@ SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *u
 
 static void sse__router_close(sse__router *router) {
     sse__hook *hook;
-    int        i;
     sse__route_node_clear(&router->root);
     while ((hook = router->before) != NULL) {
         router->before = hook->next;
@@ -25361,8 +25390,9 @@ static void sse__router_close(sse__router *router) {
     }
     while (!sse__list_empty(&router->kept))
         sse__req_free(SSE__CONTAINER(router->kept.next, sse_req, kept));
+    while (!sse__list_empty(&router->lost))
+        sse__req_free(SSE__CONTAINER(router->lost.next, sse_req, kept));
     sse__req_free(router->spare);
-    for (i = 0; i < SSE__LOST; i++) sse__req_free(router->lost[i]);
 }
 
 /* ---- setting up: files and Datastar's client -------------------------------------------- */
@@ -27546,6 +27576,7 @@ SSE_API sse_app *sse_app_new(const sse_app_options *options) {
     app->status_text  = sse__status_own;
     if (options && options->cors_origins) app->cors = sse__req_cors;
     sse__list_init(&app->router->kept);
+    sse__list_init(&app->router->lost);
     sse__list_init(&app->streams->closing);
     sse__list_init(&app->views->lives);
     sse__list_init(&app->views->dirty);

@@ -724,6 +724,52 @@ static void deferred_and_given(void) { /* CO5 */
     is_int(told_late, 1, "when the app goes no timer comes");
 }
 
+enum { MANY = 40 };
+
+static sse_req *many[MANY]; /* in the order in which they are lost */
+static int      given_away, ticks, let_in;
+
+static void ticks_with(sse_app *app, void *user) {
+    (void)app;
+    ticks++;
+    let_in += sse_finish((sse_req *)user) != SSE_E_STATE;
+}
+
+static void gives_away(sse_req *req, void *user) {
+    (void)user;
+    sse_after(sse_req_app(req), 1000, ticks_with, req);
+    many[given_away++] = req;
+    sse_puts(sse_out(req), "said");
+}
+
+/* Each is there until its timer has come, however many there are; then it is memory again. */
+static void many_given(void) { /* CO5 */
+    sse_app_options o;
+    sse_test_reply  r;
+    sse_app        *app;
+    int             i, k, same = 0, before;
+    memset(&o, 0, sizeof o);
+    memset(&r, 0, sizeof r);
+    o.on_log = counts;
+    app = sse_app_new(&o);
+    sse_get(app, "/away", gives_away, NULL);
+    sse_get(app, "/{how}", gives, NULL);
+    for (i = 0; i < MANY; i++) {
+        sse_test_request(app, "GET /away", NULL, NULL, &r);
+        for (k = 0; k < i; k++) same += many[k] == many[i];
+    }
+    is_int(same, 0, "none is another one while a timer has it");
+    is_int(app->router->nlost, MANY, "so many are kept");
+    sse_test_run(app, 2000);
+    is_int(ticks, MANY, "each timer comes");
+    is_int(let_in, 0, "... and is refused");
+    before = app->router->nlost;
+    for (i = 0; i < MANY; i++) sse_test_request(app, "GET /none", NULL, NULL, &r);
+    is_int(before - app->router->nlost, MANY - SSE__LOST, "then all go but the latest");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
 int main(void) {
     sse_app        *app;
     sse_app_options options;
@@ -743,5 +789,6 @@ int main(void) {
     not_deferred();
     not_deferred_reading();
     deferred_and_given();
+    many_given();
     return tap_done();
 }
