@@ -584,6 +584,10 @@
      and app.db-shm do, and app.db-sse if a topic has it as its .db. The next start goes on from
      them and nothing is lost; but app.db alone is not all there is.
 
+     While a database is open nothing else of its process may open and close the file (fopen, say):
+     that lets go of the locks that SQLite has there, and commits are lost. So sse_send_file and
+     sse_static do not send it. VACUUM INTO makes a copy that they do.
+
      A migration is all or nothing, keeps the rows that refer to a table it rebuilds, and keeps the
      server from starting if it failed, whatever the reason.
 
@@ -2757,8 +2761,9 @@ SSE_API int sse_finish(sse_req *req);
    if that is nothing, under a name that the browser chooses). Browsers are told to keep to the type
    (X-Content-Type-Options: nosniff), unless you have set that header. Returns: 0; SSE_E_IO: cannot
    be opened, the reply is then 404 (503 if only a descriptor or memory is missing: the last 32nd of
-   the descriptors is not for files of 16 KiB and more, which slow clients would hold); SSE_E_STATE.
-   Spec: RFC 9110 8.8, 13, 14; RFC 6266. */
+   the descriptors is not for files of 16 KiB and more, which slow clients would hold); SSE_E_STATE,
+   also of a file that a sse_db has open, or its -wal, -shm or -journal, for which the reply is a
+   500: send a copy that VACUUM INTO made. Spec: RFC 9110 8.8, 13, 14; RFC 6266. */
 SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_name);
 
 /* path: "/app.js", below the prefix. */
@@ -2774,11 +2779,12 @@ typedef struct sse_static_options {
 } sse_static_options;
 
 /* Serves the files of a directory (or of a list) at prefix and below. Nothing outside of dir is
-   ever sent, whatever the spelling of the path or a symbolic link. x.br or x.gz beside x is sent to
-   clients that accept it; else text of up to 1 MiB is compressed once and the result kept, up to 4
-   MiB in all; larger text is compressed as it leaves. If a file becomes shorter while it is sent,
-   or cannot be read to its end, the connection closes. dir: looked up now, copied; NULL with
-   .files. If it is a file, prefix is the path of that file, and nothing else is served.
+   ever sent, whatever the spelling of the path or a symbolic link, and nothing that a sse_db has
+   open, or its -wal, -shm or -journal: these are 404. x.br or x.gz beside x is sent to clients that
+   accept it; else text of up to 1 MiB is compressed once and the result kept, up to 4 MiB in all;
+   larger text is compressed as it leaves. If a file becomes shorter while it is sent, or cannot be
+   read to its end, the connection closes. dir: looked up now, copied; NULL with .files. If it is a
+   file, prefix is the path of that file, and nothing else is served.
    options: borrowed until return; NULL: all defaults. Returns: 0; SSE_E_IO: no such directory or
    file; SSE_E_FIELD: .cache_control; SSE_E_ARG: neither dir nor .files, or a file without a path
    that begins with / or without bytes; or as sse_mount. */
@@ -8549,6 +8555,17 @@ static bool sse__file_id_equal(sse__file_id a, sse__file_id b) { /* false: not k
     return a.ino && a.ino == b.ino && a.dev == b.dev;
 }
 
+static sse__file_id sse__file_id_at(const char *path) {
+    const sse__file_id none = {0, 0};
+    struct stat        s;
+    return path && stat(path, &s) == 0 ? sse__file_id_of(&s) : none;
+}
+
+static const char *sse__path_name(const char *path) { /* its last part */
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 /* A path from the root on, for later: the program may change its working directory. Where that has
    no name it stays as it is. Returned, free with SSE_FREE; NULL: no memory. */
 static char *sse__path_whole(const char *path) {
@@ -9836,6 +9853,50 @@ SSE__UNUSED static sse_app *sse__app_of_loop(sse__thread_id thread, unsigned lon
 }
 #endif
 
+/* ---- files of databases ---- */
+
+/* A file that a sse_db has open: FL2. */
+typedef struct sse__held_file {
+    struct sse__held_file *next;
+    const sse_db          *db;
+    sse__file_id           id;
+    char                   path[1]; /* from the root on */
+} sse__held_file;
+
+/* Of all threads. sse__apps.mutex guards them. */
+static sse__held_file *volatile sse__held_files;
+
+/* Whether path leads there, or to what lies beside it, which may be younger. */
+static bool sse__held_file_is_at(const sse__held_file *f, const char *path, sse__file_id id) {
+    static const char *const beside[] = {"", "-wal", "-shm", "-journal"};
+    const char  *name = sse__path_name(path), *own = sse__path_name(f->path);
+    const size_t n    = strlen(own);
+    sse_buf      b    = {NULL, 0, 0, SSE_OK};
+    size_t       i    = 0;
+    bool         is   = sse__file_id_equal(id, f->id);
+    if (is || strncmp(name, own, n) != 0) return is;
+    while (i < SSE__COUNT(beside) && strcmp(name + n, beside[i]) != 0) i++;
+    if (i == SSE__COUNT(beside)) return false;
+    sse_puts(&b, f->path);
+    sse_puts(&b, beside[i]);
+    is = b.error || sse__file_id_equal(id, sse__file_id_at(sse_buf_text(&b)));
+    sse_buf_free(&b);
+    return is;
+}
+
+/* Whether a database has it open. Threads: any. */
+static bool sse__file_is_held(const char *path) {
+    const sse__held_file *f = SSE__SHOWN(sse__held_files);
+    sse__file_id          id;
+    if (!f) return false;
+    id = sse__file_id_at(path);
+    sse__lock(&sse__apps.mutex);
+    f = id.ino ? sse__held_files : NULL;
+    while (f && !sse__held_file_is_at(f, path, id)) f = f->next;
+    sse__unlock(&sse__apps.mutex);
+    return f != NULL;
+}
+
 /* Remembers that a call on the loop failed, for the handler that runs: its silence is then no
    success. */
 static int sse__call_failed(sse_app *app, int error) {
@@ -10555,6 +10616,7 @@ struct sse_db {
     sse__table_set *recording;   /* where the authorizer puts names; NULL: raw_writes */
     bool           authorized;   /* our authorizer was called */
     bool           schemas_changed; /* ATTACH or DETACH was seen */
+    bool           files_changed;   /* likewise: see sse__db_note_files */
     int            undo_due;     /* D6: so many savepoints; -1: the whole transaction */
     int            writing;      /* functions of sse_db_write that run: D6 */
     bool           beginning;    /* it, or a migration, begins its transaction */
@@ -10804,6 +10866,54 @@ static int sse__db_fail_early(sse_db *db) {
                         "COMMIT or ROLLBACK inside", NULL);
 }
 
+/* In place of those that it had. */
+static void sse__db_set_files(const sse_db *db, sse__held_file *files) {
+    sse__held_file *all = files, *f, *next;
+    sse__lock(&sse__apps.mutex);
+    for (f = sse__held_files; f; f = next) {
+        next = f->next;
+        if (f->db == db) {
+            SSE_FREE(f);
+            continue;
+        }
+        f->next = all;
+        all     = f;
+    }
+    SSE__SHOW(sse__held_files, all);
+    sse__unlock(&sse__apps.mutex);
+}
+
+static bool sse__db_add_file(const sse_db *db, sse__held_file **files, sqlite3_stmt *stmt) {
+    const bool      ours = db->file && sqlite3_column_int(stmt, 0) == 0; /* "main" */
+    const char     *path = (const char *)sqlite3_column_text(stmt, 2);
+    const size_t    n    = (size_t)sqlite3_column_bytes(stmt, 2); /* 0: it has none */
+    sse__held_file *f    = n ? (sse__held_file *)SSE_MALLOC(sizeof *f + n) : NULL;
+    if (!f) return !n;
+    memcpy(f->path, path, n + 1);
+    f->db   = db;
+    f->id   = ours ? db->id : sse__file_id_at(path);
+    f->next = *files;
+    *files  = f;
+    return true;
+}
+
+/* What it has open: FL2. Without memory that stays as it was, and the next call tries again. */
+static void sse__db_note_files(sse_db *db) {
+    sse__held_file *files = NULL, *next;
+    sqlite3_stmt   *stmt  = NULL;
+    int             rc    = SQLITE_ERROR;
+    sqlite3_prepare_v2(db->raw, "PRAGMA database_list", -1, &stmt, NULL);
+    while (stmt && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
+        if (!sse__db_add_file(db, &files, stmt)) break;
+    sqlite3_finalize(stmt);
+    db->files_changed = rc != SQLITE_DONE;
+    if (rc == SQLITE_DONE) sse__db_set_files(db, files);
+    for (; rc != SQLITE_DONE && files; files = next) {
+        next = files->next;
+        SSE_FREE(files);
+    }
+}
+
 /* False if the database did not open; else the latest error is forgotten. */
 static bool sse__db_ready(sse_db *db) {
     if (!db || db->open_error) {
@@ -10821,6 +10931,7 @@ static bool sse__db_ready(sse_db *db) {
         sse__db_fail_early(db);
         return false;
     }
+    if (db->files_changed) sse__db_note_files(db);
     db->error = SSE_OK;
     return true;
 }
@@ -10876,7 +10987,7 @@ static int sse__db_authorize(void *user, int action, const char *a, const char *
         to->all = true;
         break;
     case SQLITE_ATTACH: case SQLITE_DETACH:
-        db->schemas_changed = db->setting = to->setting = true;
+        db->schemas_changed = db->files_changed = db->setting = to->setting = true;
         break;
     case SQLITE_PRAGMA: /* b: its value. Many act while they are prepared */
         if (b) db->setting = to->setting = true;
@@ -11281,6 +11392,7 @@ static int sse__rows_step(sse_rows *r) {
     rc            = sqlite3_step(r->stmt);
     db->recording = recording;
     r->midway     = rc == SQLITE_ROW;
+    if (r->written.setting) db->schemas_changed = db->files_changed = true; /* each time it runs */
     sse__rows_note_unsaved(r, before);
     if (!r->written.all && (seen.all || seen.list.len)) {
         const int now = sqlite3_stmt_status(r->stmt, SQLITE_STMTSTATUS_REPREPARE, 0);
@@ -11301,6 +11413,7 @@ static int sse__rows_exec(sse_rows *r) {
     } while (rc == SQLITE_ROW);
     rc = sse__db_check(r->db, rc, sse_buf_text(&r->sql));
     (void)sse__rows_end(r);
+    if (r->db->files_changed) sse__db_note_files(r->db);
     if (rc != SSE_OK) return rc;
     /* sqlite3_changes may still hold the number of an earlier statement */
     return sqlite3_total_changes(raw) == before ? 0 : sqlite3_changes(raw);
@@ -11653,12 +11766,6 @@ static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
     return sqlite3_exec(raw, "PRAGMA schema_version", NULL, NULL, NULL);
 }
 
-static sse__file_id sse__file_id_at(const char *path) {
-    const sse__file_id none = {0, 0};
-    struct stat        s;
-    return path && stat(path, &s) == 0 ? sse__file_id_of(&s) : none;
-}
-
 static uint32_t sse__big_u32(const unsigned char *p) { /* most significant byte first */
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
@@ -11805,7 +11912,8 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
     db->open_error = why         ? sse__db_fail(db, SSE_E_ARG, why, NULL) /* for good */
                      : !db->file ? sse__db_fail(db, SSE_E_NOMEM, NULL, NULL)
                                  : sse__db_check(db, sse__db_connect(db, &db->raw), db->file);
-    if (!db->open_error && sse__db_note_whole(db))
+    if (!db->open_error) sse__db_note_files(db);
+    if (!db->open_error && (sse__db_note_whole(db) || db->files_changed))
         db->open_error = sse__db_fail(db, SSE_E_NOMEM, NULL, NULL);
     (void)sse__db_broke(db, SSE__BROKEN_OPEN, db->open_error);
     return db;
@@ -11813,6 +11921,7 @@ SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options) {
 
 SSE_API sse_db *sse_db_attach(struct sqlite3 *raw) {
     sse_db *db = sse__db_new(raw);
+    if (db && raw) sse__db_note_files(db);
     if (!db || raw) return db;
     db->open_error = sse__db_fail(db, SSE_E_ARG, "the connection is NULL", NULL);
     (void)sse__db_broke(db, SSE__BROKEN_OPEN, db->open_error);
@@ -11876,6 +11985,7 @@ static int sse__db_reopen(sse_db *db) {
     sse__db_disconnect(db);
     db->raw = raw;
     db->reopened++;
+    sse__db_note_files(db);
     if (db->writer) SSE__FLAG_SET(db->writer->stale);
     sse__table_set_clear(&db->raw_writes);
     return SSE_OK;
@@ -11902,6 +12012,7 @@ SSE_API void sse_db_close(sse_db *db) {
     sse__lock(&sse__apps.mutex);
     sse__db_forget_unsaved(db);
     sse__unlock(&sse__apps.mutex);
+    sse__db_set_files(db, NULL);
     sse_db_close(db->writer);
     while (db->statements) {
         sse_rows *r = db->statements;
@@ -16466,13 +16577,19 @@ static void sse__reply_answer(sse_req *req) {
 
   FL1  A path of a request becomes a path of the system only in file_find,
        and what that finds lies inside the directory served.
+  FL2  What a sse_db has open is not opened: to close it would let go of the
+       locks that SQLite has there, which are the process's.
+       Spec: sqlite.org/howtocorrupt.html 2.2.
 ==========================================================================*/
+
+enum { SSE__FILE_HELD = -1 }; /* in errno: FL2 */
 
 /* A plain file's descriptor, or -1; also where few are left, and its peer may hold it for long. */
 static int sse__file_open(const char *path, struct stat *st) {
+    int fd, why;
+    if (sse__file_is_held(path)) return errno = SSE__FILE_HELD, -1; /* FL2 */
     /* a FIFO must not hold us up */
-    const int fd = SSE__SYS(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    int       why;
+    fd = SSE__SYS(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (fd < 0) return -1;
     why = fstat(fd, st) ? errno : S_ISREG(st->st_mode) ? 0 : S_ISDIR(st->st_mode) ? EISDIR : EINVAL;
     if (!why && st->st_size >= SSE__COPY_BELOW && sse__fd_is_of_last(fd, SSE__FEW_LEFT))
@@ -16485,6 +16602,8 @@ static int sse__file_open(const char *path, struct stat *st) {
 
 /* Why a file cannot be opened, for a log. EOVERFLOW: its size or date does not fit, in 32 bits. */
 static const char *sse__file_words(int why) {
+    if (why == SSE__FILE_HELD)
+        return "it is of a database that is open: VACUUM INTO a copy, and send that";
     return why == EOVERFLOW ? "of 2 GiB and more, or dated after 2038: compile with "
                               "-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64" : strerror(why);
 }
@@ -16888,14 +17007,16 @@ SSE_API int sse_send_file(sse_req *req, const char *file, const char *download_n
     fd = sse__file_open(file, &st);
     if (fd < 0) {
         const int   why   = errno;
+        const bool  held  = why == SSE__FILE_HELD;
         const char *words = sse__file_words(why);
-        sse__log(req->app, sse__log_level_kind(req->app, SSE_LOG_WARNING, "cannot send: %s: %s",
-                                               sse__req_route_path(req), words),
+        sse__log(req->app, sse__log_level_kind(req->app, held ? SSE_LOG_ERROR : SSE_LOG_WARNING,
+                                               "cannot send: %s: %s", sse__req_route_path(req),
+                                               words),
                  "cannot send %s: %s", file, words);
         if (sse__file_was_short(why)) sse_fail(req, 503, "%s", sse__status_text(503));
-        else if (why == EOVERFLOW) sse_fail(req, 500, "%s", sse__status_text(500));
+        else if (held || why == EOVERFLOW) sse_fail(req, 500, "%s", sse__status_text(500));
         else sse_fail(req, 404, "there is nothing at %s", req->path);
-        return SSE_E_IO;
+        return held ? SSE_E_STATE : SSE_E_IO;
     }
     sse__files_use(req->app);
     if (!sse__file_from_fd(req, fd, &st)) return SSE_E_NOMEM;
@@ -24240,6 +24361,7 @@ static void sse__changes_refresh(sse__changes *ch) {
     sqlite3_finalize(stmt);
     if (rc != SQLITE_DONE) return;
     ch->db->schemas_changed = false;
+    if (ch->db->files_changed || !ch->db->file) sse__db_note_files(ch->db); /* no call may follow */
     while ((f = *link) != NULL) {
         if (f->listed) {
             link = &f->next;
@@ -25466,7 +25588,7 @@ typedef struct sse__client {
     uint32_t hash; /* of that */
 } sse__client;
 
-enum { SSE__CLIENT_EMPTY = -1 };
+enum { SSE__CLIENT_EMPTY = -2 };
 
 static void sse__client_free(void *user) {
     sse__client *client = (sse__client *)user;
@@ -25489,7 +25611,7 @@ static int sse__client_open(sse_app *app, const char *path, sse__client *client,
         sse__log(app, why == ENOENT ? SSE_LOG_INFO : SSE_LOG_WARNING, "the Datastar client at %s: "
                  "%s: %s: the one that is built in is served instead", path, client->file,
                  why == SSE__CLIENT_EMPTY ? "it is empty"
-                 : why == EINVAL          ? "it is no plain file" : strerror(why));
+                 : why == EINVAL          ? "it is no plain file" : sse__file_words(why));
     if (!sse__file_was_short(why)) client->told = why;
     errno = why;
     return fd;

@@ -1,7 +1,7 @@
-/* Compressed files that are kept: what they cost the loop, whoever asks for them in whatever
-   turns. */
+/* Files as replies: what compressed ones that are kept cost the loop, whoever asks for them in
+   whatever turns; single ones; those of databases, which are no replies. */
 #define _DEFAULT_SOURCE
-#include <stdlib.h>
+#include "nth.h"
 #include <string.h>
 static const char *really; /* what a path is without its links; NULL: as it is */
 #define realpath(path, to) (really ? strdup(really) : realpath(path, to))
@@ -12,6 +12,7 @@ static const char *really; /* what a path is without its links; NULL: as it is *
 int main(void) { return tap_done(); }
 #else
 #include "dial.h"
+#include <sys/wait.h>
 
 #ifdef SSE_NO_BROTLI /* as many compressed files, of one kind */
 enum { FILES = 16, CODINGS = 1, ROUNDS = 12, CREDIT_FOR = 7 };
@@ -183,6 +184,179 @@ static void no_form_of_directories(void) {
     sse_app_free(app);
 }
 
+#ifndef SSE_NO_SQLITE
+/* ---- files of databases ---- */
+
+static int refusal, errors;
+
+static void on_error(int level, const char *line, void *user) {
+    (void)user;
+    errors += level == SSE_LOG_ERROR && strstr(line, "VACUUM INTO") != NULL;
+}
+
+static void send_any(sse_req *req, void *user) {
+    (void)user;
+    refusal = sse_send_file(req, sse_fmt(req, "%s/%s", dir, sse_param(req, "name")), NULL);
+}
+
+static bool locked(const char *name) { /* by this process: another one looks */
+    struct flock lock;
+    char         path[64];
+    int          status = 0, fd;
+    const pid_t  child = fork();
+    if (child == 0) {
+        memset(&lock, 0, sizeof lock);
+        snprintf(path, sizeof path, "%s/%s", dir, name);
+        lock.l_type = F_WRLCK;
+        fd = open(path, O_RDWR);
+        _exit(fd < 0 || fcntl(fd, F_GETLK, &lock) ? 2 : lock.l_type != F_UNLCK);
+    }
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 1;
+}
+
+/* status: of sse_static; that of sse_send_file is 500 in place of 404 */
+static void asks(sse_app *app, const char *name, int status) {
+    const bool     is = status == 404;
+    sse_test_reply r;
+    char           line[64];
+    memset(&r, 0, sizeof r);
+    snprintf(line, sizeof line, "GET /s/%s", name);
+    sse_test_request(app, line, NULL, NULL, &r);
+    is_int(r.status, status, name);
+    snprintf(line, sizeof line, "GET /f/%s", name);
+    sse_test_request(app, line, NULL, NULL, &r);
+    is_int(r.status, is ? 500 : status, "... by sse_send_file");
+    is_int(refusal, is ? SSE_E_STATE : 0, "... as that says");
+    sse_test_close(&r);
+}
+
+/* Whoever opens a file of a database and closes it takes the locks that the process has there. */
+static void databases(void) { /* FL2 */
+    static const char *const theirs[] = {"app.db", "app.db-wal", "app.db-shm", "aux.db",
+        "aux.db-shm", "linked"};
+    sse_app_options          o;
+    sse_app                 *app;
+    sse_db                  *db, *second;
+    char                     path[64], other[64];
+    size_t                   i;
+    memset(&o, 0, sizeof o);
+    o.on_log = on_error;
+    app = sse_app_new(&o);
+    sse_static(app, "/s", dir, NULL);
+    sse_get(app, "/f/{name}", send_any, NULL);
+    snprintf(path, sizeof path, "%s/app.db", dir);
+    snprintf(other, sizeof other, "%s/aux.db", dir);
+    db = sse_db_open(path, NULL);
+    sse_db_exec(db, "CREATE TABLE t(a)");
+    sse_db_exec(db, "ATTACH %s AS aux", other);
+    sse_db_exec(db, "PRAGMA aux.journal_mode = WAL");
+    sse_db_exec(db, "CREATE TABLE aux.u(a)");
+    snprintf(other, sizeof other, "%s/linked", dir);
+    ok(link(path, other) == 0, "another name");
+    put_file("app.db-shmem", "of no database");
+    second = sse_db_open(":memory:", NULL);
+    sse_db_close(sse_db_open(path, NULL)); /* what one has open another may close */
+    for (i = 0; i < SSE__COUNT(theirs); i++) asks(app, theirs[i], 404);
+    ok(locked("app.db") && locked("app.db-shm"), "the locks of the database stay");
+    ok(locked("aux.db") && locked("aux.db-shm"), "... of an attached one, too");
+    ok(errors > 0, "the log says how a copy is sent");
+    asks(app, "app.db-shmem", 200);
+    snprintf(other, sizeof other, "%s/copy.db", dir);
+    is_int(sse_db_exec(db, "VACUUM INTO %s", other), 0, "a copy");
+    asks(app, "copy.db", 200);
+    rename(other, path);
+    asks(app, "app.db", 404);
+    asks(app, "linked", 404);
+    sse_db_exec(db, "DETACH aux");
+    asks(app, "aux.db", 200);
+    sse_db_close(db);
+    sse_db_close(second);
+    asks(app, "app.db", 200);
+    asks(app, "linked", 200);
+    sse_app_free(app);
+}
+
+/* Without memory for what is open it is known by the next call, or there is no database. */
+static void databases_without_memory(void) { /* FL2 */
+    char    path[64], other[64], index[72];
+    sse_db *db = NULL;
+    long    n;
+    int     open;
+    bool    held;
+    snprintf(path, sizeof path, "%s/app.db", dir);
+    snprintf(index, sizeof index, "%s-shm", path);
+    snprintf(other, sizeof other, "%s/aux.db", dir);
+    for (n = 1, open = 0; !open; n++) {
+        fail_at = n;
+        db = sse_db_open(path, NULL);
+        open = fail_at > 0;
+        fail_at = 0;
+        if (!db) continue;
+        ok(sse_db_error(db, NULL) || sse__file_is_held(path), "without allocation %ld", n);
+        if (!open) sse_db_close(db);
+        ok(open || !sse__file_is_held(path), "... and it is closed");
+    }
+    sse_db_exec(db, "ATTACH %s AS aux", other); /* what else that takes is kept */
+    sse_db_exec(db, "DETACH aux");
+    for (n = 1, open = 0; !open; n++) {
+        fail_at = n;
+        sse_db_exec(db, "ATTACH %s AS aux", other);
+        open = fail_at > 0;
+        fail_at = 0;
+        sse_db_exec(db, "CREATE TABLE IF NOT EXISTS aux.u(a)");
+        held = sse__file_is_held(other);
+        ok(held && sse_db_exec(db, "DETACH aux") == 0, "attached without allocation %ld", n);
+    }
+    fail_at = 1;
+    ok(sse__file_is_held(index), "what cannot be found out is not sent");
+    fail_at = 0;
+    ok(!sse__file_is_held(other) && !sse__file_is_held("/nowhere"), "what is not open is not held");
+    put_file("sub/app.db", "of its name elsewhere");
+    snprintf(other, sizeof other, "%s/sub/app.db", dir);
+    ok(!sse__file_is_held(other), "... whatever its name is");
+    sse_db_close(db);
+}
+
+static int denies(void *user, int action, const char *a, const char *b, const char *c,
+    const char *d) {
+    (void)user, (void)a, (void)b, (void)c, (void)d;
+    return action == SQLITE_PRAGMA ? SQLITE_DENY : SQLITE_OK;
+}
+
+static void nobody(sse_app *app, sse_db *db, void *user) { (void)app, (void)db, (void)user; }
+
+/* A connection of the program's attaches what it likes. */
+static void databases_of_the_program(void) { /* FL2 */
+    static const char *const files[] = {"own.db", "first.db", "second.db"};
+    sqlite3                 *raw;
+    sse_app                 *app = sse_app_new(NULL);
+    sse_db                  *db;
+    char                     sql[64];
+    size_t                   i;
+    sse_static(app, "/s", dir, NULL);
+    sse_get(app, "/f/{name}", send_any, NULL);
+    for (i = 0; i < SSE__COUNT(files); i++) {
+        snprintf(sql, sizeof sql, "%s/%s", dir, files[i]);
+        put_file(files[i], "");
+        if (!i) sqlite3_open(sql, &raw);
+        if (!i) db = sse_db_attach(raw);
+        snprintf(sql, sizeof sql, "ATTACH '%s/%s' AS n%d", dir, files[i], (int)i);
+        if (i) sqlite3_exec(raw, sql, NULL, NULL, NULL);
+        if (i == 1) sse_on_commit(app, db, NULL, nobody, NULL);
+        if (i == 2) sse_test_run(app, 3000);
+        asks(app, files[i], 404);
+    }
+    sse_db_close(db);
+    sqlite3_set_authorizer(raw, denies, NULL);
+    db = sse_db_attach(raw);
+    is_int(sse_db_exec(db, "CREATE TABLE t(a)"), 0, "it need not say which: the calls go on");
+    sse_db_close(db);
+    sse_app_free(app);
+    sqlite3_close(raw);
+}
+#endif
+
 int main(void) {
     static const char *const codings[] = {"gzip", "br"};
     sse_app                 *app;
@@ -193,6 +367,11 @@ int main(void) {
     one_file();
     directories();
     no_form_of_directories();
+#ifndef SSE_NO_SQLITE
+    databases();
+    databases_without_memory();
+    databases_of_the_program();
+#endif
     app = dial_app(NULL);
     sse_get(app, "/file/{n}", send_file, dir);
     ok(compressed(app, 0, "gzip") && compressed(app, 0, "gzip"),
