@@ -70,6 +70,7 @@ sub judge {
             "build/asan/$server", @libs) == 0 or return 'does not compile';
     }
     local $ENV{TMPDIR} = "$tmp/" . $dir =~ s{.*/}{}r;
+    local $ENV{ASAN_OPTIONS} = 'quarantine_size_mb=8'; # one tests how much memory is taken
     my @node = ('node', '--test-reporter=./tests/wire/tap.mjs');
     my $status = run_in($dir, $seconds, $log, @node, $test);
     return ended($status, slurp($log), $plan);

@@ -104,8 +104,8 @@ export class Server {
     const program = path.resolve(root, 'build', this.program)
     const child = this.child = spawn(program, this.args, {
       cwd: this.dir,
-      env: { ...process.env, ASAN_OPTIONS: 'detect_leaks=1', TSAN_OPTIONS: 'halt_on_error=1',
-        PATIENCE: String(patience), ...this.env },
+      env: { ...process.env, ASAN_OPTIONS: `detect_leaks=1:${process.env.ASAN_OPTIONS ?? ''}`,
+        TSAN_OPTIONS: 'halt_on_error=1', PATIENCE: String(patience), ...this.env },
       stdio: [this.input, 'pipe', 'pipe'],
     })
     servers.add(this)
