@@ -2059,7 +2059,9 @@ typedef struct sse_app_options {
     int         header_timeout_ms;  /* for a whole head. default: 10000; SSE_OFF */
     int         body_timeout_ms;    /* for each further 16 KiB of a body. default: 30000; SSE_OFF */
     int         keepalive_ms;       /* between requests. default: 60000; SSE_OFF */
-    int         send_timeout_ms;    /* for a peer that reads nothing. default: 30000; SSE_OFF */
+    int         send_timeout_ms;    /* for a peer that reads nothing, or is gone: that is closed
+                                       within about twice as long; where only the system holds
+                                       bytes for it, on Linux. default: 30000; SSE_OFF */
     const char *trusted_proxies;    /* addresses, by spaces, whose X-Forwarded-For and -Proto, or
                                        else Forwarded, are believed: have them remove those of
                                        others. "unix": all peers of a unix socket. default: none */
@@ -2809,7 +2811,8 @@ typedef enum sse_reason {
     SSE_BY_END,      /* the program: sse_stream_end or _reconnect, sse_streams_close, or what its
                         step returned */
     SSE_BY_STOP,     /* the app stops */
-    SSE_BY_TIMEOUT,  /* the peer took nothing for send_timeout_ms, or a .source did not answer */
+    SSE_BY_TIMEOUT,  /* the peer took nothing for send_timeout_ms, or is gone without a word, or a
+                        .source did not answer */
     SSE_BY_QUEUE,    /* more than max_queue_bytes waited for it */
     SSE_BY_LIFETIME, /* lifetime_ms is over */
     SSE_BY_ERROR     /* it could not be opened, its step failed, memory ran out, or
@@ -2835,7 +2838,8 @@ typedef struct sse_stream_options {
     int         retry_spread_ms; /* plus a random part, so that not all come back at once.
                                     default: 0 */
     int         lifetime_ms;     /* ends the stream, and its client comes back. default: none */
-    int         send_timeout_ms; /* default: the app's; SSE_OFF */
+    int         send_timeout_ms; /* for a peer that reads nothing, longer than the app's or shorter:
+                                    see there. default: the app's; SSE_OFF */
     size_t      max_queue_bytes; /* unsent; more closes the stream, and if that is by the opening
                                     handler, the log says so. What a client missed fills half of it,
                                     page by page. default: the app's; SSE_UNLIMITED */
@@ -12783,6 +12787,7 @@ typedef struct sse__conn {
     uint8_t            state;
     bool readable : 1, writable : 1;  /* by the last event, or call that would have waited */
     bool sent_ahead : 1, broken : 1;  /* by >>senders in this pass; what came of it */
+    bool given_up : 1;             /* by the system, whose time for its peer is over */
     bool waits : 1;                /* it is in net.held */
     bool progressed : 1;           /* the peer took some bytes since its stream last looked */
     bool pipelined : 1;            /* behind a stream: a request waits for its end */
@@ -12832,7 +12837,8 @@ typedef struct sse__stream_calls {
     void (*tick)(sse__conn *c); /* the deadline passed */
     void (*sent)(sse__conn *c); /* the queue ran empty */
     void (*gone)(sse__conn *c); /* it closed */
-    void (*cut)(sse__conn *c);  /* the app stops: it is to close */
+    void (*stuck)(sse__conn *c); /* its peer takes nothing: it is to close */
+    void (*cut)(sse__conn *c);  /* the app stops: likewise */
     void (*leave)(sse_app *app, uint64_t part, uint64_t whole); /* so many stop, see >>upgrade */
 } sse__stream_calls;
 
@@ -13236,6 +13242,38 @@ static void sse__conn_close(sse__conn *c) {
     else if (c->req) sse__on_gone(c);
 }
 
+/* How long the system keeps bytes that the peer does not acknowledge, or has no room for: no
+   deadline of ours sees what is in its buffers. Twice the time, as ours, which ends within that
+   [stream_tick], is to be first where bytes wait in a queue. ms 0: as long as the system likes. */
+static void sse__socket_set_timeout(int fd, int ms) {
+#if defined(TCP_USER_TIMEOUT)
+    const int twice = ms <= 0 ? 0 : ms > INT32_MAX / 2 ? INT32_MAX : 2 * ms;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &twice, sizeof twice);
+#else
+    (void)fd, (void)ms;
+#endif
+}
+
+static int sse__socket_error(int fd) { /* that the system has found; 0: none */
+    int       error = 0;
+    socklen_t n = sizeof error;
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) ? 0 : error;
+}
+
+/* Whether that time was over. Of a peer whose machine is gone the last that a router said may be
+   told instead. */
+static bool sse__error_is_timeout(int error) {
+    return error == ETIMEDOUT || error == EHOSTUNREACH || error == ENETUNREACH;
+}
+
+/* It is broken. error: of the call that says so; 0: conn_note_sent has noted it. */
+static void sse__conn_lost(sse__conn *c, int error) {
+    if (sse__error_is_timeout(error)) c->given_up = true;
+    c->net->counts.timeouts += c->given_up && c->state == SSE__SEND;
+    if (c->given_up && c->state == SSE__STREAM) c->net->stream_calls->stuck(c);
+    else sse__conn_close(c);
+}
+
 static void sse__net_reap(sse__net *net) { /* C1 */
     while (!sse__list_empty(&net->closed)) {
         sse__conn *c = SSE__CONTAINER(net->closed.next, sse__conn, work);
@@ -13452,7 +13490,10 @@ static bool sse__conn_note_sent(sse__conn *c, ssize_t n, int error) {
         c->progressed = true;
         if (c->state == SSE__SEND) sse__conn_progress(c, (size_t)n);
     } else if (n < 0 && (error == EAGAIN || error == EWOULDBLOCK)) c->writable = false;
-    else return n < 0 && error == EINTR;
+    else {
+        c->given_up = n < 0 && sse__error_is_timeout(error);
+        return n < 0 && error == EINTR;
+    }
     return true;
 }
 
@@ -13462,7 +13503,7 @@ static void sse__conn_flush(sse__conn *c) {
     ssize_t   n;
     if (c->state == SSE__CLOSED) return;
     if (c->broken) {
-        sse__conn_close(c);
+        sse__conn_lost(c, 0);
         return;
     }
     if ((c->state == SSE__SEND || c->sent_ahead) && !c->out.count) sse__conn_sent(c);
@@ -13486,7 +13527,7 @@ static void sse__conn_flush(sse__conn *c) {
         n = sse__conn_send_some(c, left);
         if (n > 0) left -= (size_t)n < left ? (size_t)n : left;
         if (!sse__conn_note_sent(c, n, errno)) {
-            sse__conn_close(c);
+            sse__conn_lost(c, 0);
             return;
         }
     }
@@ -13925,7 +13966,8 @@ static void sse__conn_read(sse__conn *c) {
             c->ended    = true;
             if (n == 0 && c->out.count && (c->state == SSE__HEAD || c->state == SSE__BODY))
                 sse__conn_give_up_request(c);
-            else if (n < 0 || c->state != SSE__SEND) sse__conn_close(c);
+            else if (n < 0) sse__conn_lost(c, errno);
+            else if (c->state != SSE__SEND) sse__conn_close(c);
         } else if (peek) {
             c->pipelined = true; /* the next request: it stays where it is */
         } else {
@@ -13950,7 +13992,8 @@ static void sse__conn_event(sse__source *source, int events) {
     if ((events & SSE_READ) || (events & SSE__HANGUP)) c->readable = true;
     if (events & SSE_WRITE) c->writable = true;
     if (events & SSE__HANGUP) c->hangup = true;
-    if (events & SSE__BROKEN || (c->hangup && c->state == SSE__STREAM)) sse__conn_close(c);
+    if (events & SSE__BROKEN) sse__conn_lost(c, sse__socket_error(source->fd));
+    else if (c->hangup && c->state == SSE__STREAM) sse__conn_close(c);
     else sse__conn_schedule(c);
 }
 
@@ -14379,11 +14422,7 @@ static void sse__socket_tune(int fd, int send_timeout_ms) {
     size_t i;
     for (i = 0; i < SSE__COUNT(options); i++)
         sse__socket_option(fd, options[i][0], options[i][1], options[i][2]);
-#if defined(TCP_USER_TIMEOUT)
-    if (send_timeout_ms > 0) sse__socket_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, send_timeout_ms);
-#else
-    (void)send_timeout_ms;
-#endif
+    sse__socket_set_timeout(fd, send_timeout_ms);
 }
 
 /* What makes several sockets share a port evenly: on FreeBSD the plain option does not. */
@@ -18053,6 +18092,18 @@ static void sse__stream_finish_frames(sse__stream *stream) {
     sse__stream_queue_buf(stream, &b);
 }
 
+static int sse__ms_option(int value, int otherwise) { /* 0: never */
+    return value == 0 ? otherwise : value < 0 ? 0 : value;
+}
+
+/* A connection has the app's time for sending, from its listener; that of its stream may differ,
+   from its begin to its end. */
+static void sse__stream_set_timeout(const sse__stream *stream, bool begins) {
+    const int of_app = sse__ms_option(stream->app->options.send_timeout_ms, 0);
+    if (stream->send_timeout_ms == of_app) return; /* mostly: no call */
+    sse__socket_set_timeout(stream->conn->source.fd, begins ? stream->send_timeout_ms : of_app);
+}
+
 /* Ends the body. whole: the program has said all it had to say, and the connection is kept; else
    the body stays without its end: S5. */
 static void sse__stream_finish(sse__stream *stream, sse_reason reason, bool whole) {
@@ -18065,6 +18116,7 @@ static void sse__stream_finish(sse__stream *stream, sse_reason reason, bool whol
     if (stream->conn && whole && stream->encoding != SSE__IDENTITY)
         sse__stream_finish_frames(stream);
     if (stream->phase == SSE__STREAM_CUT) return; /* too much for its queue, or for the memory */
+    sse__stream_set_timeout(stream, false);
     sse__stream_detach(stream); /* before what may close the connection, for want of memory */
     if (!whole) sse__conn_break(c, stream->framed);
     else if (stream->framed) sse__conn_write(c, "0\r\n\r\n", 5);
@@ -18228,8 +18280,10 @@ static void sse__stream_sent(sse__conn *c) {
         sse__stream_schedule(stream);
 }
 
-/* Upcalls of >>conn: the connection closed, or is to close because the app stops. */
+/* Upcalls of >>conn: the connection closed, or is to close because the system gave up on its peer,
+   or the app stops. */
 static void sse__stream_conn_gone(sse__conn *c) { sse__stream_mark_cut(c->stream, SSE_BY_PEER); }
+static void sse__stream_conn_stuck(sse__conn *c) { sse__stream_cut(c->stream, SSE_BY_TIMEOUT); }
 static void sse__stream_cut_conn(sse__conn *c) { sse__stream_cut(c->stream, SSE_BY_STOP); }
 
 /* ---- the end of all ------------------------------------------------------------------ */
@@ -18381,8 +18435,8 @@ static bool sse__streams_pings(sse_app *app) { /* false: no memory */
 /* The first stream brings the section in. False: no memory. */
 static bool sse__streams_use(sse_app *app) {
     static const sse__stream_calls calls = {sse__stream_tick, sse__stream_sent,
-                                            sse__stream_conn_gone, sse__stream_cut_conn,
-                                            sse__streams_leave};
+                                            sse__stream_conn_gone, sse__stream_conn_stuck,
+                                            sse__stream_cut_conn, sse__streams_leave};
     app->stages[SSE__FREE_STREAMS] = sse__streams_free;
     if (!sse__streams_pings(app)) return false;
     app->stages[SSE__TURN_CLOSED]  = sse__streams_run_closed;
@@ -18458,10 +18512,6 @@ static void sse__stream_begin(sse__stream *stream, sse_req *req, const sse_strea
         sse__stream_queue_buf(stream, &b);
     }
     if (first && sse__stream_lives(stream)) (void)sse__stream_push(stream, first);
-}
-
-static int sse__ms_option(int value, int otherwise) { /* 0: never */
-    return value == 0 ? otherwise : value < 0 ? 0 : value;
 }
 
 static bool sse__type_is_raw(const char *type) { /* NULL: it is not */
@@ -18597,6 +18647,7 @@ SSE_API sse_stream sse_stream_open(sse_req *req, const sse_stream_options *optio
     stream->framed    = req->head.minor > 0;
     req->conn->stream = stream;
     sse__conn_set_state(req->conn, SSE__STREAM);
+    sse__stream_set_timeout(stream, true);
     sse__stream_begin(stream, req, &o, first);
     sse__message_drop(first);
     req->app->net->counts.streams_opened++;

@@ -215,7 +215,7 @@ static void socket_options(void) {
 #if defined(__linux__) && defined(TCP_USER_TIMEOUT)
     static const int wanted[][3] = {{IPPROTO_TCP, TCP_NODELAY, 1}, {SOL_SOCKET, SO_KEEPALIVE, 1},
         {IPPROTO_TCP, TCP_KEEPIDLE, 60}, {IPPROTO_TCP, TCP_KEEPINTVL, 20},
-        {IPPROTO_TCP, TCP_KEEPCNT, 3}, {IPPROTO_TCP, TCP_USER_TIMEOUT, 7000}};
+        {IPPROTO_TCP, TCP_KEEPCNT, 3}, {IPPROTO_TCP, TCP_USER_TIMEOUT, 14000}};
     int              off;
     for (off = 0; off < 2; off++) {
         sse_app_options o;

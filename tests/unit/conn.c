@@ -934,7 +934,7 @@ static void sending(void) { /* of a reply that does not fit */
     const sse_app_options o = hasty();
     sse_app              *app = still_app(&o);
     sse_stats             before;
-    int                   reads_some, fd;
+    int                   reads_some, system, fd;
     for (reads_some = 0; reads_some < 2; reads_some++) {
         fd = joins(app);
         before = stats_of(app);
@@ -946,6 +946,17 @@ static void sending(void) { /* of a reply that does not fit */
         (void)sse_test_run(app, 1);
         is_int((int)stats_of(app).connections, 0, reads_some ? "... from its last read on" : "...");
         is_int((int)(stats_of(app).timeouts - before.timeouts), 1, "... and is counted");
+        close(fd);
+    }
+    for (system = 0; system < 2; system++) {
+        fd = joins(app);
+        before = stats_of(app);
+        says(fd, GET("/large"), strlen(GET("/large")));
+        (void)sse_test_run(app, 0);
+        sse__conn_lost(conn_of(app, SSE__SEND), system ? ETIMEDOUT : ECONNRESET);
+        is_int((int)(stats_of(app).timeouts - before.timeouts), system,
+            system ? "its time may be over for the system first"
+                   : "a peer that leaves is not late");
         close(fd);
     }
     sse_app_free(app);

@@ -790,13 +790,19 @@ static int next_look(void) { /* in milliseconds */
 
 static int app_timeout; /* send_timeout_ms of the app's options */
 
-static client *unread(const char *path) { /* more waits than its socket takes */
-    static char     large[1 << 20];
+static void fill(const char *path) { /* more waits for the newest than its socket takes */
+    static char large[1 << 20];
+    int         i;
+    memset(large, 'x', sizeof large - 1);
+    for (i = 0; i < 30; i++) sse_stream_write(newest, large, sizeof large);
+    pass(0);
+    ok(sse_stream_pending(newest) > 0, "%s, to a client that does not read", path);
+}
+
+static client *unread(const char *path) {
     sse_app_options o;
     client         *c;
-    int             i;
     memset(&o, 0, sizeof o);
-    memset(large, 'x', sizeof large - 1);
     o.max_queue_bytes = 64 << 20;
     o.send_timeout_ms = app_timeout;
     app = dial_app(&o);
@@ -806,9 +812,7 @@ static client *unread(const char *path) { /* more waits than its socket takes */
     over = -1;
     c = dial(app, path, NULL);
     turns(app, 2);
-    for (i = 0; i < 30; i++) sse_stream_write(newest, large, sizeof large);
-    pass(0);
-    ok(sse_stream_pending(newest) > 0, "%s, to a client that does not read", path);
+    fill(path);
     return c;
 }
 
@@ -865,6 +869,78 @@ static void stuck(void) {
     is_int(over, -1, "... unless it says that it has any");
     dial_free(app);
     app_timeout = 0;
+}
+
+#if defined(__linux__) && defined(TCP_USER_TIMEOUT)
+static int system_waits(const sse__conn *c) { /* in milliseconds */
+    int       ms = -1;
+    socklen_t n = sizeof ms;
+    if (getsockopt(c->source.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, &n)) perror("getsockopt");
+    return ms;
+}
+
+/* The system has a time for what it keeps for a client: it goes by the stream's, and by a clock
+   that goes on while the app's stands still. */
+static void given_up(void) {
+    static const struct {
+        const char *path;
+        int         ms;
+    } rows[] = {{"/as", 200}, {"/as?timeout=100", 200}, {"/as?timeout=3000", 6000},
+        {"/as?timeout=50", 100}, {"/as?timeout=-1", 0}, {"/as?timeout=2147483647", INT32_MAX}};
+    sse__conn *c;
+    sse_stream patient;
+    size_t     i;
+    int        k;
+    app_timeout = 100;
+    unread("/as?timeout=600000&ping=-1");
+    patient = newest;
+    dial(app, "/as?ping=-1", NULL);
+    fill("/as?ping=-1");
+    for (k = 0; k < 60000 && over < 0; k++) (void)sse_poll(app, 1);
+    is_int(over, SSE_BY_TIMEOUT, "the system gives up on a client that takes nothing");
+    ok(!sse_stream_is_open(newest), "... whose stream has the time of the app");
+    ok(sse_stream_is_open(patient), "one with a longer time goes on");
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        dial(app, rows[i].path, NULL);
+        c = sse__stream_get(newest)->conn;
+        is_int(system_waits(c), rows[i].ms, rows[i].path); /* twice its time: ours is over first */
+        sse_stream_end(newest, NULL);
+        turns(app, 2);
+        is_int(c->state, SSE__IDLE, "... its connection is kept");
+        is_int(system_waits(c), 200, "... for replies that have the time of the app");
+    }
+    dial_free(app);
+    app_timeout = 0;
+}
+#else
+static void given_up(void) {}
+#endif
+
+/* Why a stream closed that a call found broken. */
+static void broken_calls(void) {
+    static const struct {
+        int        error;
+        sse_reason reason;
+    } rows[] = {{EPIPE, SSE_BY_PEER}, {ECONNRESET, SSE_BY_PEER}, {ETIMEDOUT, SSE_BY_TIMEOUT},
+        {EHOSTUNREACH, SSE_BY_TIMEOUT}, {ENETUNREACH, SSE_BY_TIMEOUT}};
+    size_t i;
+    int    ahead;
+    app = dial_app(NULL);
+    sse_get(app, "/as", open_as, &step_last);
+    for (i = 0; i < SSE__COUNT(rows); i++)
+        for (ahead = 0; ahead < 2; ahead++) {
+            sse__conn *c;
+            over = -1;
+            dial(app, "/as", NULL);
+            turns(app, 2);
+            c = sse__stream_get(newest)->conn;
+            if (!ahead) sse__conn_lost(c, rows[i].error);
+            else c->broken = !sse__conn_note_sent(c, -1, rows[i].error); /* as >>senders does */
+            if (ahead) sse__conn_schedule(c);
+            turns(app, 2);
+            is_int(over, rows[i].reason, strerror(rows[i].error));
+        }
+    dial_free(app);
 }
 
 /* What waits for the disk is not its client's fault. */
@@ -1313,6 +1389,8 @@ int main(void) {
     stops();
     stops_late();
     stuck();
+    given_up();
+    broken_calls();
     held();
     farewells();
     at_the_end();
