@@ -616,9 +616,11 @@
 
      Posted statements run in order, on a thread that has a connection of its own. Those that wait
      together share a transaction, so that a hundred cost one wait for the disk. The thread waits
-     for a lock for .busy_ms, too; after that the statements that waited fail with SSE_E_BUSY. To
-     tell browsers of the row, publish in said; or, so that no crash comes between row and event,
-     make the rows themselves events: sse_topic_from_table, below.
+     for a lock, too, and the waits do not add up: each statement fails with SSE_E_BUSY once it was
+     posted .busy_ms ago, whatever else waited before it, and as long at most an event waits that a
+     topic is to keep. (Where the disk was slow, and has used that up, it waits for up to a second
+     more.) To tell browsers of the row, publish in said; or, so that no crash comes between row and
+     event, make the rows themselves events: sse_topic_from_table, below.
 
      Views hear of commits from this connection, another one, another thread or another process: the
      sqlite3 shell, a cron job, a Python script. A wake means "look again", never a promised row.
@@ -3004,13 +3006,13 @@ typedef enum sse_overflow {
    the event waits for the disk, as do the reply of the request that published it, those of deferred
    requests that were open then (any of them may have caused it) and everything else that the same
    callback sends; no other client waits. (On the loop instead: a database in memory, sse_db_attach,
-   SSE_NO_THREADS.) While the database cannot be written (another process holds its lock for longer
-   than busy_ms, the disk is full) events are sent all the same, with their ids, a warning is
-   logged, once, and they are written when that is over, tried once a second, and three times by
-   sse_app_free: a crash before that loses them, of which clients that come back to the next start
-   are told by the gap event, and the whole history. Only the first of them waits for the lock; the
-   retries do not, nor does what is published while it is held, also where statements of sse_db_post
-   wait for it.
+   SSE_NO_THREADS.) While the database cannot be written (another process holds its lock until
+   busy_ms after one was published, or a statement that was posted before it has waited for so long,
+   or the disk is full) events are sent all the same, with their ids, a warning is logged, once, and
+   they are written when that is over, tried once a second, and three times by sse_app_free: a crash
+   before that loses them, of which clients that come back to the next start are told by the gap
+   event, and the whole history. Only the first of them waits for the lock; the retries do not, nor
+   does what is published while it is held, also where statements of sse_db_post wait for it.
 
    A machine that loses its power, or whose kernel dies, may lose what was written last: db's
    synchronous is NORMAL, and FULL, sse_db_exec(db, "PRAGMA synchronous = FULL"), keeps it. With
@@ -3388,8 +3390,10 @@ struct sqlite3; /* of sqlite3.h, which only the implementation includes */
 typedef struct sse_rows sse_rows; /* the rows of one query, read forward once */
 
 typedef struct sse_db_options {
-    int    busy_ms;   /* how long to wait for another writer; the whole loop waits. default: 5000;
-                         SSE_OFF: not at all */
+    int    busy_ms;   /* how long to wait for another writer; the whole loop waits. What is posted,
+                         and events that topics keep, wait on a thread, for so long in all since
+                         they were posted, or published: see sse_db_post. default: 5000; SSE_OFF:
+                         not at all */
     size_t max_rows;  /* a query that yields more ends with SSE_E_FULL. default: no limit */
     bool   read_only; /* the file must exist. default: read and write, created where missing */
 } sse_db_options;
@@ -3522,11 +3526,12 @@ typedef struct sse_db_post_options {
    0; SSE_E_FULL while 1000 wait; SSE_E_ARG (no app, a format that cannot be bound);
    SSE_E_STATE (another app posts to it, or it, or the app, is about to go); SSE_E_THREAD (not the
    loop's thread); SSE_E_NOMEM; or the error of a database that is not open: sse_db_error has the
-   words. What SQLite says comes in result: SSE_E_BUSY where somebody held the lock for busy_ms, all
-   that wait together then get it. So does SSE_E_ARG: more or fewer ? than values, two statements, a
-   BEGIN, COMMIT, SAVEPOINT, PRAGMA or ATTACH, as others share the connection. If a statement
-   failed, and done finishes a request before it returns, that is as for sse_db_exec in a handler:
-   it is logged, by the status of that reply, and a reply that says nothing is a 500. */
+   words. What SQLite says comes in result: SSE_E_BUSY where somebody held the lock until busy_ms
+   after the statement was posted, or, if that time went to a slow disk, for busy_ms, at most a
+   second, more. So does SSE_E_ARG: more or fewer ? than values, two statements, a BEGIN, COMMIT,
+   SAVEPOINT, PRAGMA or ATTACH, as others share the connection. If a statement failed, and done
+   finishes a request before it returns, that is as for sse_db_exec in a handler: it is logged, by
+   the status of that reply, and a reply that says nothing is a 500. */
 SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const char *sql,
     ...) SSE__PRINTF(3, 4);
 
@@ -9068,6 +9073,10 @@ static uint64_t sse__loop_clock_ms(const sse__loop *loop) { /* W5 */
     return loop->still_ms ? loop->still_ms : sse__clock_ms();
 }
 
+/* For locks, which other threads and processes have: they hold them by the machine's time, also
+   where that of an app stands still (W5). */
+static uint64_t sse__lock_clock_ms(void) { return sse__clock_ms(); }
+
 static int64_t sse__loop_wall_ms(const sse__loop *loop) { /* since 1970: W5 */
     struct timespec t;
     if (loop->still_ms) return (int64_t)loop->still_ms + loop->still_wall_ms;
@@ -10635,6 +10644,9 @@ struct sse_db {
     int            writer_jobs;
     uint64_t       writer_since, writer_doubt_ms; /* see sse__dbfile_ask_writer */
     bool           is_writer, closing, posting, setting;
+    bool           in_vain;      /* its last job has waited for a lock until its time was over */
+    uint64_t       due;          /* of the writer: when the time of those is over that wait to be
+                                    tried again; 0: none do. PO2 */
     bool           anew;         /* it was closed: what is opened next counts from the start */
     unsigned       reopened;     /* so often, as its file was replaced */
     volatile int   stale;
@@ -12057,11 +12069,10 @@ static void sse__db_drop(sse_db *db) {
     if (db && !--db->users && db->closed) sse_db_close(db);
 }
 
-/* Whether its next calls wait for another writer. A connection that the program may hold keeps the
+/* How long its next calls wait for another writer. A connection that the program may hold keeps the
    busy handler that it has. */
-static void sse__db_wait(sse_db *db, bool waits) {
-    if (db->file && !db->raw_given && db->raw)
-        sqlite3_busy_timeout(db->raw, waits ? db->busy_ms : 0);
+static void sse__db_wait(sse_db *db, int ms) {
+    if (db->file && !db->raw_given && db->raw) sqlite3_busy_timeout(db->raw, ms);
 }
 
 /* Whether no transaction is open, so that a query sees the latest commit. */
@@ -12102,7 +12113,7 @@ struct sse_db { int open_error; };
 static int sse__db_open_error(const sse_db *db) { return db ? SSE_E_NOT_BUILT : SSE_E_NOMEM; }
 static sse_db *sse__db_hold(sse_db *db) { return db; }
 static void sse__db_drop(sse_db *db) {}
-static void sse__db_wait(sse_db *db, bool waits) {}
+static void sse__db_wait(sse_db *db, int ms) {}
 static bool sse__db_is_idle(sse_db *db) { return true; }
 static bool sse__db_looks_back(const sse_db *db) { return false; }
 static bool sse__db_is_elsewhere(const sse_db *db) { return false; }
@@ -12166,12 +12177,19 @@ SSE_API struct sqlite3 *sse_db_raw(sse_db *db) { return NULL; }
           [dbposts_take]    ^  [dbposts_work]  [dbposts_answer]    |
                             +----------- while some wait ----------+
 
+  While another has the lock a job waits for as long as the first of its
+  statements may. That one fails then, and those behind it go with the next.
+
   The job of >>history that saves events uses the same connection.
 
   D5  db->writer is another connection to the same file: while that is not
       the one that has its name, db itself does what is to be done. While
       jobs of the writer are with the disk's thread, no other touches it.
   PO1  Each statement that was accepted runs once and is answered once.
+  PO2  The waits for a lock do not add up. What has waited in vain until
+       busy_ms after it was posted fails, whatever the thread did meanwhile,
+       and no job waits longer than what is behind it, and was posted before.
+       So it is with events, of >>history [db_left, dbposts_outwaited].
 ==========================================================================*/
 
 enum { SSE__SYNC_NORMAL = 1, SSE__SYNC_FULL = 2 }; /* PRAGMA synchronous */
@@ -12181,6 +12199,7 @@ typedef struct sse__db_job {
     sse_db *db;          /* NULL: closed since */
     sse_db *on;          /* its writer, or db itself: then the loop does it */
     int     synchronous; /* as db has it, or more: of a writer */
+    uint64_t until;      /* it may wait for a lock, by lock_clock_ms */
 #ifndef SSE_NO_SQLITE
     sse__file_id   id;           /* of db: D5 */
     int            foreign_keys, autocheckpoint; /* as db has them */
@@ -12249,12 +12268,36 @@ static void sse__db_job_begin(sse__db_job *job, sse_db *db) {
 
 static bool sse__db_job_is_away(const sse__db_job *job) { return job->on->is_writer; }
 
+enum { SSE__LOCK_MS = 1000 };
+
+/* How long it may wait for a lock that is to be had until then: PO2. If its time is over, and what
+   came before it has not waited in vain, that was the disk's: it waits for whoever has the lock for
+   a moment. */
+static int sse__db_left(const sse_db *on, uint64_t until) {
+    const uint64_t now   = sse__lock_clock_ms();
+    const int      left  = until > now ? (int)(until - now) : 0;
+    const int      least = on->in_vain                ? 0
+                           : on->busy_ms < SSE__LOCK_MS ? on->busy_ms
+                                                        : SSE__LOCK_MS;
+    return left > least ? left : least;
+}
+
+static int sse__db_open_writer(sse_db *w, int busy_ms) {
+    const int usual = w->busy_ms;
+    int       rc;
+    w->busy_ms = busy_ms;
+    rc         = sse__db_connect(w, &w->raw);
+    w->busy_ms = usual;
+    return rc;
+}
+
 /* On the thread: opens the writer if need be, and gives it the settings of the other one. An error
    is in job->on. */
 static int sse__db_job_enter(const sse__db_job *job) {
-    sse_db *w = job->on;
-    char    set[120];
-    int     rc = SQLITE_OK;
+    sse_db   *w    = job->on;
+    const int left = sse__db_left(w, w->due && w->due < job->until ? w->due : job->until);
+    char      set[120];
+    int       rc = SQLITE_OK;
     if (SSE__FLAG(w->stale)) {
         SSE__FLAG_CLEAR(w->stale);
         sse__db_disconnect(w);
@@ -12263,8 +12306,9 @@ static int sse__db_job_enter(const sse__db_job *job) {
     if (!w->is_writer && sse__db_shares(w))
         return sse__db_fail(w, SSE_E_BUSY, "a transaction of the program is open on the connection",
                             NULL);
+    sse__db_wait(w, left);
     if (!w->is_writer) return SSE_OK;
-    if (!w->raw) rc = sse__db_connect(w, &w->raw);
+    if (!w->raw) rc = sse__db_open_writer(w, left);
     if (sse__db_check(w, rc, w->file) != SSE_OK) {
         sse__db_disconnect(w);
         return w->error;
@@ -12280,7 +12324,9 @@ static int sse__db_job_enter(const sse__db_job *job) {
 }
 
 static void sse__db_job_leave(sse__db_job *job) { /* on the thread */
-    sse_db *w = job->on;
+    sse_db *w  = job->on;
+    w->in_vain = w->error == SSE_E_BUSY;
+    if (!sse__db_is_elsewhere(w)) sse__db_wait(w, w->busy_ms);
     if (!w->is_writer) return;
     /* D6. The next job may be long in coming, and till then nobody else could write: to close it
        undoes all, and needs no memory. */
@@ -12311,6 +12357,7 @@ typedef struct sse__dbpost {
     sse_db_result       result;
     sse__db_failure     failure;
     sse__arena          texts; /* holds what these three point to */
+    uint64_t            until; /* PO2 */
     sse__giving         giving; /* CO5: with a done, until it is answered */
 } sse__dbpost;
 
@@ -12319,6 +12366,7 @@ typedef struct sse__dbposts {
     sse__db_job  job;
     sse_app     *app;
     sse__dbpost *first;            /* not answered yet */
+    sse__dbpost *rest;             /* of those in hand: their time is not over yet, see above */
     bool         worked, answered; /* answered: as far as possible, see sse__dbposts_end */
 } sse__dbposts;
 
@@ -12395,6 +12443,22 @@ static void sse__dbposts_fail(sse__dbposts *posts, sse_db *on, int error) {
     for (p = posts->first; p; p = p->next) sse__dbpost_result(p, on, error);
 }
 
+/* Another had the lock until the time of p was over, so p fails, and those behind it whose time is
+   over, too: PO2. */
+static void sse__dbposts_outwaited(sse__dbposts *posts, sse__dbpost *p) {
+    const uint64_t now = sse__lock_clock_ms();
+    sse_db        *on  = posts->job.on;
+    sse__dbpost  **end;
+    do {
+        sse__dbpost_result(p, on, SSE_E_BUSY);
+        end = &p->next;
+        p   = p->next;
+    } while (p && p->until <= now);
+    *end        = NULL;
+    posts->rest = p;
+    on->due     = p ? p->until : 0;
+}
+
 /* All in one transaction, so that many cost one wait for the disk; a statement that fails undoes
    itself alone. False: they cannot share one, and nothing has happened. */
 static bool sse__dbposts_together(sse__dbposts *posts, sse_db *on) {
@@ -12416,21 +12480,32 @@ static bool sse__dbposts_together(sse__dbposts *posts, sse_db *on) {
     if (!error) error = sse__db_end(on, nested, SSE_OK);
     /* A deferred constraint, say. Run alone they show which of them broke it. */
     if (error == SSE_E_CONFLICT) return false;
-    if (error) sse__dbposts_fail(posts, on, error);
+    if (error == SSE_E_BUSY) sse__dbposts_outwaited(posts, posts->first);
+    else if (error) sse__dbposts_fail(posts, on, error);
     return true;
+}
+
+static void sse__dbposts_alone(sse__dbposts *posts, sse_db *on) {
+    sse__dbpost *p;
+    for (p = posts->first; p; p = p->next) {
+        sse__db_wait(on, sse__db_left(on, p->until));
+        sse__dbpost_run(p, on, sse__dbpost_start(p, on));
+        if (p->result.changes == SSE_E_BUSY) sse__dbposts_outwaited(posts, p);
+    }
 }
 
 /* On the thread, or, without one, on the loop. */
 static void sse__dbposts_work(sse_app *app, void *user) {
     sse__dbposts *posts = (sse__dbposts *)user;
     sse_db       *on    = posts->job.on;
-    sse__dbpost  *p;
     const int     error = sse__db_job_enter(&posts->job);
     (void)app;
     SSE_ASSERT(!posts->worked); /* PO1 */
-    if (error) sse__dbposts_fail(posts, on, error);
+    on->due = 0;
+    if (error == SSE_E_BUSY && on->is_writer) sse__dbposts_outwaited(posts, posts->first);
+    else if (error) sse__dbposts_fail(posts, on, error);
     else if (!posts->first->next || !sse__dbposts_together(posts, on))
-        for (p = posts->first; p; p = p->next) sse__dbpost_run(p, on, sse__dbpost_start(p, on));
+        sse__dbposts_alone(posts, on);
     sse__db_job_leave(&posts->job);
     posts->worked = true;
 }
@@ -12464,14 +12539,26 @@ static void sse__dbposts_answer(sse__dbposts *posts) {
 static bool sse__dbposts_take(sse__dbposts *posts, sse_db *db) { /* false: none waits */
     /* the loop has not asked the writer between those before and these */
     const uint64_t since = db->posts ? db->writer_since : 0;
-    posts->first  = db->waiting;
-    posts->worked = posts->answered = false;
-    db->waiting       = NULL;
-    db->waiting_count = 0;
-    db->posts         = posts->first ? posts : NULL;
-    if (posts->first) sse__db_job_begin(&posts->job, db);
-    if (posts->first && since) db->writer_since = since;
-    return posts->first != NULL;
+    sse__dbpost  **end;
+    posts->first      = posts->rest;
+    posts->rest       = NULL;
+    posts->worked     = posts->answered = false;
+    db->waiting_count = 0; /* but for those that wait on: a limit of all that is in memory */
+    for (end = &posts->first; *end; end = &(*end)->next) db->waiting_count++;
+    *end        = db->waiting;
+    db->waiting = NULL;
+    db->posts   = posts->first ? posts : NULL;
+    if (!posts->first) return false;
+    sse__db_job_begin(&posts->job, db);
+    posts->job.until = posts->first->until;
+    if (since) db->writer_since = since;
+    return true;
+}
+
+/* Until when a job may wait that is handed over now: then those wait for it that were posted, and
+   come behind it: PO2. */
+static uint64_t sse__dbposts_before(const sse_db *db, uint64_t until) {
+    return db->waiting && db->waiting->until < until ? db->waiting->until : until;
 }
 
 /* To the thread, or to a later turn; landed: what is called then. */
@@ -12543,6 +12630,7 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
         if (posts != db->posts) SSE_FREE(posts);
         return sse__db_fail(db, SSE_E_NOMEM, NULL, sql);
     }
+    p->until = sse__lock_clock_ms() + (uint64_t)db->busy_ms;
     if (!db->waiting) db->waiting_end = &db->waiting;
     *db->waiting_end = p;
     db->waiting_end  = &p->next;
@@ -12570,6 +12658,7 @@ static int  sse__db_synchronous(sse_db *db) { return (void)db, SSE__SYNC_FULL; }
 static int  sse__db_job_enter(const sse__db_job *job) { return sse__db_open_error(job->db); }
 static void sse__db_job_leave(sse__db_job *job) { (void)job; }
 static void sse__db_job_end(sse__db_job *job) { (void)job; }
+static uint64_t sse__dbposts_before(const sse_db *db, uint64_t until) { return (void)db, until; }
 
 SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const char *sql, ...) {
     (void)options, (void)sql;
@@ -12860,6 +12949,7 @@ typedef struct sse__net {
     bool           leaving;     /* another process serves: connections end with their request */
     uint32_t       count, surplus; /* all, and those of them that are here only to be refused */
     uint64_t       told, kept;  /* C5 */
+    uint64_t       told_at;     /* when the first was told that nobody keeps yet; 0: none was */
     uint32_t       told_in;     /* loop.upcall of the last to report: see net_after */
     uint32_t       none_gave_way; /* loop.upcall of the last walk in vain: see net_give_way */
     sse_buf        in;          /* shared by all: a read goes here first */
@@ -12954,6 +13044,7 @@ static void sse__net_report(sse__net *net) { net->told_in = net->loop->upcall; }
 
 static void sse__net_tell(sse__net *net) { /* a change is to be kept before anybody hears of it */
     net->told++;
+    if (!net->told_at) net->told_at = sse__lock_clock_ms();
     sse__net_report(net);
 }
 
@@ -19511,9 +19602,9 @@ static int sse__store_open(sse__sequence *sequence, sse_db *db, sse__store **out
     sse__sequence_began(sequence, sse__store_upto(store));
     if (store->lock == store && store->lost == store->saved_lost) sse__store_kept(sequence, store);
     /* so that a place where it begins is known; if not now, it is with the first reservation */
-    sse__db_wait(db, false);
+    sse__db_wait(db, 0);
     (void)sse_db_write(db, sse__store_write_start, store);
-    sse__db_wait(db, true);
+    sse__db_wait(db, sse__db_busy_ms(db));
     *out = store;
     return SSE_OK;
 }
@@ -19547,6 +19638,7 @@ typedef struct sse__flight {
     sse__sequence *sequence;
     sse__save     *saves;
     uint64_t       told; /* C5 */
+    uint64_t       since; /* by lock_clock_ms: what it has was published then, or later */
     bool           landed;
 } sse__flight;
 
@@ -19596,14 +19688,13 @@ static void sse__save_run(sse__save *save) {
     sse_db *db = save->job.on;
     save->error = sse__db_job_enter(&save->job);
     if (!save->error) {
-        sse__db_wait(db, save->waits);
+        if (!save->waits) sse__db_wait(db, 0);
         save->makes_tables = !save->waits;
         save->error        = sse_db_write(db, sse__save_write, save);
         if (save->error && save->error != SSE_E_BUSY && !save->makes_tables) {
             save->makes_tables = true;
             save->error        = sse_db_write(db, sse__save_write, save);
         }
-        sse__db_wait(db, true);
     }
     if (save->error) {
         snprintf(save->why, sizeof save->why, "%s", sse__db_why(db, save->error));
@@ -19790,6 +19881,8 @@ static void sse__flight_load(sse__flight *flight, bool retries) {
             t->history->flying = true;
         }
         sse__db_job_begin(&save->job, store->db);
+        save->job.until = sse__dbposts_before(store->db, flight->since +
+                                                             (uint64_t)sse__db_busy_ms(store->db));
         if (save->reserved) sse__save_reserves(save);
         save->next    = flight->saves;
         flight->saves = save;
@@ -19817,9 +19910,9 @@ static void sse__flight_start(sse__flight *flight) {
    store that fails is tried again later; the events go out meanwhile: a full disk must not silence
    all streams. */
 static void sse__sequence_save(sse__sequence *sequence) {
-    const sse__net *net     = sequence->app->net;
-    const bool      retries = sequence->retries;
-    sse__flight    *flight;
+    sse__net    *net     = sequence->app->net;
+    const bool   retries = sequence->retries;
+    sse__flight *flight;
     if (sequence->flight || (net->told == net->kept && !retries)) return;
     sequence->retries = false;
     flight            = SSE__NEW(sse__flight);
@@ -19829,6 +19922,8 @@ static void sse__sequence_save(sse__sequence *sequence) {
     }
     flight->sequence = sequence;
     flight->told     = net->told;
+    flight->since    = net->told_at ? net->told_at : sse__lock_clock_ms();
+    net->told_at     = 0;
     sequence->flight = flight;
     sse__flight_load(flight, retries);
     sse__flight_start(flight);
@@ -19953,9 +20048,9 @@ static bool sse__sequence_open(sse__sequence *sequence, sse_app *app) {
    a gap too many, should the machine go down. */
 static void sse__store_unmark(const sse__store *store) {
     if (!store->marked || store->failing || sse__db_is_elsewhere(store->db)) return;
-    sse__db_wait(store->db, false);
+    sse__db_wait(store->db, 0);
     (void)sse__store_put(store->db, SSE__ROW_BOOT, 0);
-    sse__db_wait(store->db, true);
+    sse__db_wait(store->db, sse__db_busy_ms(store->db));
 }
 
 static void sse__sequence_close(sse__sequence *sequence) {

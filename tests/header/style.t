@@ -71,7 +71,7 @@ my %real = map { $_ => 1 } qw(sse__clock_ms sse__loop_clock_ms sse__loop_wall_ms
     sse__db_job_begin sse__dbfile_ask_writer sse__file_dated sse__clock_us sse__log_due
     sse__test_begin sse__test_settle sse__upcall_clock sse__clock_rough_ms sse_tunnel_url
     sse__observed_us sse__file_cache_may_compress sse__compress_do
-    sse__db_set_wal);
+    sse__db_set_wal sse__lock_clock_ms);
 my @asking;
 for (split /^(?=(?:static|SSE_API)\b)/m, $private =~ s{/\*.*?\*/}{}gsr) {
     my ($name, $body) = /^(?:static|SSE_API)\b[^;{=]*?\b(sse_\w+)\([^;{]*\)[^;{]*\{(.*)/s or next;

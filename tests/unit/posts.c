@@ -12,6 +12,11 @@ static void     *scarce_realloc(void *p, size_t n) {
 #define SSE_MALLOC(n)     scarce_realloc(NULL, n)
 #define SSE_REALLOC(p, n) scarce_realloc(p, n)
 #define SSE_FREE(p)       free(p)
+#ifndef SSE_NO_SQLITE
+#include "stands.h"
+#define clock_gettime        stands_clock
+#define sqlite3_busy_timeout stands_timeout
+#endif
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 
@@ -391,6 +396,207 @@ static void busy(void) {
     dial_free(app);
     sse_db_close(db);
 }
+
+#ifndef SSE_NO_THREADS
+static sse_db *patient(void) {
+    sse_db_options options;
+    memset(&options, 0, sizeof options);
+    options.busy_ms = 60000;
+    return sse_db_open("posts.db", &options);
+}
+
+static void post_at(int ms, sse_db *db, sse_app *app, const char *name) {
+    sse_db_post_options o = to(app, name);
+    stands_at(ms);
+    is_int(sse_db_post(db, &o, "INSERT INTO t (data) VALUES (1)"), 0, name);
+}
+
+static void begins_to_wait(sse_app *app, int n, int ms) { /* the nth wait */
+    int i;
+    for (i = 0; i < 30000 && stands_waits() < n; i++) turns(app, 1);
+    is_int(stands_waits(), n, "the thread waits for the lock");
+    is_int(stands_asked(n), ms, "... for so long");
+}
+
+static void waited_until(int ms) { /* the wait under way is over then */
+    stands_at(ms);
+    stands_go_on();
+}
+
+static void is_locked(int i, const char *name) {
+    ok(strncmp(answers[i], name, 1) == 0 && strstr(answers[i], ": -9 0 ") != NULL, "%s",
+        answers[i]);
+}
+
+static void lock_again(sse_app *app, const sse_db_result *r, void *user) {
+    (void)app;
+    is_int(r->changes, 1, "one that has the lock in time");
+    sqlite3_exec(sse_db_raw((sse_db *)user), "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    n_answers++;
+}
+
+/* Each statement waits for a lock until its own time is over, whatever the thread waited for
+   before. */
+static void deadlines(void) { /* PO2 */
+    sse_db             *db, *other = open_db("posts.db");
+    sse_app            *app;
+    sse_db_post_options o;
+    stands_begin();
+    db = patient();
+    app = begin();
+    sse_db_exec(other, "DELETE FROM t");
+    sse_db_exec(other, "BEGIN IMMEDIATE");
+    post_at(0, db, app, "a");
+    begins_to_wait(app, 1, 60000);
+    post_at(20000, db, app, "b");
+    post_at(40000, db, app, "c");
+    waited_until(60000);
+    wait_for(app, 1);
+    is_locked(0, "a");
+    begins_to_wait(app, 2, 20000);
+    waited_until(80000);
+    wait_for(app, 2);
+    is_locked(1, "b");
+    begins_to_wait(app, 3, 20000);
+    post_at(90000, db, app, "d");
+    post_at(90000, db, app, "e");
+    sse_db_exec(other, "ROLLBACK");
+    waited_until(90000);
+    wait_for(app, 5);
+    is_answer(2, "c: 1 1 ");
+    is_answer(3, "d: 1 2 ");
+    is_answer(4, "e: 1 3 ");
+
+    sse_db_exec(other, "BEGIN IMMEDIATE");
+    post_at(100000, db, app, "f");
+    begins_to_wait(app, 4, 60000);
+    post_at(110000, db, app, "g");
+    post_at(110000, db, app, "h");
+    waited_until(170000);
+    wait_for(app, 8);
+    is_locked(5, "f");
+    is_locked(6, "g");
+    is_locked(7, "h");
+    is_int(stands_waits(), 4, "what is overdue then has not waited again");
+
+    o = to(app, "i");
+    o.done = lock_again;
+    o.user = other;
+    stands_at(200000);
+    is_int(sse_db_post(db, &o, "INSERT INTO t (data) VALUES (1)"), 0, "i");
+    begins_to_wait(app, 5, 60000);
+    post_at(200000, db, app, "j");
+    sse_db_exec(other, "ROLLBACK");
+    waited_until(270000); /* as a disk would take its time */
+    begins_to_wait(app, 6, 1000);
+    sse_db_exec(other, "ROLLBACK");
+    stands_go_on();
+    wait_for(app, 10);
+    is_answer(9, "j: 1 5 ");
+    dial_free(app);
+    sse_db_close(db);
+    sse_db_close(other);
+    stands_end();
+}
+
+static void hears_topic(sse_req *req, sse_stream s) {
+    (void)req;
+    sse_subscribe(s, "t");
+}
+
+static void hears(sse_app *app, const client *c, const char *data) {
+    int i;
+    for (i = 0; i < 30000 && !times(c, data); i++) turns(app, 1);
+    is_int(times(c, data), 1, data);
+}
+
+static void kept_at(int ms, sse_app *app, sse_db *db, int all) { /* by a try that is due then */
+    long long n = 0;
+    int       i;
+    stands_at(ms);
+    for (i = 0; i < 30000 && n < all; i++) {
+        turns(app, 1);
+        sse_db_one(db, &n, "SELECT count(*) FROM sse_events");
+    }
+    is_int(n, all, "it is kept later");
+    turns(app, 5);
+}
+
+/* So does an event that is to be kept; and what was posted before it does not wait for it. */
+static void events_wait_as_well(void) { /* PO2 */
+    sse_db           *db, *other = open_db("posts.db");
+    sse_app          *app;
+    sse_topic_options t;
+    client           *c;
+    stands_begin();
+    db = patient();
+    app = begin();
+    memset(&t, 0, sizeof t);
+    t.history = 10;
+    t.db = db;
+    is_int(sse_topic(app, "t", &t), 0, "a topic that is kept");
+    opening = hears_topic;
+    c = dial(app, "/s", NULL);
+    say(app, "t", "first");
+    hears(app, c, "data: first");
+    sse_db_exec(other, "BEGIN IMMEDIATE");
+    post_at(0, db, app, "a");
+    begins_to_wait(app, 1, 60000);
+    stands_at(1000);
+    say(app, "t", "held");
+    turns(app, 5);
+    waited_until(60000);
+    wait_for(app, 1);
+    begins_to_wait(app, 2, 1000);
+    is_int(times(c, "data: held"), 0, "an event waits for the lock");
+    waited_until(61000);
+    hears(app, c, "data: held");
+    sse_db_exec(other, "ROLLBACK");
+    kept_at(63000, app, db, 2);
+
+    sse_db_exec(other, "BEGIN IMMEDIATE");
+    post_at(100000, db, app, "b");
+    begins_to_wait(app, 3, 60000);
+    post_at(110000, db, app, "c");
+    stands_at(150000);
+    say(app, "t", "late");
+    turns(app, 5);
+    waited_until(160000);
+    begins_to_wait(app, 4, 10000);
+    waited_until(170000);
+    wait_for(app, 3);
+    is_locked(1, "b");
+    is_locked(2, "c");
+    hears(app, c, "data: late");
+    is_int(stands_waits(), 4, "nothing waited again");
+    sse_db_exec(other, "ROLLBACK");
+    kept_at(173000, app, db, 3);
+
+    sse_db_exec(other, "BEGIN IMMEDIATE");
+    post_at(200000, db, app, "d");
+    begins_to_wait(app, 5, 60000);
+    post_at(210000, db, app, "e");
+    post_at(250000, db, app, "f");
+    waited_until(260000);
+    begins_to_wait(app, 6, 10000); /* e and f */
+    stands_at(265000);
+    say(app, "t", "last");
+    turns(app, 5);
+    waited_until(270000);
+    begins_to_wait(app, 7, 40000); /* the event, as f is to be tried again */
+    waited_until(310000);
+    wait_for(app, 6);
+    is_locked(5, "f");
+    hears(app, c, "data: last");
+    is_int(stands_waits(), 7, "nothing waited again");
+    sse_db_exec(other, "ROLLBACK");
+    dial_free(app);
+    sse_db_close(db);
+    sse_db_exec(other, "DROP TABLE sse_events");
+    sse_db_close(other);
+    stands_end();
+}
+#endif
 
 /* Each allocation is the last one that is made: what is accepted is answered later, and once. */
 static void scarce(const char *file) {
@@ -1102,6 +1308,8 @@ int main(void) {
     replies(":memory:");
 #ifndef SSE_NO_THREADS /* without, the loop waits for the lock */
     full();
+    deadlines();
+    events_wait_as_well();
 #endif
     busy();
     on_the_loop();
