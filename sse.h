@@ -3004,15 +3004,16 @@ typedef enum sse_overflow {
    there again after a restart or a crash; a client whose id is of another database is told of a
    gap. A thread writes it, on a connection of its own with db's synchronous and wal_autocheckpoint:
    the event waits for the disk, as do the reply of the request that published it, those of deferred
-   requests that were open then (any of them may have caused it) and everything else that the same
-   callback sends; no other client waits. (On the loop instead: a database in memory, sse_db_attach,
-   SSE_NO_THREADS.) While the database cannot be written (another process holds its lock until
-   busy_ms after one was published, or a statement that was posted before it has waited for so long,
-   or the disk is full) events are sent all the same, with their ids, a warning is logged, once, and
-   they are written when that is over, tried once a second, and three times by sse_app_free: a crash
-   before that loses them, of which clients that come back to the next start are told by the gap
-   event, and the whole history. Only the first of them waits for the lock; the retries do not, nor
-   does what is published while it is held, also where statements of sse_db_post wait for it.
+   requests that were open then (any of them may have caused it; not if they are errors, 400 and
+   more) and everything else that the same callback sends; no other client waits. (On the loop
+   instead: a database in memory, sse_db_attach, SSE_NO_THREADS.) While the database cannot be
+   written (another process holds its lock until busy_ms after one was published, or a statement
+   that was posted before it has waited for so long, or the disk is full) events are sent all the
+   same, with their ids, a warning is logged, once, and they are written when that is over, tried
+   once a second, and three times by sse_app_free: a crash before that loses them, of which clients
+   that come back to the next start are told by the gap event, and the whole history. Only the first
+   of them waits for the lock; the retries do not, nor does what is published while it is held, also
+   where statements of sse_db_post wait for it.
 
    A machine that loses its power, or whose kernel dies, may lose what was written last: db's
    synchronous is NORMAL, and FULL, sse_db_exec(db, "PRAGMA synchronous = FULL"), keeps it. With
@@ -12718,6 +12719,7 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
   C5  What reports a change that a database is to keep leaves only when the
       change is kept: net.told counts such changes, up to net.kept they are
       kept, and an entry of a queue says after how many of them it leaves.
+      An error reports none, unless the same callback made the change.
       Connections that wait for that are in net.held [net_after, net_keep].
   C6  app.body_bytes is what connections [conn_held] and requests hold: a
       body that is not read in place counts from its first byte on until
@@ -16651,12 +16653,23 @@ static bool sse__req_answered(const sse_req *req) {
            req->deferred || req->file || req->misanswered;
 }
 
+/* Nothing is there to be sent: a type alone is an empty reply. */
+static bool sse__reply_is_silent(const sse_req *req) {
+    const bool typed = req->type && !req->misanswered;
+    return !req->out.len && !req->out.error && !req->status && !typed;
+}
+
+/* Whether it is an error, as far as is known yet: then nothing that it tells of has happened. */
+static bool sse__reply_fails(const sse_req *req) {
+    const int error = req->error ? req->error : req->call_error;
+    return req->status >= 400 || (error && !req->file && sse__reply_is_silent(req));
+}
+
 /* Sends what the handler left, or says why that cannot be sent. If memory was short, a call that
    read the request may have answered NULL: nothing that the program made of that is right, nor what
    it failed with. */
 static void sse__reply_answer(sse_req *req) {
-    const bool typed  = req->type && !req->misanswered; /* a type alone is an empty reply */
-    const bool silent = !req->out.len && !req->out.error && !req->status && !typed;
+    const bool silent = sse__reply_is_silent(req);
     const bool framed = req->head.minor > 0;
     const char *why   = NULL; /* the warning of the call itself may have been one too many */
     int        error  = req->out.error ? req->out.error : req->headers.error, retry_ms;
@@ -25316,7 +25329,7 @@ static void sse__req_conclude(sse_req *req) {
     sse__req_set_phase(req, SSE__REQ_CONCLUDED);
     c = req->conn;
     if (c) c->req = NULL;
-    if (c && c->net->told != req->told) sse__net_report(c->net);
+    if (c && c->net->told != req->told && !sse__reply_fails(req)) sse__net_report(c->net); /* C5 */
     if (req->stream) app->stream_begun(req->stream);
     if (c && !streaming) {
         sse__conn_skip_body(c);

@@ -889,6 +889,38 @@ static void no_deadlines(void) {
     sse_app_free(app);
 }
 
+/* What a deferred request may have caused is kept before its reply leaves. An error tells of
+   nothing. */
+static void deferred_replies(void) { /* C5 */
+    static const struct {
+        int         status;
+        const char *says, *heard;
+    } rows[] = {{503, NULL, " 503 "}, {0, "fine", "\r\n\r\nfine"}, {404, "none", " 404 "},
+        {0, NULL, " 204 "}};
+    size_t i;
+    for (i = 0; i < SSE__COUNT(rows); i++) {
+        sse_app    *app = still_app(NULL);
+        const int   fd = joins(app);
+        sse__flight under_way;
+        memset(&under_way, 0, sizeof under_way);
+        (void)asks(app, fd, GET("/later"));
+        app->topics->sequence.flight = &under_way; /* as if a disk took its time */
+        sse__net_tell(app->net);
+        (void)sse_test_run(app, 1);
+        if (rows[i].says) sse_puts(sse_out(waiting[0]), rows[i].says);
+        if (rows[i].status) sse_set_status(waiting[0], rows[i].status);
+        is_int(sse_finish(waiting[0]), 0, "a deferred reply, while an event is not kept yet");
+        (void)hears_after(app, fd, 1);
+        is_int(heard[0] != '\0', rows[i].status != 0, "... leaves at once, or not");
+        app->topics->sequence.flight = NULL;
+        sse__net_keep(app->net, app->net->told);
+        if (!rows[i].status) (void)hears_after(app, fd, 1);
+        ok(strstr(heard, rows[i].heard) != NULL, "... it is%s", rows[i].heard);
+        close(fd);
+        sse_app_free(app);
+    }
+}
+
 /* 16 KiB put the deadline off, in how many pieces ever; a drip does not. */
 static void progress(void) {
     static const struct {
@@ -2301,6 +2333,7 @@ int main(void) {
     bodies_together();
     deadlines();
     no_deadlines();
+    deferred_replies();
     progress();
     sending();
     sending_little();

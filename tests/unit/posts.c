@@ -596,6 +596,74 @@ static void events_wait_as_well(void) { /* PO2 */
     sse_db_close(other);
     stands_end();
 }
+
+static sse_db *post_db;
+static bool    done_says; /* that it failed; else nothing */
+
+static void replies_to(sse_app *app, const sse_db_result *r, void *user) {
+    sse_req *req = (sse_req *)user;
+    (void)app;
+    n_answers++;
+    (void)r;
+    if (done_says) sse_fail(req, 503, "not saved");
+    sse_finish(req);
+}
+
+static void defers(sse_req *req, void *user) {
+    sse_db_post_options o;
+    (void)user;
+    o.app = sse_req_app(req);
+    o.done = replies_to;
+    o.user = req;
+    if (sse_db_post(post_db, &o, "INSERT INTO t (data) VALUES (1)") == SSE_OK) sse_defer(req);
+}
+
+static client *asks(sse_app *app) { /* and is not answered at once */
+    static const char request[] = "GET /defers HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    client           *c = send_from_new(app, request, sizeof request - 1);
+    turns(app, 5);
+    is_int((int)c->len, 0, "a request that waits for its statement");
+    return c;
+}
+
+/* What failed tells of no event, so it does not wait until those are kept that were published
+   meanwhile. */
+static void failures_leave(void) {
+    sse_db           *other = open_db("posts.db");
+    sse_app          *app;
+    sse_topic_options t;
+    client           *c;
+    int               i;
+    stands_begin();
+    post_db = patient();
+    app = begin();
+    memset(&t, 0, sizeof t);
+    t.history = 10;
+    t.db = post_db;
+    is_int(sse_topic(app, "t", &t), 0, "a topic that is kept");
+    sse_get(app, "/defers", defers, NULL);
+    for (i = 0; i < 2; i++) {
+        done_says = i == 0;
+        sse_db_exec(other, "BEGIN IMMEDIATE");
+        stands_at(200000 * i);
+        c = asks(app);
+        begins_to_wait(app, 2 * i + 1, 60000);
+        stands_at(200000 * i + 30000);
+        say(app, "t", "of somebody else");
+        turns(app, 5);
+        waited_until(200000 * i + 60000);
+        begins_to_wait(app, 2 * i + 2, 30000);
+        hears(app, c, done_says ? "HTTP/1.1 503 " : "HTTP/1.1 500 ");
+        sse_db_exec(other, "ROLLBACK");
+        stands_go_on();
+        sse__sequence_sync(&app->topics->sequence);
+    }
+    dial_free(app);
+    sse_db_close(post_db);
+    sse_db_exec(other, "DROP TABLE sse_events");
+    sse_db_close(other);
+    stands_end();
+}
 #endif
 
 /* Each allocation is the last one that is made: what is accepted is answered later, and once. */
@@ -1310,6 +1378,7 @@ int main(void) {
     full();
     deadlines();
     events_wait_as_well();
+    failures_leave();
 #endif
     busy();
     on_the_loop();
