@@ -145,8 +145,32 @@
        }
 
      writes it on another thread, puts it in its place once it is whole and on the disk, and tells
-     the topic "up" of the progress. Of a form (.field) it keeps that file and nothing else: what
-     the handler has to know goes into the query of the form's action, for sse_query.
+     the topic "up" of the progress. Of a form .field names the file, and what is typed beside it
+     is there for sse_form when done runs. <form method="post" action="/order"
+     enctype="multipart/form-data">, with <input name="dish"> and <input name="photo" type="file">:
+
+       static void ordered(sse_req *req, const sse_body_file *file, void *user) {
+           const char *dish  = sse_form(req, "dish");
+           const char *photo = file->error ? NULL : file->path;
+           (void)user;
+           if (!photo && file->error != SSE_E_ABSENT) return;       // it is answered
+           if (!dish || !*dish) sse_fail(req, 400, "dish is missing");
+           else if (sse_db_exec(db, "INSERT INTO orders(dish, photo) VALUES(%s, %s)", dish,
+                                photo) != 1) sse_fail(req, 503, "not saved: try again later");
+           else { sse_redirect(req, "/"); return; }
+           if (photo) remove(photo);                                // of an order that is none
+       }
+
+       static void order(sse_req *req, void *user) {                // POST /order, as /firmware
+           unsigned long long name;
+           (void)user;
+           if (sse_random(&name, sizeof name)) return;              // and 500 is the answer
+           sse_body_to_file(req, sse_fmt(req, "photos/%016llx", name), ordered,
+                            &(sse_body_file_options){ .field = "photo", .max_bytes = 5 << 20 });
+       }
+
+     SSE_E_ABSENT: no photo was chosen. The name of the file is the program's own, never one that a
+     stranger chose.
 
      A reply that takes longer is deferred: sse_defer(req) in the handler, sse_finish(req) when it
      is written, on the loop. The request stays valid until then even if the client leaves. A
@@ -1496,7 +1520,7 @@
      sse_body_read            the body as it comes
      sse_body_parts           a multipart form as it comes
      sse_body_pause           holds the body back
-     sse_body_to_file         the body, or the file of a form, into a file
+     sse_body_to_file         the body, or the file of a form beside its fields, into a file
      sse_signal               a Datastar signal, or a value of a JSON body
      sse_attr                 what a hook left for the handler
      sse_set_attr             leaves it there
@@ -2100,8 +2124,9 @@ typedef struct sse_app_options {
                                        Retry-After, unless it is the only one. The texts of a form
                                        that is read take about as much again; these, and bodies that
                                        are read in place (.body_later), do not count, but for what
-                                       sse_body_to_file holds until it is on the disk: where half
-                                       of the limit is taken it holds its peers back.
+                                       sse_body_to_file holds until it is on the disk, where half
+                                       of the limit is taken it holds its peers back, and the other
+                                       fields of its form.
                                        default: 67108864; SSE_UNLIMITED */
     int         slow_ms;            /* a callback of the program (handler, hook, guard, render,
                                        step, timer, watch, call, ...) that holds the loop for so
@@ -2527,8 +2552,9 @@ SSE_API sse_str     sse_query_bytes(sse_req *req, const char *name);
 SSE_API sse_str     sse_query_raw(sse_req *req);
 
 /* A field of an urlencoded or multipart body, the first or the i-th of that name, as of a query;
-   NULL with body_later. A form with more than .max_fields is answered by 413. Files are read with
-   sse_body_to_file or sse_body_parts. */
+   NULL with body_later, but in done of sse_body_to_file with .field. A form with more than
+   .max_fields is answered by 413. Files are passed over: they are read with sse_body_to_file or
+   sse_body_parts. */
 SSE_API const char *sse_form(sse_req *req, const char *name);
 SSE_API const char *sse_form_at(sse_req *req, const char *name, int i);
 
@@ -2594,9 +2620,12 @@ SSE_API int sse_body_pause(sse_req *req, bool pause);
    path:    copied; never made from request text as it is. A relative one stays what it is now, also
             if the program changes its working directory.
    done:    runs on the loop when the file is there, or failed, and may write the reply. If it
-            writes none: 204; 413 if the file was too large; 400 for a form that is not well-formed
-            or lacks the file; 507 on a full disk; 503 where few descriptors are left; else 500.
-            NULL: nothing runs.
+            writes none: 204; 413 if the file or the form's fields were too large; 400 for a form
+            that is not well-formed, lacks the file or holds a NUL; 507 on a full disk; 503 where
+            few descriptors are left, or no room in .max_bodies_bytes; else 500. NULL: nothing runs.
+            With .field it reads the texts of the form by sse_form and its siblings, wherever they
+            stand in it (after an error: those that had come). With their names they take at most
+            the app's max_body_bytes, whatever the route's is, and are at most .max_fields.
    options: borrowed until return; NULL: all defaults.
    Returns: 0, and done will be called, once, and sse_finish is not yours (in done it answers 0, and
             does nothing); else as sse_body_read, or sse_body_parts with .field; SSE_E_ARG: no path,
@@ -2604,11 +2633,10 @@ SSE_API int sse_body_pause(sse_req *req, bool pause);
             SSE_E_FULL: the disk is a thousand pieces of files behind, which fails the request with
             503. Threads: loop. In callbacks: in the handler. */
 typedef struct sse_body_file_options {
-    const char *field;              /* the file input of a form, by its name; other fields are
-                                       passed over, as is a second file of that name: put their
-                                       values into the query; and so is one where no file was
-                                       chosen, which has neither a filename nor bytes. default: the
-                                       body itself */
+    const char *field;              /* the file input of a form, by its name; texts are for
+                                       sse_form; other files are passed over, as is a second one of
+                                       that name, and one where none was chosen, which has neither
+                                       a filename nor bytes. default: the body itself */
     size_t      max_bytes;          /* of the file. default: max_body_bytes of the route only */
     int         mode;               /* permissions, less the umask. default: 0600 */
     const char *topic;              /* gets events "progress", {"bytes":65536,"total":900000}, at
@@ -2623,9 +2651,10 @@ typedef struct sse_body_file_options {
     void       *user;               /* for done. borrowed until that returns */
 } sse_body_file_options;
 typedef struct sse_body_file {      /* valid until done returns */
-    int                error;       /* 0: it is there; SSE_E_FULL: too large; SSE_E_CLOSED: the peer
-                                       left; SSE_E_SYNTAX, SSE_E_ABSENT: the form; SSE_E_IO: the
-                                       disk; SSE_E_NOMEM */
+    int                error;       /* 0: it is there; SSE_E_FULL: too large, or the fields are;
+                                       SSE_E_CLOSED: the peer left; SSE_E_SYNTAX: the form;
+                                       SSE_E_ABSENT: it has no such file; SSE_E_IO: the disk;
+                                       SSE_E_NOMEM */
     const char        *path;
     const char        *filename, *type; /* of a form: as the client calls it; NULL: not given */
     unsigned long long bytes;       /* that came */
@@ -12724,7 +12753,8 @@ SSE_API int sse_db_post(sse_db *db, const sse_db_post_options *options, const ch
   C6  app.body_bytes is what connections [conn_held] and requests hold: a
       body that is not read in place counts from its first byte on until
       its request is freed, and so does the index of its JSON; of one that
-      becomes a file, the memory for what is still to be written.
+      becomes a file, the memory for what is still to be written, and the
+      texts of its form.
   C7  What an event costs does not depend on how many wait. An entry that is
       taken out of the middle of a queue leaves a hole: nothing moves. The
       first place and the last are no holes. The index of a queue, if it has
@@ -23056,7 +23086,9 @@ SSE_API int sse_streams_close(sse_app *app, const sse_filter *filter, const sse_
        than those, and one of each upload that has begun.
   UP4  Where half of max_bodies_bytes is taken, what a read brings is written
        at once, and only one read goes on meanwhile: an upload holds no more
-       than these two.
+       than these two, and the texts of its form.
+  UP5  The texts of a form take no more than those of an ordinary body may:
+       max_body_bytes of the app with their names, and max_fields of them.
 ==========================================================================*/
 
 enum { SSE__UPLOAD_PIECE = 65536, SSE__UPLOAD_MOST = 262144, SSE__UPLOAD_EVENT_MS = 100 };
@@ -23070,6 +23102,9 @@ typedef struct sse__upload {
     uint64_t         max_bytes, total;
     sse_body_file    file;      /* .bytes: gathered, or dropped because of an error */
     sse_buf          gathered, written; /* written: the job's */
+    sse_buf          text;      /* of the field of the form that comes */
+    size_t           text_left; /* bytes that the fields may still have: UP5 */
+    const char      *fault;     /* of the fields, for the reply; NULL: none */
     bool             all_in, found, over, writing, last; /* found, over: the field begins, ends */
     uint64_t         told_ms;   /* when the topic heard of it */
     size_t           held;      /* of its memory, counted: upload_count */
@@ -23195,7 +23230,10 @@ static void sse__upload_answer(sse__upload *u) { /* what done left open */
         (void)sse__refused(req->app, SSE_E_IO, "sse_body_to_file: %s: %s (%s)", u->path,
                            strerror(u->error_number), req->path);
     if (req->out.len || req->status || req->failed || req->file) return;
-    if (u->file.error == SSE_E_FULL) sse_fail(req, 413, "the file is too large");
+    if (u->fault)
+        sse_fail(req, u->file.error == SSE_E_FULL ? 413 : u->file.error == SSE_E_SYNTAX ? 400 : 503,
+                 "%s", u->fault);
+    else if (u->file.error == SSE_E_FULL) sse_fail(req, 413, "the file is too large");
     else if (u->file.error == SSE_E_ABSENT)
         sse_fail(req, 400, "the form has no file named %s", u->field);
     else if (u->file.error == SSE_E_IO && u->error_number == ENOSPC)
@@ -23226,6 +23264,7 @@ static void sse__upload_next(sse_app *app, void *user) {
         sse__upload_answer(u);
         sse_buf_free(&u->gathered);
         sse_buf_free(&u->written);
+        sse_buf_free(&u->text);
         sse__upload_count(u);
         u->req->uploading = u->req->uploaded = false;
         sse_finish(u->req);
@@ -23272,11 +23311,54 @@ static void sse__upload_measure(sse__upload *u, const sse__parts *p) {
     if (u->total > p->at + rest) u->total -= p->at + rest;
 }
 
+static void sse__upload_refuse(sse__upload *u, int error, const char *fault) {
+    u->file.error = error;
+    u->fault      = fault;
+}
+
+/* All of a text has come: sse_form has it from now on. */
+static void sse__upload_add(sse__upload *u, const char *name) {
+    sse_req      *req  = u->req;
+    const sse_str text = sse__str(u->text.ptr, u->text.len);
+    if (text.len && memchr(text.ptr, '\0', text.len))
+        sse__upload_refuse(u, SSE_E_SYNTAX, "the form holds a NUL");
+    else if (req->form.count++ >= req->app->options.max_fields)
+        sse__upload_refuse(u, SSE_E_FULL, sse_fmt(req, "the form has more than %d fields",
+                                                  req->app->options.max_fields));
+    else {
+        if (!req->form.end) req->form.end = &req->form.first;
+        sse__pairs_add(req, &req->form, sse__req_text(req, sse__text(name)),
+                       sse__req_text(req, text));
+        if (req->error == SSE_E_NOMEM) u->file.error = SSE_E_NOMEM;
+    }
+    u->text.len = 0;
+}
+
+/* A field that is no file. It counts as a body does that is not read in place: C6. */
+static int sse__upload_field(sse__upload *u, const sse_part *part, sse_str chunk, int status) {
+    const size_t n = status == 1 ? chunk.len : strlen(part->name);
+    if (u->file.error) return u->file.error;
+    if (n > u->text_left) /* UP5 */
+        sse__upload_refuse(u, SSE_E_FULL, "the form's fields are too large");
+    else if (!sse__req_hold(u->req, n))
+        sse__upload_refuse(u, SSE_E_NOMEM,
+                           "there is no room for the form's fields now, come back later");
+    else {
+        u->text_left -= n;
+        if (status != 1) sse__upload_add(u, part->name);
+        else sse_raw(&u->text, chunk.ptr, n);
+        if (u->text.error) u->file.error = SSE_E_NOMEM;
+    }
+    if (u->file.error && !u->writing) sse__upload_next(u->req->app, u);
+    return u->file.error;
+}
+
 static int sse__upload_part(sse_req *req, const sse_part *part, sse_str chunk, int status,
                             void *user) {
     sse__upload *u = (sse__upload *)user;
     if (!part) return sse__upload_chunk(req, chunk, status, u);
-    if (u->over || !part->filename || strcmp(part->name, u->field) != 0) return 0;
+    if (!part->filename) return sse__upload_field(u, part, chunk, status);
+    if (u->over || strcmp(part->name, u->field) != 0) return 0;
     if (!u->found && status != 1 && !*part->filename) return 0; /* HTML 4.10.22.4: none chosen */
     if (!u->found && status == 1) sse__upload_measure(u, (const sse__parts *)req->body_user);
     if (!u->found) {
@@ -23317,6 +23399,7 @@ SSE_API int sse_body_to_file(sse_req *req, const char *path, sse_body_file_fn do
     u->fd        = -1;
     u->mode      = options && options->mode ? options->mode : 0600;
     u->max_bytes = options && options->max_bytes ? options->max_bytes : UINT64_MAX;
+    u->text_left = req->app->options.max_body_bytes;
     u->user      = options ? options->user : NULL;
     u->field     = options && options->field ? sse_fmt(req, "%s", options->field) : NULL;
     u->topic     = options && options->topic ? sse_fmt(req, "%s", options->topic) : NULL;

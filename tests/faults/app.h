@@ -76,12 +76,18 @@ static void count_body(sse_req *req, void *user) {
     if (error) free(sum);
 }
 
+static void saved_form(sse_req *req, const sse_body_file *file, void *user) { /* no text is lost */
+    const char *note = sse_form(req, "note");
+    (void)user;
+    if (!file->error && (!note || strcmp(note, "typed") != 0)) sse_fail(req, 400, "no note");
+}
+
 static void save_body(sse_req *req, void *user) {
     sse_body_file_options o;
     memset(&o, 0, sizeof o);
     o.field = (const char *)user;
     o.topic = "progress";
-    sse_body_to_file(req, user ? "of-form" : "of-body", NULL, &o);
+    sse_body_to_file(req, user ? "of-form" : "of-body", user ? saved_form : NULL, &o);
 }
 
 static void work(sse_app *a, void *user) { (void)a, (void)user; }

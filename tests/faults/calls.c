@@ -115,6 +115,7 @@ static void put_file(const char *name, const char *p, size_t n) {
 
 static void make_files(void) {
     const char *type =
+        "--b\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\ntyped\r\n"
         "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"\r\n\r\n";
     size_t i;
     for (i = 0; i < SMALL; i++) small[i] = (char)('a' + i % 26);
@@ -180,7 +181,7 @@ static void bodies(void) {
     right(c, 200, "150000", 6);
     hang_up(c);
     c = asked("POST /parts", type, multipart, multipart_len);
-    right(c, 200, "150000", 6);
+    right(c, 200, "150005", 6);
     hang_up(c);
     c = asked("POST /save", NULL, body, BODY);
     saved("of-body", right(c, 204, "", 0));

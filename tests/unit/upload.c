@@ -81,7 +81,16 @@ static char               dir[] = "/tmp/sse-upload-XXXXXX", path[64];
 static int                dones, last_error, answers; /* answers: done writes a reply */
 static unsigned long long last_bytes;
 static char               last_name[64], last_type[64];
-static char               words[300]; /* the latest warning or error that was logged */
+static char               words[300];  /* the latest warning or error that was logged */
+static char               fields[400]; /* the others of the form, as done reads them */
+
+static void read_fields(sse_req *req) {
+    const sse_pair *p;
+    size_t          n = 0;
+    fields[0] = '\0';
+    for (p = sse_form_all(req); p && n < sizeof fields; p = p->next)
+        n += (size_t)snprintf(fields + n, sizeof fields - n, "[%s=%.60s]", p->name, p->value);
+}
 
 static void done(sse_req *req, const sse_body_file *file, void *user) {
     dones++;
@@ -90,6 +99,7 @@ static void done(sse_req *req, const sse_body_file *file, void *user) {
     snprintf(last_name, sizeof last_name, "%s", file->filename ? file->filename : "-");
     snprintf(last_type, sizeof last_type, "%s", file->type ? file->type : "-");
     is_str(file->path, path, "done is told where");
+    read_fields(req);
     if (answers == 1) sse_printf(sse_out(req), "kept %d", *(int *)user);
     if (answers == 2) sse_set_status(req, 202);
     if (answers == 3) sse_send_file(req, "tests/tap.h", NULL);
@@ -169,7 +179,8 @@ static void no_route(sse_req *req, void *user) { /* a hook of everything */
         answers_of[0] = sse_body_to_file(req, path, done, NULL);
 }
 
-static size_t max_bodies; /* in memory; 0: as many as usual */
+static size_t max_bodies, max_body; /* in memory; 0: as many as usual */
+static int    max_fields;
 
 static sse_app *app_with(sse_body_file_options *o) {
     sse_route_options r;
@@ -178,6 +189,8 @@ static sse_app *app_with(sse_body_file_options *o) {
     memset(&options, 0, sizeof options);
     options.on_log = on_log;
     options.max_bodies_bytes = max_bodies;
+    options.max_body_bytes = max_body;
+    options.max_fields = max_fields;
     app = dial_app(&options);
     memset(&r, 0, sizeof r);
     r.body_later = true;
@@ -239,6 +252,12 @@ static size_t same(void) { /* how much of the file is as it was sent */
     n = n <= BIG && memcmp(p, big, n) == 0 ? n : 0;
     free(p);
     return n;
+}
+
+static const char *big_text(void) { /* a field of it is as long as its caller says */
+    static char text[4001];
+    memset(text, 't', sizeof text - 1);
+    return text;
 }
 
 static client *send_all(sse_app *app, size_t n) {
@@ -395,6 +414,156 @@ static void empty_file(void) {
         dial_free(app);
     }
 #undef FIELD
+}
+
+#define TEXT(name, value) \
+    "--xx\r\nContent-Disposition: form-data; name=\"" name "\"\r\n\r\n" value "\r\n"
+#define FILE_OF(name, bytes) \
+    "--xx\r\nContent-Disposition: form-data; name=\"" name "\"; filename=\"x\"\r\n\r\n" bytes "\r\n"
+
+static client *submit(sse_app *app, const char *form, size_t n, size_t piece) {
+    char    head[200];
+    client *c;
+    size_t  at;
+    snprintf(head, sizeof head,
+        "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: %lu\r\n"
+        "Content-Type: multipart/form-data; boundary=xx\r\n\r\n",
+        (unsigned long)n);
+    dones = 0;
+    c = begin(app, head);
+    for (at = 0; at < n; at += piece) {
+        more(app, c, form + at, at + piece < n ? piece : n - at);
+        if (piece < n) turns(app, 1);
+    }
+    answered(app, c);
+    return c;
+}
+
+/* What is typed beside a file is there when done runs, wherever it stands in the form. */
+static void with_fields(void) {
+    static const struct {
+        const char *form, *fields;
+        int         error;
+    } rows[] = {{TEXT("dish", "soup") FILE_OF("f", "data"), "[dish=soup]", 0},
+        {FILE_OF("f", "data") TEXT("dish", "soup"), "[dish=soup]", 0},
+        {TEXT("dish", "soup") FILE_OF("f", "data") TEXT("note", "hot\r\nnow"),
+            "[dish=soup][note=hot\r\nnow]", 0},
+        {TEXT("\xc3\xbc", "\xe2\x82\xac") FILE_OF("f", "data"), "[\xc3\xbc=\xe2\x82\xac]", 0},
+        {TEXT("a", "1") FILE_OF("f", "data") TEXT("a", "2") TEXT("a", ""), "[a=1][a=2][a=]", 0},
+        {TEXT("f", "text") FILE_OF("f", "data") FILE_OF("f", "b"), "[f=text]", 0},
+        {TEXT("a", "1") FILE_OF("other", "data") TEXT("b", "2"), "[a=1][b=2]", SSE_E_ABSENT},
+        {FILE_OF("other", "more") FILE_OF("f", "data") TEXT("b", ""), "[b=]", 0},
+        {TEXT("a", "1"), "[a=1]", SSE_E_ABSENT}, {FILE_OF("f", "data"), "", 0}};
+    sse_body_file_options o;
+    size_t                i, piece;
+    memset(&o, 0, sizeof o);
+    o.field = "f";
+    for (i = 0; i < 2 * SSE__COUNT(rows); i++) {
+        const int error = rows[i / 2].error;
+        sse_app  *app = app_with(&o);
+        char      form[600];
+        client   *c;
+        snprintf(form, sizeof form, "%s--xx--\r\n", rows[i / 2].form);
+        piece = i % 2 ? 7 : strlen(form);
+        c = submit(app, form, strlen(form), piece);
+        ok(strncmp(c->got, error ? "HTTP/1.1 400" : "HTTP/1.1 204", 12) == 0,
+            "form %d by %d bytes: %.12s", (int)i / 2, (int)piece, c->got);
+        ok(dones == 1 && last_error == error && (error || last_bytes == 4), "... its file");
+        is_str(fields, rows[i / 2].fields, "... and its other fields");
+        dial_free(app);
+    }
+}
+
+/* UP5: a form that no route of an ordinary body would take is not taken here. (M: as many bytes as
+   may be in all; a name counts.) */
+static void too_much_text(void) {
+    enum { M = 2000 };
+    static const char fine[] = TEXT("a", "1") FILE_OF("f", "data") TEXT("b", "2") "--xx--\r\n",
+                      many[] = TEXT("a", "1") FILE_OF("f", "data") TEXT("b", "2")
+                          TEXT("c", "3") "--xx--\r\n",
+                      null[] = TEXT("a", "1?2") FILE_OF("f", "data") "--xx--\r\n",
+                      cut[] = TEXT("a", "1") FILE_OF("f", "data") TEXT("b", "2");
+    sse_body_file_options o;
+    sse_app              *app;
+    client               *c;
+    char                  form[3 * M], nul[sizeof null];
+    int                   i;
+    memset(&o, 0, sizeof o);
+    o.field = "f";
+    max_body = M;
+    app = app_with(&o);
+    for (i = 0; i < 4; i++) { /* before the file, or behind it; one byte less, one too many */
+        static const char *const orders[] = {TEXT("dish", "%.*s") FILE_OF("f", "data") "--xx--\r\n",
+            FILE_OF("f", "data") TEXT("dish", "%.*s") "--xx--\r\n"};
+        snprintf(form, sizeof form, orders[i / 2], M - 4 + i % 2, big_text());
+        c = submit(app, form, strlen(form), 500);
+        ok(strncmp(c->got, i % 2 ? "HTTP/1.1 413" : "HTTP/1.1 204", 12) == 0, "%s text: %.12s",
+            i % 2 ? "too much" : "as much as may be", c->got);
+        ok(dones == 1 && last_error == (i % 2 ? SSE_E_FULL : 0), "... and why");
+        ok(!(i % 2) || strstr(c->got, "\r\n\r\nthe form's fields are too large\n"), "... in words");
+        is_int(files(), !(i % 2), "... a file if it was not");
+        unlink(path);
+    }
+    answers = 1;
+    ok(strstr(submit(app, form, strlen(form), 500)->got, "\r\n\r\nkept 7"),
+        "... or what done says");
+    answers = 0;
+    memcpy(nul, null, sizeof null);
+    *strchr(nul, '?') = '\0';
+    c = submit(app, nul, sizeof nul - 1, 1000);
+    ok(strncmp(c->got, "HTTP/1.1 400", 12) == 0 && last_error == SSE_E_SYNTAX && dones == 1,
+        "a field that holds a NUL: %.12s", c->got);
+    ok(strstr(c->got, "\r\n\r\nthe form holds a NUL\n") != NULL, "... in words");
+    c = submit(app, cut, sizeof cut - 1, 1000);
+    ok(strncmp(c->got, "HTTP/1.1 400", 12) == 0 && last_error == SSE_E_SYNTAX && dones == 1,
+        "a form that is cut off: %.12s", c->got);
+    is_int(files(), 0, "... no file");
+    dial_free(app);
+    max_body = 0;
+    max_fields = 2;
+    app = app_with(&o);
+    c = submit(app, fine, sizeof fine - 1, 1000);
+    ok(strncmp(c->got, "HTTP/1.1 204", 12) == 0, "as many fields as may be");
+    unlink(path);
+    c = submit(app, many, sizeof many - 1, 1000);
+    ok(strncmp(c->got, "HTTP/1.1 413", 12) == 0 && last_error == SSE_E_FULL && dones == 1,
+        "one more: %.12s", c->got);
+    ok(strstr(c->got, "\r\n\r\nthe form has more than 2 fields\n") != NULL, "... in words");
+    is_int(files(), 0, "... no file");
+    dial_free(app);
+    max_fields = 0;
+}
+
+/* C6: fields that wait for their file, of clients that are slow, are bodies in memory. */
+static void held_fields(void) {
+    sse_body_file_options o;
+    sse_app              *app;
+    client               *first, *second;
+    char                  form[2000];
+    memset(&o, 0, sizeof o);
+    o.field = "f";
+    max_bodies = 1500;
+    app = app_with(&o);
+    snprintf(form, sizeof form, TEXT("dish", "%.1000s") FILE_OF("f", "data") "--xx--\r\n",
+        big_text());
+    first = begin(app, "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n"
+                       "Content-Type: multipart/form-data; boundary=xx\r\n\r\n");
+    more(app, first, form, 1100);
+    turns(app, 5);
+    is_int((long long)app->body_bytes, 1004, "what was typed is held while the file comes");
+    second = submit(app, form, strlen(form), 5000);
+    ok(strncmp(second->got, "HTTP/1.1 503", 12) == 0 && last_error == SSE_E_NOMEM && dones == 1,
+        "as much again is too much: %.12s", second->got);
+    ok(strstr(second->got, "\r\n\r\nthere is no room for the form's fields now, come back later\n"),
+        "... in words");
+    is_int((long long)app->body_bytes, 1004, "... and holds nothing");
+    hang_up(first);
+    turns(app, 5);
+    is_int((long long)app->body_bytes, 0, "nor does one that left");
+    second = submit(app, form, strlen(form), 5000);
+    ok(strncmp(second->got, "HTTP/1.1 204", 12) == 0, "... then there is room");
+    dial_free(app);
+    max_bodies = 0;
 }
 
 static void refused(void) {
@@ -1106,6 +1275,9 @@ int main(void) {
     chunked();
     forms();
     empty_file();
+    with_fields();
+    too_much_text();
+    held_fields();
     refused();
     misused();
     leaves();

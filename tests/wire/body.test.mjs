@@ -187,6 +187,22 @@ test('parts that are not well-formed', async () => {
   assert.equal((server.stdout.match(/parts ended: SSE_E_SYNTAX/g) ?? []).length, 6)
 })
 
+test('a file and what is typed beside it, as fetch sends a form', async () => {
+  const photo = new File(['x'.repeat(300000)], 'Käse.png', { type: 'image/png' })
+  const send = async (...fields) => {
+    const body = new FormData()
+    for (const [name, value] of fields) body.append(name, value)
+    const reply = await fetch(`http://localhost:${server.port}/keep`, { method: 'POST', body })
+    return reply.ok ? reply.json() : reply.status
+  }
+  const dish = ['dish', 'Käse & "Brot"\r\n'], note = ['nöte', '']
+  const file = ['Käse.png', 'image/png', 300000]
+  assert.deepEqual(await send(dish, ['photo', photo], note), [...file, ...dish, ...note])
+  assert.deepEqual(await send(['photo', photo], dish, dish), [...file, ...dish, ...dish])
+  assert.deepEqual(await send(dish, ['photo', new File([], '')]), 400)
+  assert.deepEqual(await send(['photo', photo], ['dish', 'x'.repeat(1 << 20)]), 413)
+})
+
 test('forms, urlencoded and multipart', async () => {
   const show = async (body, type) => {
     const { status, body: text } =

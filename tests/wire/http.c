@@ -209,6 +209,23 @@ static void read_parts(sse_req *req, void *user) {
     else sse_puts(sse_out_json(req), "[");
 }
 
+static void whole(sse_req *req, const sse_body_file *file, void *user) {
+    const sse_pair *field = sse_form_all(req);
+    (void)user;
+    if (file->error) return; /* and is answered */
+    sse_json(sse_out_json(req), "[%s,%s,%llu", file->filename, file->type, file->bytes);
+    for (; field; field = field->next) sse_json(sse_out(req), ",%s,%s", field->name, field->value);
+    sse_puts(sse_out(req), "]");
+    remove(file->path);
+}
+
+static void keep(sse_req *req, void *user) {
+    sse_body_file_options o;
+    memset(&o, 0, sizeof o);
+    o.field = (const char *)user;
+    sse_body_to_file(req, "kept", whole, &o);
+}
+
 static void basic(sse_req *req, void *user) {
     (void)user;
     if (sse_auth_basic(req, "the \"realm\"", "ann", "p:w")) sse_puts(sse_out(req), "in");
@@ -334,6 +351,7 @@ int main(int argc, char **argv) {
     route.body_later = true;
     sse_route(app, "/upload", read_upload, NULL, &route);
     sse_route(app, "/parts", read_parts, NULL, &route);
+    sse_route(app, "/keep", keep, (void *)"photo", &route);
     sse_post(app, "/not-later", not_later, NULL);
     route.max_body_bytes = 1000;
     sse_route(app, "/upload/small", read_upload, NULL, &route);
