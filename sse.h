@@ -2553,8 +2553,8 @@ SSE_API sse_str     sse_query_raw(sse_req *req);
 
 /* A field of an urlencoded or multipart body, the first or the i-th of that name, as of a query;
    NULL with body_later, but in done of sse_body_to_file with .field. A form with more than
-   .max_fields is answered by 413. Files are passed over: they are read with sse_body_to_file or
-   sse_body_parts. */
+   .max_fields is answered by 413. Files are passed over, with a warning in the log: they are read
+   with sse_body_to_file or sse_body_parts. */
 SSE_API const char *sse_form(sse_req *req, const char *name);
 SSE_API const char *sse_form_at(sse_req *req, const char *name, int i);
 
@@ -15791,6 +15791,14 @@ static bool sse__req_is_form(const sse_req *req) {
 
 enum { SSE__PART_HEADERS = 4096 }; /* bytes of the headers of one part */
 
+/* Once a second, so that the program, not its users, is the first to miss them. */
+static void sse__form_passes_over(sse_req *req, const char *name) {
+    sse__log(req->app, sse__log_level_kind(req->app, SSE_LOG_WARNING, "files of forms: %s",
+                                           sse__req_route_path(req)),
+             "sse_form: the file %.60s of a form is passed over: give the route .body_later, for "
+             "sse_body_to_file or sse_body_parts (%.200s)", name, req->path);
+}
+
 /* The text fields of a multipart body; files are passed over. False: it is not well-formed, or a
    text holds a NUL. */
 static bool sse__form_parts(sse_req *req) {
@@ -15798,10 +15806,15 @@ static bool sse__form_parts(sse_req *req) {
     sse__multipart m;
     sse_str        rest  = req->body;
     sse_buf        value = {NULL, 0, 0, SSE_OK};
+    bool           told  = false;
     int            event;
     if (!sse__multipart_init(&m, sse__req_type(req), memory, sizeof memory)) return false;
     while ((event = sse__multipart_next(&m, &rest)) > SSE__PART_MORE && event != SSE__PART_DONE) {
         if (event == SSE__PART_BEGIN) value.len = 0;
+        if (event == SSE__PART_BEGIN && m.filename && *m.filename && !told) {
+            sse__form_passes_over(req, m.name); /* the first: they may be thousands */
+            told = true;
+        }
         if (event == SSE__PART_DATA && !m.filename) sse__put_str(&value, m.data);
         if (event != SSE__PART_END || m.filename) continue;
         if (value.error || (value.len && memchr(value.ptr, '\0', value.len))) break;

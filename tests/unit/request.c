@@ -560,6 +560,58 @@ static void too_many(void) { /* fields, before they are stored */
     }
 }
 
+static int  file_warnings, file_lines;
+static char file_warning[300];
+
+static void files_told(int level, const char *line, void *user) {
+    (void)user;
+    file_lines += strstr(line, "is passed over") != NULL;
+    if (level != SSE_LOG_WARNING) return;
+    file_warnings++;
+    snprintf(file_warning, sizeof file_warning, "%s", line);
+}
+
+static void reads_form(sse_req *req, void *user) {
+    (void)user;
+    sse_printf(sse_out(req), "%s %d", sse_form(req, "a"), sse_form(req, "photo") != NULL);
+}
+
+/* A file that an ordinary route gets is nobody's: the program is told of it, once a second. */
+static void file_passed_over(void) {
+    static const char text[] = "--b\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n",
+                      none[] = "--b\r\nContent-Disposition: form-data; name=photo; filename=\"\""
+                               "\r\n\r\n\r\n",
+                      file[] = "--b\r\nContent-Disposition: form-data; name=photo; filename=f"
+                               "\r\n\r\ndata\r\n";
+    char            with[600], without[600];
+    sse_app_options o;
+    sse_app        *app;
+    sse_test_reply  r;
+    int             i;
+    memset(&r, 0, sizeof r);
+    memset(&o, 0, sizeof o);
+    o.on_log = files_told;
+    app = sse_app_new(&o);
+    sse_post(app, "/dish", reads_form, NULL);
+    snprintf(with, sizeof with, "%s%s%s--b--\r\n", file, text, file);
+    snprintf(without, sizeof without, "%s%s--b--\r\n", text, none);
+    for (i = 0; i < 4; i++) {
+        if (i == 3) sse_test_run(app, 1000);
+        sse_test_request(app, "POST /dish", "Content-Type: multipart/form-data; boundary=b\n",
+            i ? with : without, &r);
+        ok(r.status == 200 && strcmp(r.body, "1 0") == 0, "a form %s a file: its text is read",
+            i ? "with" : "without");
+        is_int(file_warnings, (i + 1) / 2, "... and so many warnings by now");
+    }
+    is_str(file_warning,
+        "sse_form: the file photo of a form is passed over: give the route .body_later, for "
+        "sse_body_to_file or sse_body_parts (/dish)",
+        "... which say what to do");
+    is_int(file_lines, 3, "... one for each form, however many files it has");
+    sse_test_close(&r);
+    sse_app_free(app);
+}
+
 static sse_req *holding[2];
 static size_t   held; /* of all bodies, when a handler had read its signals */
 static int      first_signal;
@@ -850,6 +902,7 @@ int main(void) {
     all_of_a_name();
     any_order();
     too_many();
+    file_passed_over();
     signals_in_memory();
     one_write();
 #if defined(__linux__)
