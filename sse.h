@@ -170,7 +170,27 @@
        }
 
      SSE_E_ABSENT: no photo was chosen. The name of the file is the program's own, never one that a
-     stranger chose.
+     stranger chose. What is not to become a file is read piece by piece:
+
+       static int count(sse_req *req, const sse_part *part, sse_str chunk, int status, void *user) {
+           size_t *lines = (size_t *)user;
+           while (part && chunk.len--) *lines += *chunk.ptr++ == '\n';
+           if (part) return 0;
+           if (status == 0) sse_printf(sse_out(req), "%zu lines", *lines);
+           free(lines);                                             // that was the last call
+           return 0;
+       }
+
+       static void count_lines(sse_req *req, void *user) {          // POST, .body_later
+           size_t *lines = (size_t *)calloc(1, sizeof *lines);
+           (void)user;
+           if (!lines) sse_fail(req, 503, "no memory");
+           else if (sse_body_parts(req, count, lines)) free(lines); // no form: 415 is the answer
+       }
+
+     A reply of the last call needs no sse_defer. One that comes later does, in the handler, or in
+     the last call if that has status 0. Who has deferred calls sse_finish whatever happens: after
+     SSE_E_CLOSED, and where sse_body_parts itself answers an error.
 
      A reply that takes longer is deferred: sse_defer(req) in the handler, sse_finish(req) when it
      is written, on the loop. The request stays valid until then even if the client leaves. A
