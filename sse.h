@@ -2800,7 +2800,8 @@ SSE_API int sse_come_back(sse_req *req, int ms);
    says so, and what these do with it is refused: cancel the timer, or defer. With a deferred one
    a timer is to end in the callback that calls sse_finish, or before: the log says so, too.
    Returns: 0; SSE_E_STATE: sse_defer, if it is deferred already, a stream, or its handler has
-   returned; sse_finish, if it is not deferred, or finished already; SSE_E_NOMEM; SSE_E_THREAD.
+   returned (of a body that is read: the reader from its last call, and in that call with
+   SSE_E_CLOSED); sse_finish, if it is not deferred, or finished already; SSE_E_NOMEM; SSE_E_THREAD.
    Threads: loop; never in the work of sse_offload, but in its done. */
 SSE_API int sse_defer(sse_req *req);
 SSE_API int sse_finish(sse_req *req);

@@ -1432,6 +1432,13 @@ static void late(sse_app *app, void *user) { /* its handler has returned */
     is_warned(req, "sse_fail: not possible after sse_finish (/late)");
 }
 
+static void late_reply(sse_app *app, void *user) {
+    sse_req *req = (sse_req *)user;
+    (void)app;
+    sse_puts(sse_out(req), "late");
+    IS(sse_finish(req), 0);
+}
+
 static void defers(sse_req *req, void *user) {
     (void)user;
     warned[0] = '\0';
@@ -1439,6 +1446,40 @@ static void defers(sse_req *req, void *user) {
     IS(sse_defer(req), SSE_E_STATE);
     is_warned(req, "sse_defer: a second time (/late)");
     sse_after(sse_req_app(req), 10, late, req);
+}
+
+/* The reader of a body may defer until its last call has returned, unless the peer has left. */
+static int defers_last(sse_req *req, sse_str chunk, int status, void *user) {
+    (void)chunk, (void)user;
+    if (status == 1) return 0;
+    warned[0] = '\0';
+    IS(sse_defer(req), status ? SSE_E_STATE : 0);
+    is_warned(req, status ? "sse_defer: not possible when its handler has returned (/reads)" : "");
+    if (!status) sse_after(sse_req_app(req), 10, late_reply, req);
+    return 0;
+}
+
+static void reads_then_defers(sse_req *req, void *user) {
+    (void)user;
+    IS(sse_body_read(req, defers_last, NULL), 0);
+}
+
+static void defers_in_reader(void) {
+    sse_app          *app = app_new();
+    sse_test_reply    r;
+    sse_route_options o;
+    memset(&r, 0, sizeof r);
+    memset(&o, 0, sizeof o);
+    o.method = "POST";
+    o.body_later = true;
+    sse_route(app, "/reads", reads_then_defers, NULL, &o);
+    sse_test_request(app, "POST /reads", NULL, "body", &r);
+    sse_test_run(app, 20);
+    ok(r.status == 200 && strcmp(r.body, "late") == 0, "a reader defers in its last call");
+    sse_test_request(app, "POST /reads", "Content-Length: 9\n", "body", &r);
+    sse_test_close(&r);
+    sse_test_run(app, 20);
+    sse_app_free(app);
 }
 
 static void on_reply(sse_req *req, void *user) {
@@ -2456,6 +2497,7 @@ int main(void) {
     ages();
     attributes();
     order_of_calls();
+    defers_in_reader();
     hooks_that_answer();
     come_back();
     forms_and_parts();
