@@ -110,8 +110,10 @@
 
      A handler reads the request and writes to sse_out(req); what is there when it returns is the
      reply. A handler that writes nothing answers 204, or 500 if a call to this library failed
-     meanwhile, so that an unchecked sse_db_exec cannot pass for success (either would end an
-     EventSource for good: see chapter 2). sse_out_json is the same buffer sent as JSON.
+     meanwhile (either would end an EventSource for good: see chapter 2). So an unchecked
+     sse_db_exec does not pass for success, unless the handler then writes, redirects or sets a
+     status: that is the reply, and the failure is in the log alone (chapter 8). sse_out_json is
+     the same buffer sent as JSON.
      sse_set_status, sse_set_header, sse_set_cookie and sse_redirect do what they say and refuse
      values that would break the head. GET routes answer HEAD; OPTIONS, 404 and 405 are automatic.
 
@@ -605,7 +607,13 @@
 
      A constraint of the table decides what may be in it, for every program that writes; a handler
      needs no look ahead. CHECK, NOT NULL and FOREIGN KEY are SSE_E_CONFLICT as well; SQLite's words
-     begin with what it was. (Errors that are not answered are a 500 by themselves.)
+     begin with what it was. After an error a handler that leaves the reply empty answers 500. One
+     that goes on to its sse_redirect has said that all went well: check what comes before that.
+
+       if (sse_db_exec(db, "DELETE FROM msgs WHERE id = %s", id) >= 0) sse_redirect(req, "/");
+
+     Else the log alone tells of it: POST /delete: a database call failed, though its reply says
+     303.
 
      sse_db_open always gives an object; a database that did not open answers its error to every
      call and makes sse_serve fail with a message, in every app of this thread, until sse_db_close.
@@ -15454,12 +15462,18 @@ SSE_API const char *sse_method(sse_req *req) {
 
 /* A database failed under it. The log is told, unless the reply says that the client is the cause:
    one that says nothing of it may be one that nobody meant, and one that says that the server has
-   failed is seen by the client alone. */
+   failed is seen by the client alone. One that claims success is named: nobody knows whether the
+   program has looked at what the call answered. */
 static void sse__req_log_db(sse_req *req, sse__db_failure f) {
     const bool told = req->status >= 400 && (req->status < 500 || f.error == SSE_E_CONFLICT);
-    if (!told && sse__db_log_due(req->app, f.kind))
-        sse__log(req->app, SSE_LOG_WARNING, "%s %.200s: a database call failed: %s",
-                 sse_method(req), req->path, f.words);
+    const bool is_reply = req->status || req->file || (req->out.len && !req->out.error);
+    char       claim[40] = "";
+    if (told || !sse__db_log_due(req->app, f.kind)) return;
+    if (is_reply && req->status < 400)
+        snprintf(claim, sizeof claim, ", though its reply says %d",
+                 req->status ? req->status : 200);
+    sse__log(req->app, SSE_LOG_WARNING, "%s %.200s: a database call failed%s: %s",
+             sse_method(req), req->path, claim, f.words);
 }
 
 /* A call with a database has failed while code of the program ran for it. */

@@ -1146,9 +1146,12 @@ static void databases(void) {
     sse_get(app, "/db", asks_nowhere, NULL);
     sse_test_run(app, 0);
     for (i = 0; i < SSE__COUNT(rows); i++) {
-        const char *why = strstr(rows[i].request, "taken")
-                              ? "GET /db: a database call failed: UNIQUE constraint failed: t.id"
-                              : "GET /db: a database call failed: no such table: nowhere";
+        char why[120], though[40] = "";
+        if (rows[i].status < 400)
+            snprintf(though, sizeof though, ", though its reply says %d", rows[i].status);
+        snprintf(why, sizeof why, "GET /db: a database call failed%s: %s", though,
+            strstr(rows[i].request, "taken") ? "UNIQUE constraint failed: t.id"
+                                             : "no such table: nowhere");
         sse_test_run(app, 1000);
         ask(app, rows[i].request, NULL, NULL, rows[i].status);
         if (rows[i].said)

@@ -309,7 +309,8 @@ static void replies(const char *file) {
         snprintf(words, sizeof words, "%s%s", *file == ':' ? "" : "posts.db: ",
             rows[i].taken ? "UNIQUE constraint failed: t.id [INSERT INTO t(id, txt) VALUES(1, 'x')]"
                           : "no such table: nowhere [INSERT INTO nowhere VALUES(1)]");
-        snprintf(want, sizeof want, "POST /say: a database call failed: %s\n%s%s%s", words,
+        snprintf(want, sizeof want, "POST /say: a database call failed%s: %s\n%s%s%s",
+            rows[i].reply == 201 ? ", though its reply says 201" : "", words,
             rows[i].reply ? "" : "/say failed: ", rows[i].reply ? "" : words,
             rows[i].reply ? "" : "\n");
         sse_test_run(app, 1000);

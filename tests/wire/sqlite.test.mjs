@@ -206,8 +206,8 @@ test('a failed call that a reply says nothing of is in the log, once a second', 
   await until(() => server.stderr.slice(before).includes('INSERT INTO nowhere'), 'the warning')
   const lines = server.stderr.slice(before).split('\n').filter(line => line.includes('nowhere'))
   assert.equal(lines[0],
-    'sse.h: warning: POST /unchecked: a database call failed: a.db: no such table: ' +
-    'nowhere [INSERT INTO nowhere VALUES (?)]')
+    'sse.h: warning: POST /unchecked: a database call failed, though its reply says 303: ' +
+    'a.db: no such table: nowhere [INSERT INTO nowhere VALUES (?)]')
   assert(lines.length <= 2 + (Date.now() - began) / 1000, `${lines.length} lines`)
   assert(!server.stderr.includes('secret text') && !server.stderr.includes('nowhere_either'))
 })
