@@ -3812,9 +3812,17 @@ template <class T> inline const T *sse_ref(const T &value) { return &value; }
        what comes from outside is added and multiplied only here.
 ==========================================================================*/
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+/* Ahead of the dozens of errors that what is hidden makes: compilers go on behind this one. */
+#if !defined(CLOCK_MONOTONIC) || !defined(O_CLOEXEC)
+#error "sse.h: POSIX is hidden. Include sse.h before all other headers, or compile with \
+-D_DEFAULT_SOURCE (or -std=gnu99)"
+#endif
 
 #if defined(SSE_MALLOC) && defined(SSE_REALLOC) && defined(SSE_FREE)
 #elif !defined(SSE_MALLOC) && !defined(SSE_REALLOC) && !defined(SSE_FREE)
@@ -8498,12 +8506,10 @@ static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
 ==========================================================================*/
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/types.h>
-#include <time.h>
 #include <unistd.h>
 #if !defined(SSE_NO_THREADS)
 #include <pthread.h>
@@ -8516,11 +8522,6 @@ static void sse__codec_delta(sse__codec *c, sse__encoder *p, sse_buf *out) {
 #endif
 #if !defined(SSE__GETRANDOM)
 #define SSE__GETRANDOM(p, n) (errno = ENOSYS, (ssize_t)-1)
-#endif
-
-#if !defined(CLOCK_MONOTONIC) || !defined(O_CLOEXEC)
-#error "sse.h: POSIX is hidden. Include sse.h before all other headers, or compile with \
--D_DEFAULT_SOURCE (or -std=gnu99)"
 #endif
 
 /* System calls by names of our own, so that a test can make them fail. */
