@@ -300,7 +300,7 @@
      string, and the compiler checks the values.
 
        sse_topic(app, "room.*", &(sse_topic_options){ .history = 1000, .greet = 50, .db = db,
-                                                      .on_join = here, .on_leave = here });
+                                                      .on_join = came, .on_leave = left });
 
      A topic with a history gives its events ids, and gives each subscriber an id at once, before
      the first event. A browser that reconnects names the last id it saw and gets exactly what it

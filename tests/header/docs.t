@@ -121,7 +121,10 @@ my $granted = <<'END';
 static sse_app *app;
 static sse_db  *db;
 static const char *text;
-static void here(sse_app *a, const char *topic, const char *who, void *user) {
+static void came(sse_app *a, const char *topic, const char *who, void *user) {
+    (void)a, (void)topic, (void)who, (void)user;
+}
+static void left(sse_app *a, const char *topic, const char *who, void *user) {
     (void)a, (void)topic, (void)who, (void)user;
 }
 static const char *hash_of(const char *name) { return name; }
@@ -131,7 +134,7 @@ static void ask_log(const char *name, const char *after, sse_stream s) {
 END
 my $around = 'sse_req *req, sse_buf *html, const char *name, const char *id, int fd, ' .
     'sse_handler guard, sse_fd_fn fn';
-my @used = qw(app db text here hash_of ask_log req html name id fd guard fn);
+my @used = qw(app db text came left hash_of ask_log req html name id fd guard fn);
 my $use  = join ' ', map { "(void)$_;" } @used;
 
 my $body = qr/\b[^\n]*\{[^\n]*\n(?:(?!\}).*\n)*\}[^\n]*\n/; # of what begins with static or typedef
