@@ -3507,7 +3507,8 @@ typedef struct sse_db_options {
    Returned, free with sse_db_close; NULL only without memory. A file that cannot be opened gives a
    database that answers its error everywhere, and until sse_db_close of it no app listens on this
    thread (sse_listen and sse_serve answer SSE_E_DB): which app would use it, nobody knows. So does
-   a migration that failed. */
+   a migration that failed. A file that this process may not write to may open all the same, as
+   SQLite does it: statements that write then answer SSE_E_DB, and the words of that say so. */
 SSE_API sse_db *sse_db_open(const char *file, const sse_db_options *options);
 
 /* Uses a connection that the program opened, as it is set up, and does not close it: borrows raw
@@ -10817,6 +10818,26 @@ static int sse__db_fail_behind(sse_db *db, const char *sql) {
     return sse__db_fail(db, SSE_E_STATE, text, sql);
 }
 
+static bool sse__is_denied(const char *path) { /* whether this process may not write to it */
+    return access(path, W_OK) != 0 && (errno == EACCES || errno == EROFS || errno == EPERM);
+}
+
+/* SQLite opens a file that it may not write to as a read-only one, and says so at the first
+   statement that writes: in words that name neither a right nor whose it is. */
+static int sse__db_fail_denied(sse_db *db, const char *sql) {
+    const char *words = sqlite3_errmsg(db->raw), *path = sqlite3_db_filename(db->raw, "main");
+    const char *slash;
+    char        dir[1024], text[300];
+    if (!path) path = db->file; /* it did not open */
+    slash = path ? strrchr(path, '/') : NULL;
+    snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    if (db->read_only || !path || !*path || !(sse__is_denied(path) || sse__is_denied(dir)))
+        return sse__db_fail(db, SSE_E_DB, words, sql);
+    snprintf(text, sizeof text, "%.150s: this process needs the right to write to the file and its "
+             "directory, or .read_only", words);
+    return sse__db_fail(db, SSE_E_DB, text, sql);
+}
+
 /* Translates a result code of SQLite. sql: the statement it is about, for the message. */
 static int sse__db_check(sse_db *db, int rc, const char *sql) {
     switch (rc & 0xFF) {
@@ -10824,6 +10845,7 @@ static int sse__db_check(sse_db *db, int rc, const char *sql) {
     case SQLITE_NOMEM: return sse__db_fail(db, SSE_E_NOMEM, NULL, sql);
     case SQLITE_CONSTRAINT: return sse__db_fail(db, SSE_E_CONFLICT, sqlite3_errmsg(db->raw), sql);
     case SQLITE_BUSY: case SQLITE_LOCKED: break;
+    case SQLITE_READONLY: case SQLITE_CANTOPEN: return sse__db_fail_denied(db, sql);
     default: return sse__db_fail(db, SSE_E_DB, sqlite3_errmsg(db->raw), sql);
     }
     if (sqlite3_extended_errcode(db->raw) != SQLITE_BUSY_SNAPSHOT)

@@ -1263,6 +1263,68 @@ static void large_columns(void) {
     sse_db_close(db);
 }
 
+/* What a database says to a process that may not write to its file, or its directory. */
+static const char *denied(const char *path, int of_file, int of_directory, bool read_only) {
+    static char words[400];
+    char        beside[200];
+    int         ends[2];
+    ssize_t     n = 0;
+    pid_t       child;
+    words[0] = '\0';
+    chmod(path, (mode_t)of_file);
+    chmod(dir, (mode_t)of_directory);
+    if (pipe(ends)) return words;
+    child = fork();
+    if (child == 0) {
+        sse_db_options o;
+        sse_db        *db;
+        const char    *why = "";
+        memset(&o, 0, sizeof o);
+        o.read_only = read_only;
+        if (getuid() == 0 && setuid(65534)) _exit(1); /* nothing is denied to root */
+        db = sse_db_open(path, &o);
+        if (!sse_db_error(db, NULL)) sse_db_exec(db, "INSERT INTO t VALUES(1)");
+        if (!sse_db_error(db, &why)) why = "";
+        if (write(ends[1], why, strlen(why)) < 0) _exit(1);
+        sse_db_close(db);
+        _exit(0);
+    }
+    close(ends[1]);
+    n = read(ends[0], words, sizeof words - 1);
+    words[n > 0 ? n : 0] = '\0';
+    close(ends[0]);
+    waitpid(child, NULL, 0);
+    chmod(dir, 0700);
+    snprintf(beside, sizeof beside, "%s-wal", path);
+    unlink(beside);
+    snprintf(beside, sizeof beside, "%s-shm", path);
+    unlink(beside);
+    return words;
+}
+
+static void rights(void) {
+#define RIGHTS \
+    ": this process needs the right to write to the file and its directory, or .read_only ["
+    static const char readonly[] = "attempt to write a readonly database";
+    char              path[200], want[400];
+    sse_db           *db;
+    snprintf(path, sizeof path, "%s/rights.db", dir);
+    db = sse_db_open(path, NULL);
+    sse_db_exec(db, "CREATE TABLE t(a)");
+    sse_db_close(db);
+    snprintf(want, sizeof want, "%s" RIGHTS "INSERT INTO t VALUES(1)]", readonly);
+    is_str(denied(path, 0444, 0777, false), want, "a file that may not be written to");
+    snprintf(want, sizeof want, "%s" RIGHTS "%s]", readonly, path);
+    is_str(denied(path, 0666, 0555, false), want, "... its directory, where -wal is to be");
+    is_str(denied(path, 0666, 0777, false), "", "both may");
+    snprintf(want, sizeof want, "%s [INSERT INTO t VALUES(1)]", readonly);
+    is_str(denied(path, 0666, 0777, true), want, "one that was opened so");
+    unlink(path);
+    snprintf(want, sizeof want, "unable to open database file" RIGHTS "%s]", path);
+    is_str(denied(path, 0666, 0555, false), want, "a file that is to be made there");
+#undef RIGHTS
+}
+
 static void broken(void) { /* a program that does not ask whether its database opened */
     sse_serve_options any = {NULL, SSE_ANY_PORT, 0, 0, true, false, 0, false, 0};
     sse_app          *app = sse_app_new(NULL);
@@ -1486,6 +1548,7 @@ int main(void) {
     raced_migrations();
     rebuilt_table();
     opening();
+    rights();
     broken();
     never_opened();
     failed_migrations();
