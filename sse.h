@@ -1446,6 +1446,7 @@
      sse_error_text           name and message of an error
      sse_parse_int            text to number, or a fallback
      sse_parse_double         the same, with a fraction
+     sse_is_utf8              is a text well-formed UTF-8?
      sse_buf_free             frees a buffer's bytes
      sse_buf_text             a buffer as C text
      sse_buf_fail             makes a buffer, render or reply fail
@@ -1746,6 +1747,10 @@ typedef struct sse_str { const char *ptr; size_t len; } sse_str;
    characters. In any locale. Threads: any. */
 SSE_API long long sse_parse_int(const char *text, long long fallback);
 SSE_API double    sse_parse_double(const char *text, double fallback);
+
+/* Whether text is well-formed UTF-8: no overlong sequence, no surrogate, nothing past U+10FFFF.
+   NULL is not, "" is. Threads: any. Spec: RFC 3629. */
+SSE_API bool sse_is_utf8(const char *text);
 
 /* ---- buffers: everything that formats, appends to one ---------------------------------------- */
 
@@ -2556,9 +2561,9 @@ SSE_API int sse_before(sse_app *app, const char *prefix, sse_handler fn, void *u
    request is answered; a request that would make one with a NUL inside is refused before the
    handler runs, or, in a form or a signal, with 400 when that is read. Paths, params and signals
    of JSON are UTF-8, else the request is refused, as is a target with bytes that should be %XX.
-   Texts of queries, forms, headers and cookies are what the client sent, decoded, UTF-8 or not. A
-   query value with a broken %XX is passed over; sse_form answers a form with one by 400. Threads:
-   loop, never in the work of sse_offload. req is never NULL. */
+   Texts of queries, forms, headers and cookies are what the client sent, decoded, UTF-8 or not
+   (sse_is_utf8). A query value with a broken %XX is passed over; sse_form answers a form with one
+   by 400. Threads: loop, never in the work of sse_offload. req is never NULL. */
 SSE_API sse_app    *sse_req_app(sse_req *req);
 SSE_API const char *sse_method(sse_req *req); /* "GET"; "HEAD" is handed to GET routes */
 SSE_API const char *sse_path(sse_req *req);   /* "/room/7", percent-decoded, without the query */
@@ -2580,9 +2585,10 @@ SSE_API sse_str     sse_query_bytes(sse_req *req, const char *name);
 SSE_API sse_str     sse_query_raw(sse_req *req);
 
 /* A field of an urlencoded or multipart body, the first or the i-th of that name, as of a query;
-   NULL with body_later, but in done of sse_body_to_file with .field. A form with more than
-   .max_fields is answered by 413. Files are passed over, with a warning in the log: they are read
-   with sse_body_to_file or sse_body_parts. */
+   NULL with body_later, but in done of sse_body_to_file with .field. From a page in UTF-8 browsers
+   send UTF-8; others may send any bytes: check by sse_is_utf8 what is to be kept as text. A form
+   with more than .max_fields is answered by 413. Files are passed over, with a warning in the log:
+   they are read with sse_body_to_file or sse_body_parts. */
 SSE_API const char *sse_form(sse_req *req, const char *name);
 SSE_API const char *sse_form_at(sse_req *req, const char *name, int i);
 
@@ -4400,6 +4406,11 @@ static size_t sse__utf8_span(sse_str s) {
         i += len;
     }
     return i;
+}
+
+SSE_API bool sse_is_utf8(const char *text) {
+    const sse_str s = sse__text(text);
+    return text && sse__utf8_span(s) == s.len;
 }
 
 /* The length of the character at text. 0: a terminal does not show it, but obeys it: controls, also

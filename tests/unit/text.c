@@ -75,6 +75,11 @@ static void utf8(void) {
     is_int(sse__utf8_span(SSE__LIT("ab\xC3")), 2, "a span ends before half a character");
     is_int(sse__utf8_span(SSE__LIT("\x80")), 0, "or at once");
     is_int(sse__utf8_span(sse__text(NULL)), 0, "nothing");
+    ok(sse_is_utf8("") && sse_is_utf8("K\xC3\xA4se \xF0\x9F\xA7\x80"), "texts that are UTF-8");
+    ok(!sse_is_utf8("K\xE4se") && !sse_is_utf8("K\xC3") && !sse_is_utf8("\xC0\xAF") &&
+            !sse_is_utf8("\xED\xA0\x80") && !sse_is_utf8("\xF4\x90\x80\x80"),
+        "texts that are not: Latin-1, cut off, too long, a surrogate, past the last");
+    ok(!sse_is_utf8(NULL), "... nor is none");
 }
 
 /* ---- escapers and their readers -------------------------------------------------------------- */
