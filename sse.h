@@ -194,6 +194,27 @@
      the last call if that has status 0. Who has deferred calls sse_finish whatever happens: after
      SSE_E_CLOSED, and where sse_body_parts itself answers an error.
 
+     JSON is read by sse_signal, a form as well; what is malformed is answered by 400 then:
+
+       static void add(sse_req *req, void *user) {                  // {"dish":"soup","qty":2}
+           const char *dish = sse_signal(req, "dish");
+           long long   qty  = sse_parse_int(sse_signal(req, "qty"), 0);
+           const char *why  = !dish || !*dish       ? "dish is missing"
+                              : qty < 1 || qty > 50 ? "qty is 1 to 50" : NULL;
+           (void)user;
+           if (why) {
+               sse_set_status(req, 422);
+               sse_json(sse_out_json(req), "{\"error\":%s}", why);
+           } else if (sse_db_exec(db, "INSERT INTO orders(dish, qty) VALUES(%s, %lld)", dish,
+                                  qty) == 1) {
+               sse_set_status(req, 201);
+               sse_json(sse_out_json(req), "{\"id\":%lld}", sse_db_last_id(db));
+           }                                                        // else 500
+       }
+
+     It gives text whatever the type is: "2" is 2, [1] is "[1]". Where that matters,
+     sse_json_get(sse_body(req), "qty", &value) finds the JSON itself, a string with its quotes.
+
      A reply that takes longer is deferred: sse_defer(req) in the handler, sse_finish(req) when it
      is written, on the loop. The request stays valid until then even if the client leaves. A
      deferred request cannot become a stream: open the stream at once, and send to it later. Chapter
@@ -1215,7 +1236,7 @@
      await request.form(), UploadFile        sse_form, sse_body_parts, sse_body_to_file
      Depends(user), Middleware               .guard of sse_route, sse_before
      HTTPException(404)                      sse_fail(req, 404, "...")
-     pydantic models                         not there: sse_parse_int(sse_signal(...), -1)
+     pydantic models                         not there: see chapter 1, sse_signal and a check
      CORSMiddleware                          .cors_origins, .cors_credentials
      TestClient                              sse_test_request, sse_test_run: no socket, no waiting
      WebSocket denial responses              not there: no WebSocket
