@@ -916,6 +916,8 @@
      behind a proxy, name yours in .allowed_hosts, and localhost with it if checks come from this
      machine. Unsafe methods from pages of other origins are refused unless the origin is in
      .allowed_origins, or .cors_origins names it ("*" there lets any page read, and none write).
+     The body of an ordinary route is read whole, up to max_body_bytes, before hooks and guards see
+     the request, a stranger's as well; with .body_later they refuse it at its head.
      Behind a proxy, set .trusted_proxies to its address: sse_peer is then the client, and cookies
      are Secure over TLS. examples/proxy has an nginx.conf and a Caddyfile to begin with. Below a
      prefix ("/app/") let the proxy leave it in the path, and have it in your routes; where it takes
