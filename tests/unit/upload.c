@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "scarce.h"
 #define SSE__SYS(call) (fails(#call) ? -1 : (call))
 static int fails(const char *call);
 static int close_or_fail(int fd);
@@ -564,6 +565,46 @@ static void held_fields(void) {
     ok(strncmp(second->got, "HTTP/1.1 204", 12) == 0, "... then there is room");
     dial_free(app);
     max_bodies = 0;
+}
+
+/* Each allocation fails in turn, twice, as the first time some is kept for later. Where done hears
+   that the file is there, so are the fields. */
+static void fields_without_memory(void) {
+    sse_body_file_options o;
+    sse_app              *app;
+    char                  form[5000], want[100];
+    long                  n = 0, before = 0, kept = 0, failed = 0, round = 0;
+    memset(&o, 0, sizeof o);
+    o.field = "f";
+    app = app_with(&o);
+    snprintf(form, sizeof form, TEXT("a", "b") FILE_OF("f", "data") TEXT("note", "%s") "--xx--\r\n",
+        big_text());
+    snprintf(want, sizeof want, "[a=b][note=%.60s]", big_text());
+    while (round < 2) {
+        client *c;
+        bool    whole;
+        unlink(path);
+        fail_at = ++n;
+        c = submit(app, form, strlen(form), 1000);
+        whole = fail_at > 0; /* there were not so many */
+        fail_at = 0;
+        turns(app, 2);
+        hang_up(c);
+        turns(app, 2);
+        kept += dones == 1 && !last_error;
+        failed += dones == 1 && last_error == SSE_E_NOMEM;
+        if (dones == 1 && !last_error && strcmp(fields, want))
+            is_str(fields, want, "without an allocation a field is lost");
+        if (files() != (dones == 1 && !last_error)) ok(false, "without %ld: %d files", n, files());
+        if (!whole) continue;
+        if (round++ == 0) before = living;
+        n = 0;
+    }
+    ok(kept > 2 && failed > 2, "allocations fail: %ld forms are kept whole, %ld not at all", kept,
+        failed);
+    is_int(files(), 1, "... and then all goes well");
+    is_int(living, before, "... nothing is left in memory");
+    dial_free(app);
 }
 
 static void refused(void) {
@@ -1278,6 +1319,7 @@ int main(void) {
     with_fields();
     too_much_text();
     held_fields();
+    fields_without_memory();
     refused();
     misused();
     leaves();
