@@ -3490,11 +3490,13 @@ typedef struct sse_db_options {
    database is accepted by every function here and answers an error, so opening need not be checked:
    sse_serve reports it. All functions that take a db set what sse_db_error tells. Threads: one per
    database, whatever threading mode SQLite was built with. What a loop uses, no other thread may
-   while that loop runs: such a call answers SSE_E_THREAD (those without an error NULL, false or 0),
-   changes nothing and is logged; sse_db_close then does nothing. A loop uses what its live views,
-   topics and functions of sse_on_commit were given, from its first turn on (sse_serve_background:
-   when that returns), and any other one since a callback used it. Where a thread runs several apps,
-   what one of them uses counts as used by each that runs then.
+   while that loop runs, nor any db while another thread is in the middle of a transaction that a
+   callback, work of sse_offload or sse_db_write began, or of their rows of a statement that writes:
+   such a call answers SSE_E_THREAD (those without an error NULL, false or 0), changes nothing and
+   is logged; sse_db_close then does nothing. A loop uses what its live views, topics and functions
+   of sse_on_commit were given, from its first turn on (sse_serve_background: when that returns),
+   and any other one since a callback used it. Where a thread runs several apps, what one of them
+   uses counts as used by each that runs then.
 
    A database belongs to the process that opened it. In a child, after fork() or daemon(), every
    function answers SSE_E_STATE (those without an error NULL, false or 0), sse_db_close only frees
@@ -3568,7 +3570,9 @@ SSE_API int sse_db_error(sse_db *db, const char **text);
                    done, id, prefix); */
 
 /* Runs a statement to its end. Returns the number of rows inserted, updated or deleted (without
-   those of triggers), or an error; SSE_E_BUSY if another connection held the lock for busy_ms;
+   those of triggers), or an error; SSE_E_BUSY if another connection held the lock for busy_ms, or
+   if, in a loop that a callback or a function of sse_db_write turns, that is in the middle of a
+   transaction of db, or of rows of a statement that writes, with which this would be undone;
    SSE_E_CONFLICT if a constraint forbids it (UNIQUE, CHECK, FOREIGN KEY, NOT NULL, a type of a
    STRICT table, RAISE of a trigger): sse_db_error says which; SSE_E_STATE if a query that is still
    open, or this transaction, began to read before another connection committed, so that it cannot
@@ -9565,16 +9569,20 @@ typedef struct sse__db_faulty {
     char          words[300]; /* likewise, for a log */
 } sse__db_faulty;
 
-/* Of the callback that runs on this thread, or the work of sse_offload: CO3. */
+/* Of the callback that runs on this thread, or the work of sse_offload: CO3. What waits until a
+   loop that it turns has turned is around it. place: its number in the process, by which databases
+   know it: D8. 0: none does. */
 typedef struct sse__callback {
     bool     running;
     bool     broken; /* not all that it wrote is saved: that is settled, and told, already */
-    unsigned depth;  /* so many others wait until loops that they turn have turned: D8 */
-    sse_app *first;  /* whose it is, of those inside each other the outermost one's; and the inner
-                        one's; NULL: none runs */
+    uint64_t place;
+    uint64_t between; /* likewise, of what runs here where no callback does */
+    sse_app *first;   /* whose it is, of those inside each other the outermost one's; and the inner
+                         one's; NULL: none runs */
     sse_app *app;
+    struct sse__callback *around; /* NULL: it is in no loop */
     /* Upcall to >>db: which has ended. False: not all that it wrote is saved. NULL: all is. */
-    bool (*settle)(sse_app *app, const char *which);
+    bool (*settle)(uint64_t place, sse_app *app, const char *which);
 } sse__callback;
 
 #if defined(SSE__THREAD)
@@ -9655,11 +9663,13 @@ static bool sse__callback_begin(sse_app *app) { /* false: inside another one */
 }
 
 static bool sse__callback_settle(sse_app *app, const char *which) { /* Threads: any */
-    bool (*const settle)(sse_app *, const char *) = sse__unsaved.settle;
-    const bool broken = sse__unsaved.broken;
+    bool (*const settle)(uint64_t, sse_app *, const char *) = sse__unsaved.settle;
+    const uint64_t place  = sse__unsaved.place;
+    const bool     broken = sse__unsaved.broken;
     sse__unsaved.running = sse__unsaved.broken = false;
+    sse__unsaved.place   = 0;
     sse__unsaved.settle  = NULL;
-    return (!settle || settle(app, which)) && !broken;
+    return (!settle || settle(place, app, which)) && !broken;
 }
 
 /* The outermost one has ended. which: its name, if there is something to settle. */
@@ -10620,11 +10630,14 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
       it would commit by itself.
   D7  What a thread that runs a loop uses, no other thread does, until the
       loops that it runs then have ended; from a thread without one a db goes
-      to any other. A loop has what its app follows from its first turn on,
-      without a call. A name of a thread that is given again tells nothing.
+      to any other, if it is not held. A loop has what its app follows from
+      its first turn on, without a call. A name of a thread that is given
+      again tells nothing.
   D8  A callback of the program leaves no transaction open that it began, or
       wrote to, and no statement that writes midway: each would swallow later
-      writes. What the raw connection began is the program's.
+      writes. Until it returns the db is held by it, and so it is by
+      sse_db_write: a loop that turns meanwhile writes nothing there. What
+      the raw connection began is the program's.
   D9  The script of a migration runs in the transaction that was begun for
       it: no statement of it ends that, and none runs behind it.
   D10  Rows of a statement that writes are not open across the begin of a
@@ -10693,6 +10706,7 @@ struct sse_rows {
     sse_buf        sql;
     bool           busy, at_row;
     bool           midway;  /* the last step gave a row: SQLite has not ended it */
+    bool           writing; /* midway, and it writes: counted in db->midway */
     int            error;   /* of a column; ends the rows at the next step */
     size_t         count;   /* rows so far */
     sse__table_set written; /* when it runs, triggers and cascades included */
@@ -10729,10 +10743,12 @@ struct sse_db {
     int            writing;      /* functions of sse_db_write that run: D6 */
     bool           beginning;    /* it, or a migration, begins its transaction */
     bool           begun;        /* the transaction, by a statement of the program's: D8 */
-    bool           outside;      /* that, or rows that write, where no callback ran: D8 */
-    bool           unsaved;      /* it is in sse__dbs_unsaved */
-    unsigned       depth;        /* of the callback, likewise */
-    sse_db        *next_unsaved;
+    int            midway;       /* statements that write, in the middle of their rows: D8 */
+    uint64_t       place;        /* where what is open began, or has been taken up: D8. 0: nothing
+                                    is, or what the raw connection began */
+    bool           outside;      /* it began where no callback ran */
+    bool           held;         /* its place ends it: it is in sse__dbs_held */
+    sse_db        *next_held;
     void         (*on_close)(void *user); /* >>changes lets go of the connection */
     void          *on_close_user;
     sse_db        *writer;       /* the rest is of >>posts */
@@ -10921,48 +10937,112 @@ static int sse__db_fail_elsewhere(sse_db *db) {
     return sse__db_fail(db, SSE_E_STATE, text, db->file);
 }
 
-static const char sse__db_astray[] =
+/* ---- what is open ---- */
+
+/* In these something is open that its place ends, a callback as it returns or sse_db_write. It
+   guards db->place and db->held, as it does db->thread: others ask whether they may come in. */
+static sse_db  *sse__dbs_held;   /* sse__apps.mutex is held */
+static uint64_t sse__dbs_places; /* so many have a number */
+
+static void sse__db_hold_place(sse_db *db) { /* sse__apps.mutex is held */
+    db->next_held = sse__dbs_held;
+    sse__dbs_held = db;
+    db->held      = true;
+}
+
+static void sse__db_leave_place(sse_db *db) { /* likewise */
+    sse_db **at = &sse__dbs_held;
+    if (!db->held) return;
+    while (*at != db) at = &(*at)->next_held;
+    *at      = db->next_held;
+    db->held = false;
+}
+
+static void sse__db_forget_place(sse_db *db) {
+    sse__lock(&sse__apps.mutex);
+    sse__db_leave_place(db);
+    db->place = 0;
+    sse__unlock(&sse__apps.mutex);
+}
+
+/* Something may have ended. What is left of sse_db_write where no callback runs is the program's to
+   end. */
+static void sse__db_note_end(sse_db *db) { /* D8 */
+    db->begun = db->begun && !sqlite3_get_autocommit(db->raw);
+    if (db->writing || !db->place) return;
+    if (!db->begun && !db->midway) sse__db_forget_place(db);
+    if (!db->held || db->place != sse__unsaved.between) return;
+    sse__lock(&sse__apps.mutex);
+    sse__db_leave_place(db);
+    sse__unlock(&sse__apps.mutex);
+}
+
+/* Whether what runs here would come in between: around the loop in which it runs something is open,
+   with which all that is written would be undone, or saved. */
+static bool sse__db_is_between(const sse_db *db) { /* D8 */
+    const sse__callback *now = &sse__unsaved;
+    return db->held && db->place != (now->running ? now->place : now->between);
+}
+
+/* ---- one thread at a time ---- */
+
+static const char sse__db_astray_loop[] =
     "a database is used on one thread, and the loop of another uses this one: open one for this "
     "thread, with sse_db_open";
 
 #if defined(SSE_NO_THREADS)
-static bool sse__db_is_astray(const sse_db *db) { return (void)db, false; }
+static const char *sse__db_astray(const sse_db *db) { return (void)db, NULL; }
 static bool sse__db_adopt(sse_db *db) { return (void)db, true; }
 #else
-static bool sse__db_is_astray(const sse_db *db) { /* D7. It may be NULL */
-    bool astray;
-    if (!db || db->is_writer || sse__thread_equal(db->thread, sse__thread_self())) return false;
+/* Why another thread has it: D7; app: whose loop, if one has. NULL: none has. sse__apps.mutex is
+   held. */
+static const char *sse__db_taken(const sse_db *db, sse_app **app) {
+    *app = NULL;
+    if (sse__thread_equal(db->thread, sse__thread_self())) return NULL;
+    *app = sse__app_of_loop(db->thread, db->runs);
+    if (*app) return sse__db_astray_loop;
+    return !db->held ? NULL
+                     : "a database is used on one thread, and another is in the middle of a "
+                       "transaction of this one, or of rows that write: open one for this thread, "
+                       "with sse_db_open";
+}
+
+static const char *sse__db_astray(const sse_db *db) { /* D7. It may be NULL */
+    const char *why;
+    sse_app    *app;
+    if (!db || db->is_writer || sse__thread_equal(db->thread, sse__thread_self())) return NULL;
     pthread_mutex_lock(&sse__apps.mutex);
-    astray = sse__app_of_loop(db->thread, db->runs) != NULL;
+    why = sse__db_taken(db, &app);
     pthread_mutex_unlock(&sse__apps.mutex);
-    return astray;
+    return why;
 }
 
 static void sse__db_say_astray(sse_app *app, void *user) { /* a call of the loop: frees user */
-    (void)sse__refused(app, SSE_E_THREAD, "sse_db: %s: %s", (char *)user, sse__db_astray);
+    (void)sse__refused(app, SSE_E_THREAD, "sse_db: %s: %s", (char *)user, sse__db_astray_loop);
     SSE_FREE(user);
 }
 
-/* False: a loop on another thread has it, and its app is told; nothing of db is touched then. */
+/* False: another thread has it, and the app of its loop is told; nothing of db is touched then. */
 static bool sse__db_adopt(sse_db *db) { /* D7 */
-    sse_app *app;
-    char    *file;
-    bool     mine;
+    const char *why;
+    sse_app    *app;
+    char       *file;
+    bool        mine;
     if (!db || db->is_writer) return true;
     mine = sse__thread_equal(db->thread, sse__thread_self());
     if (mine && db->runs == SSE__SHOWN(sse__apps.runs)) return true;
     pthread_mutex_lock(&sse__apps.mutex);
-    app = mine ? NULL : sse__app_of_loop(db->thread, db->runs);
+    why = sse__db_taken(db, &app);
     if (app) {
         file = sse__strdup(sse__text(db->file ? db->file : "attached"));
         if (file && sse__app_post(app, sse__db_say_astray, file, strlen(file) + 1)) SSE_FREE(file);
-    } else {
+    } else if (!why) {
         db->thread = sse__thread_self();
         db->runs   = sse__apps.runs;
     }
     pthread_mutex_unlock(&sse__apps.mutex);
-    if (app) sse__db_count(SSE_E_THREAD, db->file, sse__db_astray);
-    return !app;
+    if (why) sse__db_count(SSE_E_THREAD, db->file, why);
+    return !why;
 }
 #endif
 
@@ -10989,7 +11069,7 @@ static bool sse__db_undo_due(sse_db *db) {
         db->undo_due = nested ? db->undo_due - 1 : 0;
     }
     db->undo_due = 0;
-    db->begun    = db->begun && !sqlite3_get_autocommit(db->raw);
+    sse__db_note_end(db);
     return true;
 }
 
@@ -11082,15 +11162,16 @@ static int sse__db_open_error(const sse_db *db) { return db ? db->open_error : S
 
 static int sse__db_status(const sse_db *db) {
     const int error = sse__db_open_error(db);
-    if (sse__db_is_astray(db)) return SSE_E_THREAD;
+    if (sse__db_astray(db)) return SSE_E_THREAD;
     return error ? error : db->error;
 }
 
 SSE_API int sse_db_error(sse_db *db, const char **text) {
-    const int error = sse__db_is_elsewhere(db) ? sse__db_fail_elsewhere(db) : sse__db_status(db);
-    bool      told  = false; /* memory may have lacked */
-    if (error == SSE_E_THREAD && sse__db_is_astray(db)) {
-        sse__db_count(SSE_E_THREAD, db->file, sse__db_astray);
+    const int   error = sse__db_is_elsewhere(db) ? sse__db_fail_elsewhere(db) : sse__db_status(db);
+    const char *why   = error == SSE_E_THREAD ? sse__db_astray(db) : NULL;
+    bool        told = false; /* memory may have lacked */
+    if (why) {
+        sse__db_count(SSE_E_THREAD, db->file, why);
         if (text) *text = sse__db_faults.words;
         return error;
     }
@@ -11334,14 +11415,28 @@ static int sse__value_bind(sqlite3_stmt *stmt, int i, const sse__value *v,
     }
 }
 
+static void sse__rows_set_midway(sse_rows *r, bool midway) {
+    const bool writing = midway && !sqlite3_stmt_readonly(r->stmt);
+    r->db->midway += writing - r->writing;
+    r->midway  = midway;
+    r->writing = writing;
+}
+
 /* D2. The error of the last step is known already. Where rows are left SQLite commits what the
    statement wrote in here, and that may fail as a step does: D3. */
 static int sse__rows_end(sse_rows *r) {
     const int rc    = sqlite3_reset(r->stmt);
     const int error = r->midway ? sse__db_check(r->db, rc, sse_buf_text(&r->sql)) : SSE_OK;
     sqlite3_clear_bindings(r->stmt);
-    r->busy = r->at_row = r->midway = false;
+    r->busy = r->at_row = false;
+    sse__rows_set_midway(r, false);
+    sse__db_note_end(r->db);
     return error;
+}
+
+/* BEGIN, COMMIT and their kind write nothing, and give no rows. */
+static bool sse__rows_only_read(const sse_rows *r) {
+    return sqlite3_stmt_readonly(r->stmt) && sqlite3_column_count(r->stmt);
 }
 
 /* The statement of sql, with its values bound. lifetime: SQLITE_STATIC where the values outlive it.
@@ -11352,6 +11447,11 @@ static sse_rows *sse__sql_bind(sse_db *db, const sse__sql *sql, sqlite3_destruct
     size_t    i;
     if (!r) return NULL;
     SSE_ASSERT(!r->busy); /* D2 */
+    if (sse__db_is_between(db) && !sse__rows_only_read(r)) { /* D8 */
+        sse__db_fail(db, SSE_E_BUSY, "what the loop that runs this waits in is in the middle of a "
+                     "transaction, or of rows that write, and may undo it", sql->format);
+        return NULL;
+    }
     if ((size_t)sqlite3_bind_parameter_count(r->stmt) != sql->count) {
         sse__db_fail(db, SSE_E_ARG, "as many ? as conversions are wanted: a %s in quotes or in a "
                      "comment is text, and a ? of your own has no value", sql->format);
@@ -11381,41 +11481,8 @@ static sse_rows *sse__db_start(sse_db *db, sqlite3_destructor_type lifetime, con
 
 /* ---- what callbacks leave open ---- */
 
-/* In these, of all threads, a callback has begun to write: D8. sse__apps.mutex guards it, as it
-   does db->thread: a db may go to another thread meanwhile, and be closed there. */
-static sse_db *sse__dbs_unsaved;
-
-static void sse__db_forget_unsaved(sse_db *db) { /* sse__apps.mutex is held */
-    sse_db **at = &sse__dbs_unsaved;
-    if (!db->unsaved) return;
-    while (*at != db) at = &(*at)->next_unsaved;
-    *at         = db->next_unsaved;
-    db->unsaved = false;
-}
-
-/* One of this thread's, and not of a callback around the loop that turns. NULL: there is none left.
-   */
-static sse_db *sse__dbs_take_unsaved(void) {
-    sse_db *db;
-    sse__lock(&sse__apps.mutex);
-    for (db = sse__dbs_unsaved; db; db = db->next_unsaved)
-        if (sse__thread_equal(db->thread, sse__thread_self()) && db->depth == sse__unsaved.depth)
-            break;
-    if (db) sse__db_forget_unsaved(db);
-    sse__unlock(&sse__apps.mutex);
-    return db;
-}
-
 static const char *sse__db_name(const sse_db *db) { /* for a log */
     return db->file ? db->file : "an attached database";
-}
-
-/* Whether rows of a statement that writes are open, but for those of r. */
-static bool sse__db_is_midway(const sse_db *db, const sse_rows *r) {
-    const sse_rows *other = db->statements;
-    while (other && (other == r || !other->midway || sqlite3_stmt_readonly(other->stmt)))
-        other = other->next;
-    return other != NULL;
 }
 
 /* Ends the rows of statements that write. words, of size bytes: the first, or what failed. */
@@ -11423,7 +11490,7 @@ static int sse__db_end_writers(sse_db *db, char *words, size_t size) {
     int       error = SSE_OK, one;
     sse_rows *r;
     for (r = db->statements; r; r = r->next) {
-        if (!r->midway || sqlite3_stmt_readonly(r->stmt)) continue;
+        if (!r->writing) continue;
         one = sse__rows_end(r);
         if (size && (!*words || (one && !error)))
             snprintf(words, size, "it was ended%s: %s", one ? ", and failed" : "",
@@ -11435,7 +11502,8 @@ static int sse__db_end_writers(sse_db *db, char *words, size_t size) {
 
 /* False: a statement of the program's had begun a transaction, which is rolled back. */
 static bool sse__db_undo_begun(sse_db *db) {
-    if (!db->begun || db->undo_due || sqlite3_get_autocommit(db->raw)) return true;
+    sse__db_note_end(db); /* the raw connection may have ended it */
+    if (!db->begun || db->undo_due) return true;
     db->undo_due = -1;
     (void)sse__db_undo_due(db);
     return false;
@@ -11448,12 +11516,12 @@ static bool sse__db_settle(sse_db *db, sse_app *app, const char *which) { /* D8 
         "COMMIT is missing, or failed: it was rolled back; sse_db_write does both";
     static const char spans[] =
         "it was rolled back: begin one that spans callbacks with sse_db_raw";
-    const char *file       = sse__db_name(db);
     const char *did        = db->outside ? "found" : "left", *why = db->outside ? spans : missing;
-    char        words[300] = "";
+    char        words[300] = "", file[300]; /* what is told may close db */
     const int   error      = sse__db_end_writers(db, words, sizeof words);
     const bool  undone     = !sse__db_undo_begun(db);
-    db->outside = false;
+    snprintf(file, sizeof file, "%s", sse__db_name(db));
+    sse__db_forget_place(db);
     if (undone) sse__db_fail(db, SSE_E_STATE, why, NULL);
     if (*words)
         sse__log(app, sse__log_level_kind(app, SSE_LOG_ERROR, "%s %s: midway: %s", which, file,
@@ -11466,47 +11534,64 @@ static bool sse__db_settle(sse_db *db, sse_app *app, const char *which) { /* D8 
     return !error && !undone;
 }
 
-static bool sse__dbs_settle(sse_app *app, const char *which) { /* upcall of >>core */
+static sse_db *sse__db_of_place(uint64_t place) { /* one that is held there. NULL: none is left */
+    sse_db *db;
+    sse__lock(&sse__apps.mutex);
+    db = sse__dbs_held;
+    while (db && db->place != place) db = db->next_held;
+    sse__unlock(&sse__apps.mutex);
+    return db;
+}
+
+/* upcall of >>core */
+static bool sse__dbs_settle(uint64_t place, sse_app *app, const char *which) {
     bool    saved = true;
     sse_db *db;
-    while ((db = sse__dbs_take_unsaved()) != NULL)
-        if (!sse__db_is_elsewhere(db) && !sse__db_settle(db, app, which)) saved = false;
+    while ((db = sse__db_of_place(place)) != NULL)
+        if (sse__db_is_elsewhere(db)) sse__db_forget_place(db);
+        else if (!sse__db_settle(db, app, which)) saved = false;
     return saved;
 }
 
-/* db is closed: what is open goes with it. */
+/* db is closed: what is open goes with it, also that of a callback around the loop. */
 static void sse__db_settle_closed(sse_db *db) { /* D8 */
-    sse_app    *app    = sse__unsaved.app;
-    const char *file   = sse__db_name(db);
-    const int   error  = sse__db_end_writers(db, NULL, 0);
-    const bool  undone = !sse__db_undo_begun(db);
-    if (error || undone) sse__unsaved.broken = sse__unsaved.running;
+    sse_app       *app   = sse__unsaved.app;
+    sse__callback *whose = db->held ? &sse__unsaved : NULL;
+    const char    *file  = sse__db_name(db);
+    int            error;
+    bool           undone;
+    while (whose && whose->place != db->place) whose = whose->around;
+    error  = sse__db_end_writers(db, NULL, 0);
+    undone = !sse__db_undo_begun(db);
+    if (whose && (error || undone)) whose->broken = true;
     if (app && undone)
         sse__log(app, sse__log_level_kind(app, SSE_LOG_ERROR, "sse_db_close: %s", file),
                  "sse_db_close: a transaction is open (%s): it was rolled back", file);
 }
 
-/* After a step. before: no transaction was open. What is left open where no callback runs is the
-   program's to end, until one writes to it. */
-static void sse__rows_note_unsaved(const sse_rows *r, bool before) { /* D8 */
-    sse_db    *db     = r->db;
-    const bool writes = !sqlite3_stmt_readonly(r->stmt), open = !sqlite3_get_autocommit(db->raw);
-    bool       due    = r->midway && writes;
-    if (before || !open) db->begun = before && open && !db->beginning;
-    if (before && db->outside) db->outside = sse__db_is_midway(db, r);
-    due = due || (before && db->begun);
-    if (!sse__unsaved.running) db->outside = db->outside || due;
-    else if (db->outside && writes) due = true;
-    if (!due || !sse__unsaved.running || db->is_writer) return;
-    sse__unsaved.settle = sse__dbs_settle;
+/* A step has run, or a function of sse_db_write is to. What is left open where no callback runs is
+   the program's to end, until a callback writes to it. */
+static void sse__db_note_begin(sse_db *db, bool writes) { /* D8 */
+    const bool callback = sse__unsaved.running, mine = callback || db->writing;
+    uint64_t  *place    = callback ? &sse__unsaved.place : &sse__unsaved.between;
+    if (db->is_writer || db->held || !(db->begun || db->midway || db->writing)) return;
+    if (db->place && !(mine && writes)) return;
     sse__lock(&sse__apps.mutex);
-    if (!db->unsaved) {
-        db->next_unsaved = sse__dbs_unsaved;
-        sse__dbs_unsaved = db;
-        db->unsaved      = true;
-        db->depth        = sse__unsaved.depth;
-    }
+    if (!*place) *place = ++sse__dbs_places;
+    if (!db->place) db->outside = !callback;
+    db->place = *place;
+    if (mine) sse__db_hold_place(db);
     sse__unlock(&sse__apps.mutex);
+    if (callback) sse__unsaved.settle = sse__dbs_settle;
+}
+
+/* After a step. before: no transaction was open. */
+static void sse__rows_note(const sse_rows *r, bool before) { /* D8 */
+    sse_db    *db   = r->db;
+    const bool open = !sqlite3_get_autocommit(db->raw);
+    if (before || !open) db->begun = before && open && !db->beginning;
+    sse__db_note_end(db);
+    sse__db_note_begin(db, !sqlite3_stmt_readonly(r->stmt));
 }
 
 /* sqlite3_step. A statement whose tables changed under it is prepared again in there, and may
@@ -11523,9 +11608,9 @@ static int sse__rows_step(sse_rows *r) {
     db->recording = &seen;
     rc            = sqlite3_step(r->stmt);
     db->recording = recording;
-    r->midway     = rc == SQLITE_ROW;
+    sse__rows_set_midway(r, rc == SQLITE_ROW);
     if (r->written.setting) db->schemas_changed = db->files_changed = true; /* each time it runs */
-    sse__rows_note_unsaved(r, before);
+    sse__rows_note(r, before);
     if (!r->written.all && (seen.all || seen.list.len)) {
         const int now = sqlite3_stmt_status(r->stmt, SQLITE_STMTSTATUS_REPREPARE, 0);
         sse__table_set_merge(&db->pending, &seen);
@@ -11717,9 +11802,11 @@ SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *us
     rc = sse__db_begin(db, &nested);
     if (rc != SSE_OK) return rc;
     db->writing++;
-    rc = fn(db, user);
+    sse__db_note_begin(db, true);
+    rc = sse__db_end(db, nested, fn(db, user));
     db->writing--;
-    return sse__db_end(db, nested, rc);
+    sse__db_note_end(db);
+    return rc;
 }
 
 /* ---- migrations ---- */
@@ -12141,9 +12228,7 @@ SSE_API void sse_db_close(sse_db *db) {
     if (ours && !db->users) sse__dbposts_end(db);
     if (db->on_close) db->on_close(db->on_close_user);
     if (db->users) return; /* the last of them closes it */
-    sse__lock(&sse__apps.mutex);
-    sse__db_forget_unsaved(db);
-    sse__unlock(&sse__apps.mutex);
+    sse__db_forget_place(db);
     sse__db_set_files(db, NULL);
     sse_db_close(db->writer);
     while (db->statements) {
@@ -27787,7 +27872,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     if (!app->loop.owned) sse__server_run(app, true);
     around = sse__unsaved; /* a callback of another app may turn this one: replies leave in there */
     memset(&sse__unsaved, 0, sizeof sse__unsaved);
-    sse__unsaved.depth = around.depth + 1;
+    sse__unsaved.around = &around;
     server->turning = true;
     if (!server->inited) {
         server->inited = true;

@@ -26,11 +26,15 @@ static sse_req       *kept[2];
 static int            nkept;
 static sse_test_reply replies[2], inner;
 static sse_db        *memory;
-static const char    *alone; /* what callbacks without a request do */
+static const char    *alone;  /* what callbacks without a request do */
+static bool           closes; /* the log, as it is told of an error */
 
 static void on_log(int level, const char *text, void *user) {
     (void)user;
     if (level == SSE_LOG_ERROR && !lines++) snprintf(line, sizeof line, "%s", text);
+    if (level != SSE_LOG_ERROR || !closes) return;
+    closes = false;
+    sse_db_close(db), db = NULL;
 }
 
 static void insert(void) { sse_db_exec(db, "INSERT INTO t DEFAULT VALUES"); }
@@ -59,6 +63,8 @@ static int write_inside(sse_db *in, void *user) {
     return 0;
 }
 
+static void acts(const char *what, sse_req *req);
+
 /* Statements of a connection of its own, the last of which leaves its rows. NULL: none. */
 static void with_own(const char *begin, const char *write, const char *last) {
     sse_db *own = sse_db_open(name, NULL);
@@ -83,6 +89,36 @@ static void keeps_nothing(sse_app *of, void *user) {
 
 static void answer(sse_app *of, void *user);
 
+static const char *inside; /* what another app is asked in a callback */
+
+static int asks_inside(sse_db *in, void *user) {
+    (void)in, (void)user;
+    sse_test_request(second, inside, NULL, NULL, &inner);
+    insert();
+    return 0;
+}
+
+/* Work that uses db, which a handler does meanwhile. */
+static const char *first, *then; /* what it does, before and after it may go on */
+static int         told[2], may[2];
+static bool        over;
+
+static void meets(sse_app *of, void *user) {
+    char c = 0;
+    (void)of, (void)user;
+    acts(first, NULL);
+    if (write(told[1], &c, 1) == 1 && read(may[0], &c, 1) == 1) acts(then, NULL);
+}
+
+static void parts(sse_app *of, void *user) { (void)of, (void)user, over = true; }
+
+static void meet(void) {
+    char c;
+    over = false;
+    sse_offload(app, meets, parts, NULL);
+    ok(read(told[0], &c, 1) == 1, "work is at it");
+}
+
 static void act(char what, sse_req *req) {
     sse_rows *r = NULL;
     switch (what) {
@@ -100,7 +136,7 @@ static void act(char what, sse_req *req) {
     case 'o': sse_db_next(sse_db_query(db, "SELECT 1 UNION ALL SELECT 2")); break;
     case 'w':
         sse_db_write(db, insert_inside, NULL);
-        ok(!sse__unsaved.settle, "sse_db_write leaves nothing to settle");
+        ok(!sse__dbs_held, "sse_db_write leaves nothing to settle");
         break;
     case 'm': sse_db_write(db, leave_inside, NULL); break;
     case 'M': sse_db_write(db, leave_inside, db); break;
@@ -111,6 +147,10 @@ static void act(char what, sse_req *req) {
     case 'T': with_own(NULL, NULL, "INSERT INTO late VALUES(7), (8) RETURNING id"); break;
     case 'W': sse_db_write(db, insert_inside, db); break;
     case 'R': sqlite3_exec(sse_db_raw(db), "BEGIN", NULL, NULL, NULL); break;
+    case 'C': sqlite3_exec(sse_db_raw(db), "COMMIT", NULL, NULL, NULL); break;
+    case 'I': sse_test_request(second, inside, NULL, NULL, &inner); break;
+    case 'N': sse_db_write(db, asks_inside, NULL); break;
+    case '1': meet(); break;
     case 'a': sse_test_request(second, "GET /a?do=i", NULL, NULL, &inner); break;
     case 'A':
         sse_test_request(second, "GET /later?do=s", NULL, NULL, &inner);
@@ -131,7 +171,7 @@ static void act(char what, sse_req *req) {
         break;
     case 'x':
         sse_db_close(db), db = NULL;
-        ok(!sse__dbs_unsaved, "a database that is closed is not settled");
+        ok(!sse__dbs_held, "a database that is closed is not settled");
         break;
     case 'u': sse_set_status(req, 422); break;
     case 's': sse_puts(sse_out(req), "saved"); break;
@@ -258,7 +298,7 @@ static void fresh(void) {
 }
 
 static void end(void) {
-    ok(!sse__dbs_unsaved && !sse__unsaved.settle, "nothing is left to settle"); /* D8 */
+    ok(!sse__dbs_held && !sse__unsaved.settle, "nothing is left to settle"); /* D8 */
     sse_test_close(&replies[0]);
     sse_test_close(&replies[1]);
     sse_app_free(app);
@@ -373,6 +413,10 @@ static void words(void) {
     sse_test_request(app, "GET /a?do=ks", NULL, NULL, &replies[0]);
     ok(strstr(line, "sse_db_close: a transaction is open (/tmp/") == line,
         "... and what was closed: %s", line);
+    lines = 0;
+    closes = true;
+    sse_test_request(app, "POST /read?do=brs", NULL, NULL, &replies[0]);
+    ok(!db && lines > 1, "... and so who is told closes it, the rest is told as well");
     end();
 }
 
@@ -465,14 +509,19 @@ static void begun_outside(void) {
     end();
 }
 
-static void nested(void) { /* only the outermost callback of a thread settles */
-    fresh();
+static void another(void) { /* app, which is asked in callbacks of the first */
     second = sse_app_new(NULL);
     sse_get(second, "/a", handler, NULL);
     sse_get(second, "/later", later, NULL);
+}
+
+static void nested(void) { /* only the outermost callback of a thread settles */
+    fresh();
+    another();
     sse_test_request(app, "GET /a?do=baics", NULL, NULL, &replies[0]);
     is_int(replies[0].status, 200, "a handler that asks another app inside of its transaction");
-    is_int(saved(), 2, "... commits that itself");
+    is_int(inner.status, 500, "... which cannot write to it");
+    is_int(saved(), 1, "... commits that itself");
     sse_test_request(app, "GET /a?do=As", NULL, NULL, &replies[0]);
     is_int(inner.status, 200, "one whose callback finishes a request");
     sse_test_request(second, "GET /a?do=is", NULL, NULL, &inner);
@@ -513,6 +562,62 @@ static void nested(void) { /* only the outermost callback of a thread settles */
     end();
 }
 
+/* In a loop that a callback turns what another app answers is saved, or refused. */
+static void between(void) { /* D8 */
+    static const struct {
+        const char *inside, *request, *name;
+        int         status, outer, saved;
+    } all[] = {
+        {"GET /a?do=bis", "GET /a?do=bicIs", "one behind a transaction, which leaves one", 500, 200,
+            1},
+        {"GET /a?do=i", "GET /a?do=biIics", "one that writes inside of one", 500, 200, 2},
+        {"GET /a?do=M", "GET /a?do=biIics", "... by sse_db_write", 500, 200, 2},
+        {"GET /a?do=c", "GET /a?do=biIics", "... or ends it", 500, 200, 2},
+        {"GET /a?do=p", "GET /a?do=biIics", "... or begins a savepoint", 500, 200, 2},
+        {"GET /a?do=i", "GET /a?do=biIs", "... and the one around it leaves it", 500, 500, 0},
+        {"GET /a?do=os", "GET /a?do=biIcs", "one that reads there", 200, 200, 1},
+        {"GET /a?do=i", "GET /a?do=rIs", "one that writes while rows are left", 500, 200, 1},
+        {"GET /a?do=i", "GET /a?do=Ns", "one that writes inside of sse_db_write", 500, 200, 1},
+        {"GET /a?do=is", "GET /a?do=RIds", "... of what the raw connection began", 200, 200, 2},
+        {"GET /a?do=i", "GET /a?do=RNs", "... and sse_db_write is in that", 500, 200, 1},
+        {"GET /a?do=xs", "GET /a?do=biIs", "one that closes the database", 200, 500, 0},
+    };
+    size_t i;
+    for (i = 0; i < SSE__COUNT(all); i++) {
+        fresh();
+        another();
+        inside = all[i].inside;
+        sse_test_request(app, all[i].request, NULL, NULL, &replies[0]);
+        ok(inner.status == all[i].status, "%s: %d", all[i].name, inner.status);
+        ok(replies[0].status == all[i].outer, "... the one around it: %d", replies[0].status);
+        if (strchr(all[i].request, 'R')) sqlite3_exec(db->raw, "COMMIT", NULL, NULL, NULL);
+        is_int(saved(), all[i].saved, "... saved");
+        sse_test_close(&inner);
+        sse_app_free(second), second = NULL;
+        end();
+    }
+}
+
+/* Likewise in a loop that a function of sse_db_write turns, where no callback runs. */
+static void around(void) { /* D8 */
+    fresh();
+    second = app;
+    inside = "GET /a?do=i";
+    sse_db_write(db, asks_inside, NULL);
+    is_int(inner.status, 500, "one that writes inside of sse_db_write of the program");
+    is_int(saved(), 1, "... which saves what it wrote itself");
+    sse_db_exec(db, "BEGIN");
+    sse_db_write(db, asks_inside, NULL);
+    is_int(inner.status, 500, "... also where it is in a transaction of the program");
+    sse_db_exec(db, "COMMIT");
+    is_int(saved(), 2, "... that goes on");
+    sse_test_request(app, "GET /a?do=is", NULL, NULL, &replies[0]);
+    is_int(replies[0].status, 200, "... and behind it all is as before");
+    sse_test_close(&inner);
+    second = NULL;
+    end();
+}
+
 /* What was is over: it says nothing of what comes. */
 static void earlier(void) {
     fresh();
@@ -526,6 +631,14 @@ static void earlier(void) {
     ok(!sqlite3_get_autocommit(db->raw), "one of the raw connection behind one that was left");
     sse_db_exec(db, "COMMIT");
     is_int(saved(), 2, "... is the program's");
+    sse_test_request(app, "GET /a?do=biCs", NULL, NULL, &replies[0]);
+    is_int(replies[0].status, 200, "one that the raw connection has ended is saved");
+    sqlite3_exec(db->raw, "BEGIN", NULL, NULL, NULL);
+    lines = 0;
+    sse_test_request(app, "GET /a?do=rs", NULL, NULL, &replies[0]);
+    ok(!sqlite3_get_autocommit(db->raw), "... and what it begins later is the program's");
+    sqlite3_exec(db->raw, "COMMIT", NULL, NULL, NULL);
+    is_int(saved(), 4, "... who commits it");
     end();
 }
 
@@ -558,6 +671,46 @@ static void offloaded(void) {
 }
 
 #if !defined(SSE_NO_THREADS)
+static void part(void) {
+    int i;
+    ok(write(may[1], "", 1) == 1, "... and goes on");
+    for (i = 0; i < 30000 && !over; i++) sse_test_run(app, 1);
+}
+
+/* What work and a handler do with one database, by turns. */
+static void shared(void) { /* D7, D8 */
+    static const struct {
+        const char *first, *then, *request, *name;
+        int         status, saved;
+    } all[] = {
+        {"d", "", "GET /a?do=1os", "rows that work has ended, and a handler that reads", 200, 1},
+        {"bic", "", "GET /a?do=1bis", "a transaction that it has ended, and one that is left", 500,
+            1},
+        {"bic", "", "GET /a?do=1bics", "... and one that is not", 200, 2},
+        {"bi", "c", "GET /a?do=1o", "a transaction that goes on, and a handler that reads", 500, 1},
+        {"bi", "c", "GET /a?do=1is", "... or writes, and says that it has", 200, 1},
+        {"bi", "", "GET /a?do=1i", "one that work leaves, and a handler that writes", 500, 0},
+        {"r", "", "GET /a?do=1i", "rows that it leaves", 500, 1},
+    };
+    size_t i;
+    if (pipe(told) || pipe(may)) exit(1);
+    for (i = 0; i < SSE__COUNT(all); i++) {
+        fresh();
+        first = all[i].first;
+        then = all[i].then;
+        sse_test_request(app, all[i].request, NULL, NULL, &replies[0]);
+        ok(replies[0].status == all[i].status, "%s: %d", all[i].name, replies[0].status);
+        part();
+        is_int(saved(), all[i].saved, "... saved");
+        sse_test_request(app, "GET /a?do=bis", NULL, NULL, &replies[0]);
+        is_int(replies[0].status, 500, "... a transaction that is left open later");
+        sse_test_request(app, "GET /a?do=is", NULL, NULL, &replies[0]);
+        is_int(replies[0].status, 200, "... and what comes behind it");
+        is_int(saved(), all[i].saved + 1, "... is saved");
+        end();
+    }
+}
+
 static int child_status = -1;
 
 /* A child that never returns from the callback that it was made in. */
@@ -607,7 +760,10 @@ int main(void) {
     begun_outside();
     earlier();
     nested();
+    between();
+    around();
 #if !defined(SSE_NO_THREADS)
+    shared();
     forked();
 #endif
     if (SSE__IF_THREADS(1, 0)) offloaded();
