@@ -2399,7 +2399,8 @@ SSE_API void sse_tunnel_stop(sse_tunnel *tunnel);
 
 /* Your own loop: after sse_listen, call sse_poll when sse_fd is readable or sse_next_ms have
    passed. sse_poll runs one turn, waiting up to timeout_ms (-1: until something happens); 1 while
-   running, 0 when stopped, or an error. Not from a callback: SSE_E_STATE. */
+   running, 0 when stopped, or an error. Not from a callback: SSE_E_STATE. So is the first turn,
+   while another thread is in the middle of a transaction of a database that topics or views use. */
 SSE_API int sse_fd(sse_app *app);        /* SSE_E_NOT_BUILT with poll(2) */
 SSE_API int sse_next_ms(sse_app *app);   /* until there is work without the descriptor; -1: none is
                                             known. With poll(2), where there is no descriptor: 10 at
@@ -2408,7 +2409,8 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms);
 
 /* Serves from a thread of its own; user code then runs there. options: borrowed until return.
    Returns: a server, when it listens, free with sse_stop_background; NULL on failure (logged,
-   sse_app_error), also if a loop of this app runs, or the server it had was not freed.
+   sse_app_error), also if a loop of this app runs, or the server it had was not freed; or if a
+   database that its topics or views use is in the middle of a transaction.
    sse_stop_background stops, waits up to timeout_ms, then cuts what is open, and frees the server,
    not the app, which then belongs to the calling thread and may serve again. Returns: 0; SSE_E_ARG:
    NULL, or a negative time. Threads: any but the loop's. */
@@ -10631,8 +10633,8 @@ static int sse__packer_do(sse_app *app, sse_app_fn work, sse_app_fn done, void *
   D7  What a thread that runs a loop uses, no other thread does, until the
       loops that it runs then have ended; from a thread without one a db goes
       to any other, if it is not held. A loop has what its app follows from
-      its first turn on, without a call. A name of a thread that is given
-      again tells nothing.
+      its first turn on, without a call, and does not begin while another
+      thread holds it. A name of a thread that is given again tells nothing.
   D8  A callback of the program leaves no transaction open that it began, or
       wrote to, and no statement that writes midway: each would swallow later
       writes. Until it returns the db is held by it, and so it is by
@@ -11046,7 +11048,13 @@ static bool sse__db_adopt(sse_db *db) { /* D7 */
 }
 #endif
 
-/* The loop of app, which begins to run, takes it: D7. sse__apps.mutex is held. */
+/* Whether the loop of app may take it as it begins to run, on this thread, else on a new one: D7.
+   sse__apps.mutex is held. */
+static bool sse__db_may_go(const sse_db *db, bool here) {
+    return !db->held || (here && sse__thread_equal(db->thread, sse__thread_self()));
+}
+
+/* It does. Likewise. */
 static void sse__db_hand(sse_db *db, const sse_app *app) {
     db->thread = app->loop.owner;
     db->runs   = sse__apps.runs;
@@ -12318,6 +12326,7 @@ static void sse__db_wait(sse_db *db, int ms) {}
 static bool sse__db_is_idle(sse_db *db) { return true; }
 static bool sse__db_looks_back(const sse_db *db) { return false; }
 static bool sse__db_is_elsewhere(const sse_db *db) { return false; }
+static bool sse__db_may_go(const sse_db *db, bool here) { return true; }
 static void sse__db_hand(sse_db *db, const sse_app *app) {}
 static const char *sse__db_path(const sse_db *db) { return NULL; }
 static int sse__db_busy_ms(const sse_db *db) { return 0; }
@@ -25080,6 +25089,12 @@ static bool sse__changes_are_elsewhere(const sse_app *app) {
     return ch != NULL;
 }
 
+static bool sse__changes_may_go(const sse_app *app, bool here) { /* D7 */
+    const sse__changes *ch = app->changes;
+    while (ch && sse__db_may_go(ch->db, here)) ch = ch->next;
+    return !ch;
+}
+
 static void sse__changes_hand(const sse_app *app) { /* D7 */
     const sse__changes *ch = app->changes;
     for (; ch; ch = ch->next) sse__db_hand(ch->db, app);
@@ -25177,6 +25192,10 @@ static bool sse__changes_are_elsewhere(const sse_app *app) {
     return false;
 }
 
+static bool sse__changes_may_go(const sse_app *app, bool here) {
+    (void)app, (void)here;
+    return true;
+}
 static void sse__changes_hand(const sse_app *app) { (void)app; }
 
 static int sse__hook_add(sse_app *app, sse_db *db, const char *tables, sse_commit_fn fn,
@@ -27568,11 +27587,29 @@ static void sse__server_hand(const sse_app *app) {
     sse__changes_hand(app);
 }
 
-static void sse__server_run(sse_app *app, bool runs) { /* on this thread: sse_poll */
+/* Whether these may be taken: a callback of another thread may be in the middle of one. here: on
+   this thread. */
+static bool sse__server_may_run(const sse_app *app, bool here) { /* likewise */
+    const sse__store *store = app->topics->sequence.stores;
+    while (store && sse__db_may_go(store->db, here)) store = store->next;
+    return !store && sse__changes_may_go(app, here);
+}
+
+static int sse__server_fail_held(sse_app *app, const char *call) {
+    (void)sse__refuse(app, SSE_E_STATE, "%s: a database that its topics or views use is in the "
+                      "middle of a transaction on another thread, or of rows that write", call);
+    app->config_error = SSE_OK; /* that ends, and it may serve then */
+    return SSE_E_STATE;
+}
+
+static bool sse__server_run(sse_app *app, bool runs) { /* on this thread: sse_poll */
+    bool may;
     sse__lock(&sse__apps.mutex);
-    sse__server_own(app, runs);
-    if (runs) sse__server_hand(app);
+    may = !runs || sse__server_may_run(app, true);
+    if (may) sse__server_own(app, runs);
+    if (may && runs) sse__server_hand(app);
     sse__unlock(&sse__apps.mutex);
+    return may;
 }
 
 /* ---- the watchdog of systemd (WatchdogSec=) ---- */
@@ -27869,7 +27906,8 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
         if (sse__server_check_databases(app)) return SSE_E_STATE;
         server->process = getpid();
     }
-    if (!app->loop.owned) sse__server_run(app, true);
+    if (!app->loop.owned && !sse__server_run(app, true))
+        return sse__server_fail_held(app, "sse_poll");
     around = sse__unsaved; /* a callback of another app may turn this one: replies leave in there */
     memset(&sse__unsaved, 0, sizeof sse__unsaved);
     sse__unsaved.around = &around;
@@ -27888,7 +27926,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     if (over) sse__server_end(app);
     sse__unsaved    = around;
     server->turning = false;
-    if (over) sse__server_run(app, false);
+    if (over) (void)sse__server_run(app, false);
     return !over;
 }
 
@@ -28002,7 +28040,7 @@ static void *sse__background(void *user) {
 
 SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *options) {
     sse_server *server;
-    bool        runs, started;
+    bool        runs, may, started;
     if (!app) return NULL;
     sse__lock(&app->loop.mutex);
     runs = app->loop.owned || app->server->background; /* or its thread is not joined yet */
@@ -28020,7 +28058,8 @@ SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *
     server = app->server;
     sse__lock(&sse__apps.mutex);
     sse__lock(&app->loop.mutex); /* others wait until it is known whose the loop is */
-    started = sse__thread_start(&server->thread, sse__background, app) == 0;
+    may     = sse__server_may_run(app, false);
+    started = may && sse__thread_start(&server->thread, sse__background, app) == 0;
     if (started) {
         server->background = true;
         sse__app_own(app, server->thread);
@@ -28029,7 +28068,8 @@ SSE_API sse_server *sse_serve_background(sse_app *app, const sse_serve_options *
     sse__unlock(&app->loop.mutex);
     sse__unlock(&sse__apps.mutex);
     if (started) return server;
-    sse__log(app, SSE_LOG_ERROR, "sse_serve_background: no thread could be started");
+    if (!may) (void)sse__server_fail_held(app, "sse_serve_background");
+    else sse__log(app, SSE_LOG_ERROR, "sse_serve_background: no thread could be started");
     return NULL;
 }
 

@@ -119,6 +119,16 @@ static void meet(void) {
     ok(read(told[0], &c, 1) == 1, "work is at it");
 }
 
+static sse_server *background;
+
+static void serves(void) { /* another app, which follows db */
+    sse_serve_options o;
+    memset(&o, 0, sizeof o);
+    o.host = "127.0.0.1";
+    o.port = SSE_ANY_PORT;
+    background = sse_serve_background(second, &o);
+}
+
 static void act(char what, sse_req *req) {
     sse_rows *r = NULL;
     switch (what) {
@@ -151,6 +161,7 @@ static void act(char what, sse_req *req) {
     case 'I': sse_test_request(second, inside, NULL, NULL, &inner); break;
     case 'N': sse_db_write(db, asks_inside, NULL); break;
     case '1': meet(); break;
+    case 'H': serves(); break;
     case 'a': sse_test_request(second, "GET /a?do=i", NULL, NULL, &inner); break;
     case 'A':
         sse_test_request(second, "GET /later?do=s", NULL, NULL, &inner);
@@ -711,6 +722,46 @@ static void shared(void) { /* D7, D8 */
     }
 }
 
+static void commits(sse_app *of, sse_db *in, void *user) { (void)of, (void)in, (void)user; }
+
+static void *turns_second(void *user) {
+    *(int *)user = sse_poll(second, 0);
+    return NULL;
+}
+
+static void polls(sse_req *req, void *user) { /* another app, on a thread of its own */
+    pthread_t thread;
+    acts("bi", req);
+    if (pthread_create(&thread, NULL, turns_second, user) == 0) pthread_join(thread, NULL);
+    acts(sse_query(req, "do"), req);
+}
+
+/* A loop that begins takes no database out of a transaction of another thread. */
+static void followed(void) { /* D7, D8 */
+    const char *why;
+    int         turned = 1;
+    fresh();
+    another();
+    sse_on_commit(second, db, "t", commits, NULL);
+    sse_test_request(app, "GET /a?do=biHs", NULL, NULL, &replies[0]);
+    ok(!background, "a loop that follows a database does not begin while a transaction is open");
+    is_int(sse_app_error(second, &why), SSE_E_STATE, "... which is told");
+    ok(strstr(why, "sse_serve_background: a database") == why, "... in words: %s", why);
+    is_int(replies[0].status, 500, "... and is left");
+    sse_get(app, "/polls", polls, &turned);
+    sse_test_request(app, "GET /polls?do=cs", NULL, NULL, &replies[0]);
+    is_int(turned, SSE_E_STATE, "... nor by sse_poll");
+    is_int(replies[0].status, 200, "... which leaves it to its thread");
+    is_int(saved(), 1, "... to be saved");
+    sse_test_request(app, "GET /a?do=bicHs", NULL, NULL, &replies[0]);
+    ok(background != NULL, "behind it the loop begins");
+    is_int(replies[0].status, 200, "... and what was written is saved");
+    is_int(saved(), 2, "... that is so");
+    sse_stop_background(background, 0);
+    sse_app_free(second), second = NULL;
+    end();
+}
+
 static int child_status = -1;
 
 /* A child that never returns from the callback that it was made in. */
@@ -764,6 +815,7 @@ int main(void) {
     around();
 #if !defined(SSE_NO_THREADS)
     shared();
+    followed();
     forked();
 #endif
     if (SSE__IF_THREADS(1, 0)) offloaded();
