@@ -11156,6 +11156,9 @@ static bool sse__db_ready(sse_db *db) {
     return true;
 }
 
+/* Why a call did not begin: not what db says by now, which may have come to this thread since. */
+static int sse__db_refusal(void) { return sse__db_faults.error; }
+
 /* False: nothing of it may be touched. The rows of a query ask once: it costs a system call. */
 static bool sse__db_is_here(sse_db *db) {
     if (!sse__db_is_elsewhere(db)) return sse__db_adopt(db);
@@ -11650,7 +11653,7 @@ SSE_API int sse_db_exec(sse_db *db, const char *sql, ...) {
     va_start(ap, sql);
     r = sse__db_start(db, SQLITE_STATIC, sql, ap);
     va_end(ap);
-    return r ? sse__rows_exec(r) : sse__db_status(db);
+    return r ? sse__rows_exec(r) : sse__db_refusal();
 }
 
 SSE_API int sse_db_one(sse_db *db, long long *value, const char *sql, ...) {
@@ -11662,7 +11665,7 @@ SSE_API int sse_db_one(sse_db *db, long long *value, const char *sql, ...) {
     va_start(ap, sql);
     r = sse__db_start(db, SQLITE_STATIC, sql, ap);
     va_end(ap);
-    if (!r) return sse__db_status(db);
+    if (!r) return sse__db_refusal();
     rc     = sse__rows_step(r);
     result = rc != SQLITE_ROW || sqlite3_column_type(r->stmt, 0) == SQLITE_NULL;
     if (!result) found = sqlite3_column_int64(r->stmt, 0);
@@ -11805,7 +11808,7 @@ static int sse__db_end(sse_db *db, bool nested, int rc) {
 SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *user) {
     bool nested;
     int  rc;
-    if (!sse__db_enter(db)) return sse__db_status(db);
+    if (!sse__db_enter(db)) return sse__db_refusal();
     if (!fn) return sse__db_fail(db, SSE_E_ARG, "sse_db_write without a function", NULL);
     rc = sse__db_begin(db, &nested);
     if (rc != SSE_OK) return rc;
@@ -11931,7 +11934,7 @@ static int sse__db_migrate(sse_db *db, const char *script, long long version) {
 
 SSE_API int sse_db_migrate(sse_db *db, const char *script) {
     const uint32_t by = sse__hash(sse__text(script)) | SSE__BROKEN_SCRIPT;
-    if (!sse__db_enter(db)) return sse__db_status(db);
+    if (!sse__db_enter(db)) return sse__db_refusal();
     return sse__db_broke(db, by, sse__db_migrate(db, script, 0));
 }
 
@@ -11955,7 +11958,7 @@ static int sse__db_migrate_all(sse_db *db, const char *const *scripts, int count
 }
 
 SSE_API int sse_db_migrate_list(sse_db *db, const char *const *scripts, int count) {
-    if (!sse__db_enter(db)) return sse__db_status(db);
+    if (!sse__db_enter(db)) return sse__db_refusal();
     return sse__db_broke(db, SSE__BROKEN_LIST, sse__db_migrate_all(db, scripts, count));
 }
 
@@ -12811,7 +12814,7 @@ static void sse__dbposts_end(sse_db *db) {
 static int sse__dbpost_refused(sse_db *db, const sse_db_post_options *options, const char *sql) {
     sse_app *app = options ? options->app : NULL;
     if (app && !sse__loop_allows(app, "sse_db_post")) return SSE_E_THREAD; /* db is the loop's */
-    if (!sse__db_enter(db)) return sse__db_status(db);
+    if (!sse__db_enter(db)) return sse__db_refusal();
     if (!app) return sse__db_fail(db, SSE_E_ARG, "sse_db_post without .app", NULL);
     if (!sql) return sse__db_fail(db, SSE_E_ARG, "the SQL is NULL", NULL);
     if (db->closing || app->loop.closing)
