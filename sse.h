@@ -27898,6 +27898,8 @@ static void sse__turn(sse_app *app, int timeout_ms) {
 SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     struct sse_server *server;
     sse__callback      around;
+    sse__db_faulty     faults;
+    int                failed = SSE_OK;
     bool               over;
     if (!app) return SSE_E_ARG;
     if (app->config_error) return app->config_error;
@@ -27914,6 +27916,8 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     around = sse__unsaved; /* a callback of another app may turn this one: replies leave in there */
     memset(&sse__unsaved, 0, sizeof sse__unsaved);
     sse__unsaved.around = &around;
+    faults = sse__db_faults; /* what fails in there is not its failure */
+    if (around.app) failed = around.app->failures.call_error;
     server->turning = true;
     if (!server->inited) {
         server->inited = true;
@@ -27929,6 +27933,8 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     if (over) sse__server_end(app);
     sse__unsaved    = around;
     server->turning = false;
+    if (around.app) around.app->failures.call_error = failed;
+    if (around.running) sse__db_faults = faults;
     if (over) (void)sse__server_run(app, false);
     return !over;
 }

@@ -160,6 +160,8 @@ static void act(char what, sse_req *req) {
     case 'C': sqlite3_exec(sse_db_raw(db), "COMMIT", NULL, NULL, NULL); break;
     case 'I': sse_test_request(second, inside, NULL, NULL, &inner); break;
     case 'N': sse_db_write(db, asks_inside, NULL); break;
+    case 'E': sse_db_exec(db, "INSERT INTO nowhere VALUES(1)"); break;
+    case 'P': sse_publish(app, "", NULL); break;
     case '1': meet(); break;
     case 'H': serves(); break;
     case 'a': sse_test_request(second, "GET /a?do=i", NULL, NULL, &inner); break;
@@ -592,6 +594,11 @@ static void between(void) { /* D8 */
         {"GET /a?do=is", "GET /a?do=RIds", "... of what the raw connection began", 200, 200, 2},
         {"GET /a?do=i", "GET /a?do=RNs", "... and sse_db_write is in that", 500, 200, 1},
         {"GET /a?do=xs", "GET /a?do=biIs", "one that closes the database", 200, 500, 0},
+        {"GET /a?do=E", "GET /a?do=iI", "one in which a call fails, and that is silent", 500, 204,
+            1},
+        {"GET /a?do=P", "GET /a?do=iI", "... or a call with the app around it", 204, 204, 1},
+        {"GET /a?do=E", "GET /a?do=iEI", "... as is the one around it", 500, 500, 1},
+        {"GET /a?do=i", "GET /a?do=EI", "... but not it", 204, 500, 1},
     };
     size_t i;
     for (i = 0; i < SSE__COUNT(all); i++) {
@@ -609,7 +616,7 @@ static void between(void) { /* D8 */
     }
 }
 
-/* Likewise in a loop that a function of sse_db_write turns, where no callback runs. */
+/* In a loop that a function of sse_db_write turns, where no callback runs. */
 static void around(void) { /* D8 */
     fresh();
     second = app;
