@@ -9764,6 +9764,16 @@ static void sse__upcall_end(const sse__upcall *u, const char *fmt, ...) {
              (unsigned long long)ms);
 }
 
+/* on_init or on_exit, which are not measured. fn NULL: there is none. */
+static void sse__app_tell(sse_app *app, sse_app_fn fn, const char *which) {
+    const bool outermost = sse__callback_begin(app);
+    sse_app   *outer     = sse__unsaved.app;
+    sse__unsaved.app = app;
+    if (fn) fn(app, app->options.user);
+    sse__unsaved.app = outer;
+    if (outermost) sse__callback_end(app, which);
+}
+
 /* When something began that a monitor is to be told of. 0: there is none. */
 static uint64_t sse__observed_us(const sse_app *app) {
     return SSE__FLAG(app->observer) ? sse__clock_us() : 0;
@@ -27650,7 +27660,7 @@ static void sse__server_end(sse_app *app) { /* Y2 */
     sse__stages_run(app, SSE__TURN_CLOSED, SSE__TURN_CLOSED);
     sse__net_reap(app->net);
     SSE_ASSERT(!app->streams->all.count); /* Y2 */
-    if (app->options.on_exit) app->options.on_exit(app, app->options.user);
+    sse__app_tell(app, app->options.on_exit, "on_exit");
     sse__alarm_cancel(&server->grace);
     sse__alarm_cancel(&server->watchdog);
     server->over = true;
@@ -27921,7 +27931,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     server->turning = true;
     if (!server->inited) {
         server->inited = true;
-        if (app->options.on_init) app->options.on_init(app, app->options.user);
+        sse__app_tell(app, app->options.on_init, "on_init");
         sse__notify("READY=1");
         sse__server_watch(app);
     }

@@ -616,6 +616,32 @@ static void between(void) { /* D8 */
     }
 }
 
+/* on_init and on_exit are callbacks. */
+static void at_ends(void) { /* D8 */
+    sse_app_options o;
+    fresh();
+    memset(&o, 0, sizeof o);
+    o.on_log = on_log;
+    o.on_init = timer;
+    second = sse_app_new(&o);
+    alone = "bi";
+    sse_test_run(second, 0);
+    ok(strstr(line, "on_init left a transaction open") == line, "on_init leaves one: %s", line);
+    insert();
+    is_int(saved(), 1, "... which swallows nothing");
+    sse_app_free(second);
+    o.on_init = NULL;
+    o.on_exit = timer;
+    second = sse_app_new(&o);
+    sse_test_run(second, 0);
+    lines = 0;
+    sse_app_free(second), second = NULL;
+    ok(strstr(line, "on_exit left a transaction open") == line, "on_exit does: %s", line);
+    insert();
+    is_int(saved(), 2, "... likewise");
+    end();
+}
+
 /* In a loop that a function of sse_db_write turns, where no callback runs. */
 static void around(void) { /* D8 */
     fresh();
@@ -820,6 +846,7 @@ int main(void) {
     nested();
     between();
     around();
+    at_ends();
 #if !defined(SSE_NO_THREADS)
     shared();
     followed();
