@@ -25658,12 +25658,15 @@ static void sse__req_conclude(sse_req *req) {
 
 enum { SSE__UNANSWERED_MS = 60000 };
 
-/* sse_finish was called; or nobody has for a minute, which is said once: a request that is lost is
+/* sse_finish was called, perhaps by a callback that turns this loop, and is still to save what the
+   reply tells; or nobody has for a minute, which is said once: a request that is lost is
    memory that is lost, and a client that waits. */
 static void sse__req_finish_alarm(sse__alarm *alarm) {
     sse_req *req = SSE__CONTAINER(alarm, sse_req, finish);
     req->app->loop.upcall++;
-    if (req->phase == SSE__REQ_FINISHED) sse__req_conclude(req);
+    if (req->phase == SSE__REQ_FINISHED && req->promise.link.next) /* CO3 */
+        sse__alarm_set(&req->app->loop.wheel, alarm, req->app->loop.wheel.now + 1);
+    else if (req->phase == SSE__REQ_FINISHED) sse__req_conclude(req);
     else
         sse__log(req->app, sse__log_level_kind(req->app, SSE_LOG_WARNING, "deferred: %s %d",
                                                sse__req_route_path(req), req->conn != NULL),

@@ -162,6 +162,10 @@ static void act(char what, sse_req *req) {
     case 'N': sse_db_write(db, asks_inside, NULL); break;
     case 'E': sse_db_exec(db, "INSERT INTO nowhere VALUES(1)"); break;
     case 'P': sse_publish(app, "", NULL); break;
+    case 'U':
+        sse_test_run(second, 5);
+        ok(!inner.status, "what it finished is not answered yet");
+        break;
     case '1': meet(); break;
     case 'H': serves(); break;
     case 'a': sse_test_request(second, "GET /a?do=i", NULL, NULL, &inner); break;
@@ -616,6 +620,31 @@ static void between(void) { /* D8 */
     }
 }
 
+/* A request of another app that a callback finishes: its reply leaves behind that, though its loop
+   turns before. */
+static void finishes_another(void) { /* CO3 */
+    static const struct {
+        const char *request, *name;
+        int         status;
+    } all[] = {
+        {"GET /a?do=biFUs", "what a callback finishes that leaves a transaction", 500},
+        {"GET /a?do=biFUcs", "... or commits it", 200},
+    };
+    size_t i;
+    for (i = 0; i < SSE__COUNT(all); i++) {
+        fresh();
+        another();
+        sse_test_request(second, "GET /later?do=s", NULL, NULL, &inner);
+        sse_test_request(app, all[i].request, NULL, NULL, &replies[0]);
+        is_int(replies[0].status, all[i].status, "a callback that turns what it finished");
+        sse_test_run(second, 5);
+        ok(inner.status == all[i].status, "%s: %d", all[i].name, inner.status);
+        sse_test_close(&inner);
+        sse_app_free(second), second = NULL;
+        end();
+    }
+}
+
 /* on_init and on_exit are callbacks. */
 static void at_ends(void) { /* D8 */
     sse_app_options o;
@@ -846,6 +875,7 @@ int main(void) {
     nested();
     between();
     around();
+    finishes_another();
     at_ends();
 #if !defined(SSE_NO_THREADS)
     shared();
