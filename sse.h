@@ -9370,6 +9370,7 @@ typedef struct sse__failures {
 /* A request whose reply tells what the callback that runs has done: CO3. */
 typedef struct sse__promise {
     sse__link link;   /* in app->promises, until that callback is over */
+    sse_app  *app, *around; /* around: and then in its, until the one is that waits for this loop */
     bool      broken; /* it is not saved: success would be a lie */
 } sse__promise;
 
@@ -9674,6 +9675,11 @@ static bool sse__callback_settle(sse_app *app, const char *which) { /* Threads: 
     return (!settle || settle(place, app, which)) && !broken;
 }
 
+static void sse__promise_add(sse_app *app, sse__promise *p) {
+    p->app = app;
+    sse__list_add(&app->promises, &p->link);
+}
+
 /* The outermost one has ended. which: its name, if there is something to settle. */
 static void sse__callback_end(sse_app *app, const char *which) { /* CO3 */
     const bool broken = !sse__callback_settle(app, which);
@@ -9681,11 +9687,20 @@ static void sse__callback_end(sse_app *app, const char *which) { /* CO3 */
         sse__promise *p = SSE__CONTAINER(app->promises.next, sse__promise, link);
         sse__list_remove(&p->link);
         p->broken = p->broken || broken;
+        if (p->around) sse__promise_add(p->around, p);
+        p->around = NULL;
     }
 }
 
+static bool sse__promise_is_of(const sse__promise *p, const sse_app *app) {
+    return p->link.next && p->app == app;
+}
+
 static void sse__promise_make(sse_app *app, sse__promise *p) {
-    if (!p->link.next) sse__list_add(&app->promises, &p->link);
+    if (sse__promise_is_of(p, app)) return;
+    if (p->link.next && !p->around) p->around = p->app;
+    sse__list_remove(&p->link);
+    sse__promise_add(app, p);
 }
 
 /* A callback of the program that runs. app NULL: it is none, but one of the library's own. */
@@ -16613,7 +16628,8 @@ SSE_API int sse_finish(sse_req *req) {
     if (req->uploading)
         return sse__refused(req->app, SSE_E_STATE, "sse_finish: sse_body_to_file does that when "
                             "the file is there (%s)", req->path);
-    if (!here) sse__req_take_failures(req);
+    if (!here || !sse__promise_is_of(&req->promise, sse__unsaved.first))
+        sse__req_take_failures(req); /* its handler may wait for the loop that runs this */
     if (req->app->posted.words) sse__req_db_failed(req, req->app->posted);
     sse__req_set_phase(req, SSE__REQ_FINISHED);
     req->restore         = sse__req_restore;

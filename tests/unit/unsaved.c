@@ -234,6 +234,12 @@ static void later(sse_req *req, void *user) {
     sse_defer(req);
 }
 
+static void own_answer(sse_req *req, void *user) { /* that is finished while it runs */
+    kept[nkept++] = req;
+    sse_defer(req);
+    handler(req, user);
+}
+
 static void timer(sse_app *of, void *user) {
     (void)of, (void)user;
     acts(alone, NULL);
@@ -645,6 +651,33 @@ static void finishes_another(void) { /* CO3 */
     }
 }
 
+/* The reverse: a request whose own handler turns the loop in which it is finished. */
+static void finished_within(void) { /* CO3 */
+    static const struct {
+        const char *request, *inside;
+        int         status;
+    } all[] = {
+        {"GET /own?do=I", "GET /a?do=biF", 500},
+        {"GET /own?do=I", "GET /a?do=biFc", 204},
+        {"GET /own?do=I", "GET /a?do=EF", 500},
+        {"GET /own?do=Ibi", "GET /a?do=iF", 500},
+        {"GET /own?do=biIc", "GET /a?do=F", 204},
+    };
+    size_t i;
+    for (i = 0; i < SSE__COUNT(all); i++) {
+        fresh();
+        another();
+        sse_get(app, "/own", own_answer, NULL);
+        inside = all[i].inside;
+        sse_test_request(app, all[i].request, NULL, NULL, &replies[0]);
+        ok(replies[0].status == all[i].status, "%s, in which it is finished by %s: %d",
+            all[i].request, inside, replies[0].status);
+        sse_test_close(&inner);
+        sse_app_free(second), second = NULL;
+        end();
+    }
+}
+
 /* on_init and on_exit are callbacks. */
 static void at_ends(void) { /* D8 */
     sse_app_options o;
@@ -876,6 +909,7 @@ int main(void) {
     between();
     around();
     finishes_another();
+    finished_within();
     at_ends();
 #if !defined(SSE_NO_THREADS)
     shared();
