@@ -12027,8 +12027,8 @@ static uint32_t sse__big_u32(const unsigned char *p) { /* most significant byte 
 
 /* One look, which may come in the middle of a commit of others. A salt changes each time that the
    WAL is begun anew, and is in its header, in each frame and in the wal-index, which connections
-   share as memory: no other program can write there unseen.
-   Spec: sqlite.org/fileformat2.html 4.1, 4.2; sqlite.org/walformat.html 2.1. */
+   share as memory: no other program can write there unseen. An older WAL of the same database
+   differs, too. Spec: sqlite.org/fileformat2.html 4.1, 4.2; sqlite.org/walformat.html 2.1. */
 static bool sse__wal_matches(sqlite3_file *file, sqlite3_file *wal) {
     enum { HEAD = 32, FRAME_HEAD = 24, REGION = 32768, LAST = 16, SALT = 32 };
     unsigned char  head[HEAD], frame[FRAME_HEAD], index[48];
@@ -12040,10 +12040,11 @@ static bool sse__wal_matches(sqlite3_file *file, sqlite3_file *wal) {
     if (file->pMethods->xShmMap(file, 0, REGION, 0, &map) != SQLITE_OK || !map) return false;
     memcpy(index, (const void *)map, sizeof index);
     memcpy(&last, index + LAST, sizeof last);
-    if (!last) return sse__big_u32(index + SALT) - sse__big_u32(head + 16) <= 1; /* it counts up */
+    if (memcmp(head + 16, index + SALT, 8) != 0) return false;
+    if (!last) return true;
     at = HEAD + (sqlite3_int64)(last - 1) * (FRAME_HEAD + sse__big_u32(head + 8));
     return wal->pMethods->xRead(wal, frame, FRAME_HEAD, at) == SQLITE_OK &&
-           memcmp(head + 16, index + SALT, 8) == 0 && memcmp(frame + 8, index + SALT, 8) == 0;
+           memcmp(frame + 8, index + SALT, 8) == 0;
 }
 
 /* Whether the WAL that raw has open holds what was committed to it. False: another one was copied

@@ -873,6 +873,7 @@ static void whose_wal(void) {
         {true, 32 + 8, SEEK_SET, true, "the first frame, which does not count"},
         {false, 16, SEEK_SET, false, "the header"},
         {false, 8 - 24 - 4096, SEEK_END, false, "the last frame"}};
+    char   command[600];
     size_t i;
     begin(":memory:", "MEMORY");
     ok(!is_its_own(), "a database in memory has no -wal");
@@ -895,6 +896,16 @@ static void whose_wal(void) {
         unlink(file("whose.db"));
         unlink(file("whose.db-wal"));
     }
+    begin("whose.db", "WAL");
+    snprintf(command, sizeof command, "cp %s %s", file("whose.db-wal"), file("older-wal"));
+    must(system(command) == 0, "a backup");
+    own("PRAGMA wal_checkpoint(TRUNCATE)");
+    snprintf(command, sizeof command, "cp %s %s", file("older-wal"), file("whose.db-wal"));
+    must(system(command) == 0, "put back, where it lies");
+    ok(!is_its_own(), "one of before, where nothing was, is not");
+    end();
+    unlink(file("whose.db"));
+    unlink(file("whose.db-wal"));
 }
 
 /* The -wal has the inode of the old one, but may hold what came with the new file: nobody can tell.
