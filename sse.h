@@ -12037,6 +12037,7 @@ static bool sse__wal_matches(sqlite3_file *file, sqlite3_file *wal) {
     sqlite3_int64  at;
     if (wal->pMethods->xRead(wal, head, HEAD, 0) != SQLITE_OK) return false;
     if (memcmp(head, "\x37\x7f\x06", 3) != 0) return false; /* a rollback journal, say */
+    if (!file->pMethods->xShmMap) return false;
     if (file->pMethods->xShmMap(file, 0, REGION, 0, &map) != SQLITE_OK || !map) return false;
     memcpy(index, (const void *)map, sizeof index);
     memcpy(&last, index + LAST, sizeof last);
@@ -12047,9 +12048,24 @@ static bool sse__wal_matches(sqlite3_file *file, sqlite3_file *wal) {
            memcmp(frame + 8, index + SALT, 8) == 0;
 }
 
+/* Whether raw has, or may have, the file for itself: by PRAGMA locking_mode. */
+static bool sse__db_is_exclusive(sqlite3 *raw, const char *schema) {
+    char         *sql  = sqlite3_mprintf("PRAGMA \"%w\".locking_mode", schema);
+    sqlite3_stmt *stmt = NULL;
+    const char   *mode = NULL;
+    bool          shared;
+    if (sql) sqlite3_prepare_v2(raw, sql, -1, &stmt, NULL);
+    if (stmt && sqlite3_step(stmt) == SQLITE_ROW) mode = (const char *)sqlite3_column_text(stmt, 0);
+    shared = mode && strcmp(mode, "normal") == 0;
+    sqlite3_finalize(stmt);
+    sqlite3_free(sql);
+    return !shared;
+}
+
 /* Whether the WAL that raw has open holds what was committed to it. False: another one was copied
-   over it, say; or that cannot be known, as without shared memory or by an SQLite of before 2017.
-   Where it has no WAL, false. */
+   over it, say; or that cannot be known, as by an SQLite of before 2017 or without shared memory,
+   which an exclusive connection may not have (to ask for it would make some), and whose lock is not
+   ours to give back. Where it has no WAL, false. */
 static bool sse__db_wal_is_its_own(sqlite3 *raw, const char *schema) {
     sqlite3_file *file = NULL, *wal = NULL;
     int           looks = 3;
@@ -12058,7 +12074,7 @@ static bool sse__db_wal_is_its_own(sqlite3 *raw, const char *schema) {
     sqlite3_file_control(raw, schema, SQLITE_FCNTL_JOURNAL_POINTER, &wal);
 #endif
     if (!file || !file->pMethods || file->pMethods->iVersion < 2) return false;
-    if (!wal || !wal->pMethods) return false;
+    if (!wal || !wal->pMethods || sse__db_is_exclusive(raw, schema)) return false;
     while (looks && !sse__wal_matches(file, wal)) looks--;
     return looks > 0;
 }

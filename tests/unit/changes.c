@@ -863,6 +863,18 @@ static void overwrite(off_t at, int whence) { /* 8 bytes of the -wal */
     close(fd);
 }
 
+static void whose_wal_alone(const char *uri, const char *name) { /* it has no shared memory */
+    char path[300];
+    begin("alone.db", "DELETE");
+    end();
+    snprintf(path, sizeof path, uri, file("alone.db"));
+    sqlite3_open_v2(path, &other, SQLITE_OPEN_READWRITE | SQLITE_OPEN_URI, NULL);
+    others("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; INSERT INTO u VALUES(1)");
+    ok(!sse__db_wal_is_its_own(other, "main"), "%s: it is not known whose its -wal is", name);
+    ok(access(file("alone.db-shm"), F_OK) != 0, "... and that it is asked makes no -shm");
+    sqlite3_close(other);
+}
+
 static void whose_wal(void) {
     static const struct {
         bool        restarted;
@@ -883,6 +895,8 @@ static void whose_wal(void) {
     ok(!is_its_own(), "a rollback journal is none");
     ok(access(file("persist.db-shm"), F_OK) != 0, "... and that it is asked makes no -shm");
     end();
+    whose_wal_alone("file:%s", "an exclusive connection");
+    whose_wal_alone("file:%s?vfs=unix-none", "one whose system has no shared memory");
     for (i = 0; i < SSE__COUNT(rows); i++) {
         begin("whose.db", "WAL");
         own("PRAGMA wal_checkpoint(TRUNCATE)");
