@@ -3516,10 +3516,11 @@ typedef struct sse_db_options {
    replaced (another one is renamed to its name), and a live view, sse_on_commit or
    sse_topic_from_table follows it or begins to, the new one is opened a moment later; what is
    written until then goes into the old one. By the old "-wal", which is still there, SQLite would
-   damage the new file: what is in it goes into the old file, and it is taken away with its "-shm";
-   while others have that file open, the old -wal becomes "app.db-wal.old" ("app.db-wal.old2", if
-   that is taken, and so on, as is logged), with which the old file is whole. One that came with the
-   new file stays. The new one is opened with the synchronous, foreign_keys, wal_autocheckpoint,
+   damage the new file: it becomes "app.db-wal.old" ("app.db-wal.old2", if that is taken, and so on,
+   as is logged), with which the old file is whole; what is in it goes into the old file, and it is
+   deleted, unless others have that file open, or locking_mode is EXCLUSIVE. One that comes with the
+   new file stays: rename that to "app.db-wal" first, and the file then; copy neither to where the
+   old one lies. The new one is opened with the synchronous, foreign_keys, wal_autocheckpoint,
    cache_size and journal_size_limit of before; other settings, ATTACHed databases and temporary
    tables are gone, also if it is an ATTACHed file that was replaced. If the new one cannot be
    opened, an error is logged, reads show the old one, and writes answer SSE_E_DB: it is no
@@ -3527,13 +3528,13 @@ typedef struct sse_db_options {
    write); another process keeps its directory locked (flock); or an old -wal is there and the
    database .read_only, or that -wal was overwritten where it lies. With that -wal the next start,
    too, would damage the new file. So what is there when the app or the database is closed, because
-   the file was replaced or deleted and the new one not opened, is put aside as above; not if the
-   database is .read_only or of sse_db_attach, nor by a process that was killed: then remove
-   app.db-wal and app.db-shm before the start. If the file is deleted, that is logged as an error,
-   once, and every call goes on as before, but that what is posted, and events that topics keep, are
-   written on the loop: the contents of the database then end with the process (VACUUM INTO saves
-   them). Neither is noticed of a database that nothing follows, and all calls go on with the old
-   file, which has all that they wrote when the database is closed.
+   the file was replaced or deleted and the new one not opened, is put aside as above, also if
+   nothing follows the database; not if it is .read_only or of sse_db_attach, nor by a process that
+   was killed: then remove app.db-wal and app.db-shm before the start. If the file is deleted, that
+   is logged as an error, once, and every call goes on as before, but that what is posted, and
+   events that topics keep, are written on the loop: the contents of the database then end with the
+   process (VACUUM INTO saves them). Neither is noticed of a database that nothing follows, and all
+   calls go on with the old file, which has all that they wrote when the database is closed.
    file: a path, ":memory:", or a file: URI; borrows until return. A relative one stays what it is
    now, also if the program changes its working directory, and so does what a link leads to.
    options: NULL is all defaults.
@@ -10683,6 +10684,7 @@ static const char *sse__db_broken_why(void) { /* NULL: none is broken */
 #ifndef SSE_NO_SQLITE
 
 #include <sqlite3.h>
+#include <sys/file.h>
 
 /* file: its name, for a log; NULL: the words have it, or there is none. what: the statement; or the
    words, if there is none. */
@@ -10739,6 +10741,9 @@ struct sse_rows {
     sse__table_set written; /* when it runs, triggers and cascades included */
 };
 
+/* What lies beside a file in WAL mode, as it was opened. {0}: none, or not known to be of it. */
+typedef struct sse__beside { sse__file_id wal, shm; } sse__beside;
+
 struct sse_db {
     sqlite3       *raw;
     pid_t          process;      /* that opened it */
@@ -10746,7 +10751,8 @@ struct sse_db {
     unsigned long  runs;         /* sse__apps.runs then: a loop that began later has not used it */
     char          *file;         /* NULL: attached */
     sse_buf        whole;        /* file without links, to open it again; empty: in memory */
-    sse__file_id   id, wal;      /* of the file as it was opened; of its WAL */
+    sse__file_id   id;           /* of the file as it was opened */
+    sse__beside    beside;
     int            busy_ms;
     bool           read_only;
     bool           raw_given;    /* the program may hold the connection itself */
@@ -12025,17 +12031,20 @@ static uint32_t sse__big_u32(const unsigned char *p) { /* most significant byte 
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
+enum { SSE__WAL_HEAD = 32 };
+
 /* One look, which may come in the middle of a commit of others. A salt changes each time that the
    WAL is begun anew, and is in its header, in each frame and in the wal-index, which connections
    share as memory: no other program can write there unseen. An older WAL of the same database
    differs, too. Spec: sqlite.org/fileformat2.html 4.1, 4.2; sqlite.org/walformat.html 2.1. */
 static bool sse__wal_matches(sqlite3_file *file, sqlite3_file *wal) {
-    enum { HEAD = 32, FRAME_HEAD = 24, REGION = 32768, LAST = 16, SALT = 32 };
-    unsigned char  head[HEAD], frame[FRAME_HEAD], index[48];
+    enum { FRAME_HEAD = 24, REGION = 32768, LAST = 16, SALT = 32 };
+    unsigned char  head[SSE__WAL_HEAD], frame[FRAME_HEAD], index[48];
     void volatile *map = NULL;
     uint32_t       last; /* frame that counts; 0: none does, and the next begins anew */
     sqlite3_int64  at;
-    if (wal->pMethods->xRead(wal, head, HEAD, 0) != SQLITE_OK) return false;
+    if (wal->pMethods->xFileSize(wal, &at) == SQLITE_OK && at == 0) return true;
+    if (wal->pMethods->xRead(wal, head, SSE__WAL_HEAD, 0) != SQLITE_OK) return false;
     if (memcmp(head, "\x37\x7f\x06", 3) != 0) return false; /* a rollback journal, say */
     if (!file->pMethods->xShmMap) return false;
     if (file->pMethods->xShmMap(file, 0, REGION, 0, &map) != SQLITE_OK || !map) return false;
@@ -12043,7 +12052,7 @@ static bool sse__wal_matches(sqlite3_file *file, sqlite3_file *wal) {
     memcpy(&last, index + LAST, sizeof last);
     if (memcmp(head + 16, index + SALT, 8) != 0) return false;
     if (!last) return true;
-    at = HEAD + (sqlite3_int64)(last - 1) * (FRAME_HEAD + sse__big_u32(head + 8));
+    at = SSE__WAL_HEAD + (sqlite3_int64)(last - 1) * (FRAME_HEAD + sse__big_u32(head + 8));
     return wal->pMethods->xRead(wal, frame, FRAME_HEAD, at) == SQLITE_OK &&
            memcmp(frame + 8, index + SALT, 8) == 0;
 }
@@ -12062,19 +12071,25 @@ static bool sse__db_is_exclusive(sqlite3 *raw, const char *schema) {
     return !shared;
 }
 
-/* Whether the WAL that raw has open holds what was committed to it. False: another one was copied
-   over it, say; or that cannot be known, as by an SQLite of before 2017 or without shared memory,
-   which an exclusive connection may not have (to ask for it would make some), and whose lock is not
-   ours to give back. Where it has no WAL, false. */
-static bool sse__db_wal_is_its_own(sqlite3 *raw, const char *schema) {
-    sqlite3_file *file = NULL, *wal = NULL;
-    int           looks = 3;
-    sqlite3_file_control(raw, schema, SQLITE_FCNTL_FILE_POINTER, &file);
+/* The WAL that raw has open, or its rollback journal. NULL: neither, or it is in memory. */
+static sqlite3_file *sse__db_open_wal(sqlite3 *raw, const char *schema) {
+    sqlite3_file *wal = NULL;
 #ifdef SQLITE_FCNTL_JOURNAL_POINTER
     sqlite3_file_control(raw, schema, SQLITE_FCNTL_JOURNAL_POINTER, &wal);
 #endif
+    return wal && wal->pMethods && wal->pMethods->xFileControl ? wal : NULL;
+}
+
+/* Whether the WAL that raw has open holds what was committed to it, or nothing. False: another one
+   was copied over it, say; or that cannot be known, as by an SQLite of before 2017 or without
+   shared memory, which an exclusive connection may not have (to ask for it would make some), and
+   whose lock is not ours to give back. Where it has no WAL, false, if its journal is not empty. */
+static bool sse__db_wal_is_its_own(sqlite3 *raw, const char *schema) {
+    sqlite3_file *file = NULL, *wal = sse__db_open_wal(raw, schema);
+    int           looks = 3;
+    sqlite3_file_control(raw, schema, SQLITE_FCNTL_FILE_POINTER, &file);
     if (!file || !file->pMethods || file->pMethods->iVersion < 2) return false;
-    if (!wal || !wal->pMethods || sse__db_is_exclusive(raw, schema)) return false;
+    if (!wal || sse__db_is_exclusive(raw, schema)) return false;
     while (looks && !sse__wal_matches(file, wal)) looks--;
     return looks > 0;
 }
@@ -12102,13 +12117,121 @@ static sqlite3_file *sse__db_lock_alone(sqlite3 *raw, const char *schema) {
     return NULL;
 }
 
-static void sse__db_note_file(sse_db *db, sqlite3 *raw) { /* memory short: as if it had no WAL */
-    const char *path = sqlite3_db_filename(raw, "main");
-    char       *wal  = sqlite3_mprintf("%s-wal", path ? path : "");
-    db->id  = sse__file_id_at(path);
-    db->wal = sse__file_id_at(wal);
-    sqlite3_free(wal);
+/* ---- what lies beside a file ---- */
+
+/* Whether the file at path begins as the WAL that is open. What cannot be read counts as if. */
+static bool sse__wal_is_at(sqlite3_file *wal, const char *path) {
+    unsigned char here[SSE__WAL_HEAD], there[SSE__WAL_HEAD];
+    const int     fd    = SSE__SYS(open(path, O_RDONLY | O_CLOEXEC));
+    int           looks = 3; /* others may begin it anew meanwhile */
+    bool          same  = fd < 0;
+    while (!same && looks--) { /* what is short ends in zeros */
+        memset(here, 0, sizeof here);
+        memset(there, 0, sizeof there);
+        (void)wal->pMethods->xRead(wal, here, SSE__WAL_HEAD, 0);
+        same = SSE__SYS(pread(fd, there, SSE__WAL_HEAD, 0)) >= 0 &&
+               memcmp(here, there, SSE__WAL_HEAD) == 0;
+    }
+    if (fd >= 0) close(fd);
+    return same;
 }
+
+/* Notes what lies beside the file, once for each WAL that raw opens: later another may have that
+   name. It is known again by a flag, which SQLite asks of the file of the database only. */
+static void sse__db_note_beside(sqlite3 *raw, const char *schema, sse__beside *b) {
+    const sse__beside none = {{0, 0}, {0, 0}};
+    const char       *file = sqlite3_db_filename(raw, schema);
+    sqlite3_file     *wal  = sse__db_open_wal(raw, schema);
+    char             *path, *shm;
+    int               flag = -1; /* asks; stays: it cannot be told */
+    if (!wal || !file) *b = none;
+    if (!wal || !file) return;
+    (void)wal->pMethods->xFileControl(wal, SQLITE_FCNTL_PERSIST_WAL, &flag);
+    if (flag == 1 || (flag < 0 && b->wal.ino)) return;
+    *b   = none;
+    path = sqlite3_mprintf("%s-wal", file);
+    shm  = sqlite3_mprintf("%s-shm", file);
+    if (path && shm) { /* memory short: the next look does */
+        flag = 1;
+        (void)wal->pMethods->xFileControl(wal, SQLITE_FCNTL_PERSIST_WAL, &flag);
+        b->wal = sse__file_id_at(path);
+        if (b->wal.ino && !sse__wal_is_at(wal, path)) *b = none;
+        if (b->wal.ino) b->shm = sse__file_id_at(shm);
+    }
+    sqlite3_free(path);
+    sqlite3_free(shm);
+}
+
+/* Gives the file that is noted the name to, if it has that of path. It is looked at when it has
+   lost its name: another may have taken that just before, and gets it back. */
+static bool sse__file_take(const char *path, const char *to, sse__file_id id) {
+    if (!sse__file_id_equal(sse__file_id_at(path), id) || rename(path, to)) return false;
+    if (sse__file_id_equal(sse__file_id_at(to), id)) return true;
+    if (link(to, path) == 0) (void)unlink(to); /* unlike rename it overwrites nothing */
+    return false;
+}
+
+/* Takes the names of what was left beside file, which has lost its own: by them SQLite would take
+   it for part of the file that has that now, and damage it. Not of what has come since: that may
+   belong to the new one. The WAL, in which others may be in the middle of the old one, is kept by a
+   name that is free: one that was kept before is part of another file. Appends that to *kept.
+   Of several servers one does it at a time, or what two take may be what a third has made for the
+   new one. The lock is of the directory: to close any descriptor of the database would let go of
+   SQLite's locks. Returns 0; SSE_E_BUSY: another is at it; SSE_E_IO. */
+static int sse__db_put_aside(const char *file, const sse__beside *b, sse_buf *kept) {
+    const char *slash = strrchr(file, '/');
+    sse_buf     dir = {NULL, 0, 0, SSE_OK}, wal = dir, shm = dir, to = dir;
+    int         fd = -1, n = 1, error = SSE_E_IO;
+    if (!b->wal.ino) return SSE_OK;
+    sse_printf(&dir, "%.*s.", slash ? (int)(slash - file) + 1 : 0, file);
+    sse_printf(&wal, "%s-wal", file);
+    sse_printf(&shm, "%s-shm", file);
+    sse_printf(&to, "%s-wal.old", file);
+    if (!dir.error) fd = SSE__SYS(open(sse_buf_text(&dir), O_RDONLY | O_CLOEXEC));
+    if (fd >= 0 && SSE__SYS(flock(fd, LOCK_EX | LOCK_NB)) == 0) {
+        while (!to.error && access(sse_buf_text(&to), F_OK) == 0) {
+            to.len = 0;
+            sse_printf(&to, "%s-wal.old%d", file, ++n);
+        }
+        if (!to.error && sse__file_take(sse_buf_text(&wal), sse_buf_text(&to), b->wal)) {
+            kept->len = 0;
+            sse_raw(kept, to.ptr, to.len);
+        }
+        sse_puts(&to, "-shm");
+        if (!to.error && sse__file_take(sse_buf_text(&shm), sse_buf_text(&to), b->shm))
+            (void)unlink(sse_buf_text(&to));
+        if (!sse__file_id_equal(sse__file_id_at(sse_buf_text(&wal)), b->wal) &&
+            !sse__file_id_equal(sse__file_id_at(sse_buf_text(&shm)), b->shm) && !to.error)
+            error = SSE_OK;
+    } else if (fd >= 0 && errno == EWOULDBLOCK) error = SSE_E_BUSY;
+    if (fd >= 0) close(fd);
+    sse_buf_free(&dir);
+    sse_buf_free(&wal);
+    sse_buf_free(&shm);
+    sse_buf_free(&to);
+    return error;
+}
+
+/* Brings what is in the WAL of raw, which was put aside or has no name, into its file: that may
+   have another name. If all of it is there, and nobody else has it, nothing is kept. Not a WAL that
+   was overwritten: it may be part of another file. */
+static void sse__db_save_aside(sqlite3 *raw, const char *schema, sse_buf *kept) {
+    sqlite3_file *alone;
+    if (!sse__db_wal_is_its_own(raw, schema)) return;
+    alone = sse__db_lock_alone(raw, schema);
+    if (sse__db_save(raw, schema) == 0 && alone && kept->len &&
+        sse__db_wal_is_its_own(raw, schema) && unlink(sse_buf_text(kept)) == 0)
+        kept->len = 0;
+    sse__db_share(alone);
+}
+
+static void sse__db_note_file(sse_db *db, sqlite3 *raw) {
+    memset(&db->beside, 0, sizeof db->beside);
+    sse__db_note_beside(raw, "main", &db->beside);
+    db->id = sse__file_id_at(sqlite3_db_filename(raw, "main"));
+}
+
+/* ---- opening a connection ---- */
 
 /* Only sse_db_open makes a file that is missing: one that was deleted lives on for its connections,
    and would be given up for an empty one. *raw is to be closed in any case. */
@@ -12245,13 +12368,14 @@ static bool sse__db_set_alike(sqlite3 *raw, sqlite3 *old) {
 /* For a file that was replaced. db is idle. SSE_E_STATE: the connection is not ours, or the program
    may hold it. */
 static int sse__db_reopen(sse_db *db) {
-    const sse__file_id id = db->id, wal = db->wal;
-    sqlite3           *raw = NULL;
+    const sse__file_id id     = db->id;
+    const sse__beside  beside = db->beside;
+    sqlite3           *raw    = NULL;
     if (!db->file || db->raw_given) return SSE_E_STATE;
     if (sse__db_connect(db, &raw) != SQLITE_OK || !sse__db_set_alike(raw, db->raw)) {
         sqlite3_close(raw);
-        db->id  = id;
-        db->wal = wal;
+        db->id     = id;
+        db->beside = beside;
         return SSE_E_DB;
     }
     sse__db_disconnect(db);
@@ -12264,12 +12388,18 @@ static int sse__db_reopen(sse_db *db) {
 }
 
 /* As the last connection closes, SQLite saves what is in the WAL, but not if the file has lost its
-   name: it may have another one. */
-static void sse__db_save_moved(const sse_db *db) {
-    int moved = 0;
-    if (!db->raw || db->open_error) return;
+   name: it may have another one. The next start would take what is beside that name for part of the
+   file that has it then. */
+static void sse__db_leave(sse_db *db) {
+    sse_buf kept  = {NULL, 0, 0, SSE_OK};
+    int     moved = 0;
+    if (!db->raw || db->open_error || db->is_writer || !sse__db_path(db)) return;
     sqlite3_file_control(db->raw, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-    if (moved && sse__db_wal_is_its_own(db->raw, "main")) (void)sse__db_save(db->raw, "main");
+    if (!moved) return;
+    if (!db->read_only) (void)sse__db_put_aside(sse__db_path(db), &db->beside, &kept);
+    if (sqlite3_next_stmt(db->raw, NULL)) kept.len = 0; /* the program's, which may go on */
+    sse__db_save_aside(db->raw, "main", &kept);
+    sse_buf_free(&kept);
 }
 
 SSE_API void sse_db_close(sse_db *db) {
@@ -12293,7 +12423,7 @@ SSE_API void sse_db_close(sse_db *db) {
         sse_buf_free(&r->written.list);
         SSE_FREE(r);
     }
-    if (db->file && ours) sse__db_save_moved(db);
+    if (db->file && ours) sse__db_leave(db);
     if (db->file && ours) sqlite3_close_v2(db->raw); /* v2: the program may hold statements */
     sse_buf_free(&db->message);
     sse_buf_free(&db->text);
@@ -24463,24 +24593,17 @@ enum {
     SSE__WRITER_MS = 20
 };
 
-/* The files of WAL mode that lie beside a database. 0: there is none. */
-typedef struct sse__dbfile_beside {
-    ino_t wal, shm;
-    bool  empty; /* nothing is in the WAL */
-} sse__dbfile_beside;
-
 typedef struct sse__dbfile { /* main, temp or an attached database of our connection */
     struct sse__dbfile *next;
     char               *schema, *path, *dir; /* path "": in memory, ours alone */
-    sse_buf             wal, shm, kept; /* paths: of the WAL, of its index; of one that is kept */
+    sse_buf             wal, shm, kept; /* paths: of the WAL, of its index; of one put aside */
     sqlite3            *watcher; /* NULL: none; all that we ran is taken as committed */
     sqlite3_stmt       *watcher_version, *our_version;
     int                 watcher_saw, we_saw, writer_saw;
     sse__file_id        id;
-    sse__dbfile_beside  beside;  /* when it was last seen to have its name */
+    sse__beside         beside;
     bool                listed, deleted; /* deleted: no file has its name, and that was logged */
     bool                cleared; /* its WAL was taken away: it cannot go on by that */
-    bool                is_kept; /* and has parts of it */
 } sse__dbfile;
 
 /* What sse_on_commit was given. due: it is to be called in this turn. */
@@ -24562,17 +24685,6 @@ static void sse__dbfile_end_watcher(sse__dbfile *f) {
     f->watcher_version = NULL;
 }
 
-static sse__dbfile_beside sse__dbfile_look_beside(sse__dbfile *f) {
-    sse__dbfile_beside b;
-    struct stat        s;
-    memset(&b, 0, sizeof b);
-    if (stat(sse_buf_text(&f->shm), &s) == 0) b.shm = s.st_ino;
-    if (stat(sse_buf_text(&f->wal), &s) != 0) return b;
-    b.wal   = s.st_ino;
-    b.empty = s.st_size == 0;
-    return b;
-}
-
 /* Opens the watcher. It never waits for a lock: the loop would. Without it (in memory, encrypted) f
    still works, see sse__dbfile_who_committed. */
 static void sse__dbfile_watch(sse__dbfile *f) {
@@ -24598,12 +24710,15 @@ static bool sse__dbfile_replaced(const sse__dbfile *f) { /* another file has tak
     return now.ino && (f->cleared || !sse__file_id_equal(now, f->id));
 }
 
+static bool sse__dbfile_is_main(const sse__dbfile *f, const sse_db *db) { /* one that db opened */
+    return db->file && strcmp(f->schema, "main") == 0;
+}
+
 static void sse__dbfile_open(sse_db *db, sse__dbfile *f) {
-    const bool noted = db->file && strcmp(f->schema, "main") == 0;
+    const bool noted = sse__dbfile_is_main(f, db); /* it may have been replaced since */
     f->our_version = sse__version_prepare(db->raw, f->schema);
     (void)sse__version_read(f->our_version, &f->we_saw);
-    f->id = noted ? db->id : sse__file_id_at(f->path); /* it may have been replaced since */
-    if (noted) f->beside.wal = db->wal.ino;
+    f->id = noted ? db->id : sse__file_id_at(f->path);
     if (f->id.ino && !sse__dbfile_replaced(f)) sse__dbfile_watch(f);
 }
 
@@ -24612,70 +24727,34 @@ static bool sse__dbfile_deleted(const sse__dbfile *f) { /* no file has its name 
     return f->id.ino && stat(f->path, &s) && errno == ENOENT;
 }
 
-/* What lies beside f is known to be its own as long as f has its name. */
-static void sse__dbfile_note(sse__dbfile *f) {
-    const sse__dbfile_beside now = f->path[0] ? sse__dbfile_look_beside(f) : f->beside;
-    if (f->path[0] && !sse__dbfile_replaced(f)) f->beside = now;
-}
-
-/* Its WAL gets a name that is free: one that was kept before is part of another file. */
-static bool sse__dbfile_keep(sse__dbfile *f) {
-    const char *wal = sse_buf_text(&f->wal);
-    int         n   = 1;
-    while (!f->kept.error && access(sse_buf_text(&f->kept), F_OK) == 0) {
-        f->kept.len = 0;
-        sse_printf(&f->kept, "%s.old%d", wal, ++n);
-    }
-    f->is_kept = !f->kept.error && rename(wal, sse_buf_text(&f->kept)) == 0;
-    return f->is_kept;
-}
-
-/* Takes away what was left of f, which was replaced: SQLite would take it for part of the new file,
-   and damage that. Not what may have come with the new one, nor a WAL that was overwritten where it
-   lies: whether it is of the one or the other cannot be told. What is in the WAL goes into the old
-   file first, as that may have another name now. Others that have it may be in the middle of it,
-   and go on to write to that WAL: then it is kept. db has the old file still, and no job; NULL: it
-   may go on with that file, and nobody looks after it, so that the WAL is kept in any case. */
-static bool sse__dbfile_take(sse__dbfile *f, sse_db *db) {
-    const sse__dbfile_beside now = sse__dbfile_look_beside(f);
-    const bool named = now.wal && now.wal == f->beside.wal; /* while it is open no other has that */
-    const bool whole = db && ((named && now.empty) || sse__db_wal_is_its_own(db->raw, f->schema));
-    sqlite3_file *alone;
-    bool          done;
-    int           left;
-    if (db && named && !whole) return false;
-    left = whole ? sse__db_save(db->raw, f->schema) : -1; /* also if its name was taken away */
-    if (named) {
-        sse__dbfile_end_watcher(f);
-        if (db && db->writer) sse__db_disconnect(db->writer);
-        alone = left >= 0 ? sse__db_lock_alone(db->raw, f->schema) : NULL;
-        if (alone) left = sse__db_save(db->raw, f->schema); /* what came between */
-        done = alone && !left ? unlink(sse_buf_text(&f->wal)) == 0 : sse__dbfile_keep(f);
-        sse__db_share(alone);
-        if (!done) return false;
-        f->cleared = true;
-    }
-    if (!named && now.shm != f->beside.shm) return true; /* it has one of its own, or none */
-    return !now.shm || unlink(sse_buf_text(&f->shm)) == 0;
+static void sse__dbfile_note(sse__dbfile *f, sse_db *db) {
+    sse__beside *b = sse__dbfile_is_main(f, db) ? &db->beside : &f->beside;
+    sse__db_note_beside(db->raw, f->schema, b);
+    f->beside = *b;
 }
 
 /* Whether the WAL is the one that belonged to f, with something in it. */
 static bool sse__dbfile_has_old_wal(sse__dbfile *f) {
-    const sse__dbfile_beside now = sse__dbfile_look_beside(f);
-    return now.wal && now.wal == f->beside.wal && !now.empty;
+    struct stat s;
+    return stat(sse_buf_text(&f->wal), &s) == 0 && s.st_size > 0 &&
+           sse__file_id_equal(sse__file_id_of(&s), f->beside.wal);
 }
 
-/* Likewise. Of several servers that follow it one does at a time, or one would take the files that
-   another has made for the new one. The lock is of the directory: to close any descriptor of the
-   database would let go of SQLite's locks. Returns 0; SSE_E_BUSY: another is at it; SSE_E_IO. */
+/* Takes away what is left of f, which was replaced. SSE_E_STATE: the WAL was overwritten where it
+   lies, and whether it is of the old file or the new one cannot be told. Of an exclusive connection
+   that is never known, and it is kept. db has no job. */
 static int sse__dbfile_clear(sse__dbfile *f, sse_db *db) {
-    const int fd    = SSE__SYS(open(f->dir[0] ? f->dir : ".", O_RDONLY | O_CLOEXEC));
-    int       error = SSE_E_IO;
-    if (fd < 0) return error;
-    if (SSE__SYS(flock(fd, LOCK_EX | LOCK_NB)) == 0) error = sse__dbfile_take(f, db) ? 0 : error;
-    else if (errno == EWOULDBLOCK) error = SSE_E_BUSY;
-    close(fd);
-    return error;
+    int error;
+    if (sse__dbfile_has_old_wal(f) && !sse__db_wal_is_its_own(db->raw, f->schema) &&
+        !sse__db_is_exclusive(db->raw, f->schema))
+        return SSE_E_STATE;
+    error = sse__db_put_aside(f->path, &f->beside, &f->kept);
+    if (error) return error;
+    f->cleared = true;
+    sse__dbfile_end_watcher(f);
+    if (db->writer) sse__db_disconnect(db->writer);
+    sse__db_save_aside(db->raw, f->schema, &f->kept);
+    return SSE_OK;
 }
 
 /* ---- who committed ---- */
@@ -24809,8 +24888,7 @@ static void sse__changes_list(sse__changes *ch, const char *schema, const char *
         f->dir    = sse__strdup(sse__str(path, slash ? (size_t)(slash - path) + 1 : 0));
         sse_printf(&f->wal, "%s-wal", path);
         sse_printf(&f->shm, "%s-shm", path);
-        sse_printf(&f->kept, "%s-wal.old", path);
-        if (!f->schema || !f->path || !f->dir || f->wal.error || f->shm.error || f->kept.error) {
+        if (!f->schema || !f->path || !f->dir || f->wal.error || f->shm.error) {
             sse__dbfile_free(f);
             return;
         }
@@ -24824,7 +24902,7 @@ static void sse__changes_list(sse__changes *ch, const char *schema, const char *
     }
     if (!known && ch->delay_ms) sse__changes_tell_all(ch); /* what it saw last is not known */
     f->listed = true;
-    sse__dbfile_note(f);
+    sse__dbfile_note(f, ch->db);
     if (ch->notify_fd < 0 || !slash) return;
     /* Writes, and files that come and go, as journals do. Each look asks again, as a WAL may be a
        new file; for a file that is watched already that changes nothing. */
@@ -24937,8 +25015,8 @@ static void sse__changes_reopen_replaced(sse__changes *ch) {
     for (; f; f = sse__dbfile_find_replaced(f->next))
         sse__log(ch->app, SSE_LOG_WARNING, "%s was replaced: %s%s%s", f->path,
                  strcmp(f->schema, "main") ? "ATTACH the new one" : "opened the new one",
-                 f->is_kept ? ", the old one is whole only with " : "",
-                 f->is_kept ? sse_buf_text(&f->kept) : "");
+                 f->kept.len ? ", the old one is whole only with " : "",
+                 f->kept.len ? sse_buf_text(&f->kept) : "");
     sse__changes_close_files(ch);
     sse__changes_refresh(ch);
     sse__changes_tell_all(ch);
@@ -24950,8 +25028,9 @@ static void sse__changes_put_aside(sse__changes *ch) {
     sse__dbfile *f;
     if (!ch->db->file || ch->db->read_only) return;
     for (f = ch->files; f; f = f->next) {
-        if (f->cleared || !(sse__dbfile_replaced(f) || sse__dbfile_deleted(f))) continue;
-        if (sse__dbfile_clear(f, NULL) == SSE_OK && f->is_kept)
+        if (!sse__dbfile_replaced(f) && !sse__dbfile_deleted(f)) continue;
+        (void)sse__db_put_aside(f->path, &f->beside, &f->kept);
+        if (f->kept.len)
             sse__log(ch->app, SSE_LOG_WARNING, "%s was replaced or deleted: its -wal is %s now",
                      f->path, sse_buf_text(&f->kept));
     }
@@ -24979,7 +25058,7 @@ static void sse__changes_noticed(sse_app *app, int fd, int events, void *user) {
     (void)app, (void)events;
     while (SSE__SYS(read(fd, bytes, sizeof bytes)) > 0) {}
     if (!ch->db) return; /* it was the parent's: see changes_end */
-    for (f = ch->files; f; f = f->next) sse__dbfile_note(f);
+    for (f = ch->files; f; f = f->next) sse__dbfile_note(f, ch->db);
     (void)sse__changes_check(ch);
     /* It comes before the commit can be seen, so look again shortly, backing off. */
     sse__changes_schedule(ch, SSE__LOOK_SOON_MS);

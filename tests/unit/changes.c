@@ -1,4 +1,31 @@
 /* >>changes: who hears of which commit, with real files, other connections and other processes. */
+#define _DEFAULT_SOURCE
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void (*meanwhile)(void); /* comes just before a -wal loses its name */
+
+static void name_goes(const char *path) {
+    void (*const comes)(void) = meanwhile;
+    const size_t len = strlen(path);
+    if (!comes || len < 4 || strcmp(path + len - 4, "-wal") != 0) return;
+    meanwhile = NULL;
+    comes();
+}
+
+static int rename_late(const char *from, const char *to) {
+    name_goes(from);
+    return rename(from, to);
+}
+
+static int unlink_late(const char *path) {
+    name_goes(path);
+    return unlink(path);
+}
+
+#define rename rename_late
+#define unlink unlink_late
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
@@ -922,6 +949,45 @@ static void whose_wal(void) {
     unlink(file("whose.db-wal"));
 }
 
+static void write_file(const char *name, const char *text) {
+    const int fd = open(file(name), O_WRONLY | O_CREAT | O_APPEND, 0644);
+    must(write(fd, text, strlen(text)) == (ssize_t)strlen(text), name);
+    close(fd);
+}
+
+/* An exclusive connection keeps its lock as long as it is there, and its -wal is kept. */
+static void replaced_exclusive(void) {
+    begin_beside_next();
+    sse_db_close(db);
+    db = sse_db_open(file("later.db"), NULL);
+    own("PRAGMA locking_mode = EXCLUSIVE");
+    own("INSERT INTO t(a) VALUES(5)");
+    is_int(follow(), 0, "a file that its connection has for itself");
+    hears(QUIET);
+    unlink(file("later.db-wal.old"));
+    must(rename(file("later.db"), file("aside.db")) == 0, "away");
+    write_file("later.db", "no database, and as long as the head of one: ...................."
+                           "....................................................................");
+    tick();
+    is_int(asked("aside.db", "SELECT count(*) FROM t"), -1, "... is not opened by others");
+    is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 5,
+        "... as long as it is read");
+    must(rename(file("next.db"), file("later.db")) == 0, "replaced");
+    tick();
+    ok(strstr(logged, "opened the new one, the old one is whole only with ") != NULL,
+        "... which "
+        "ends: %s",
+        logged);
+    is_int(sse_db_one(db, &n, "SELECT sum(a) FROM t") == 0 ? n : -1, 77, "the new one is read");
+    end();
+    is_int(asked("later.db", "SELECT sum(a) FROM t"), 77, "... and is whole");
+    must(rename(file("later.db-wal.old"), file("aside.db-wal")) == 0, "by the name of its file");
+    is_int(asked("aside.db", "SELECT max(a) FROM t"), 5,
+        "... as is the old one, with what is kept");
+    unlink(file("later.db"));
+    unlink(file("aside.db"));
+}
+
 /* The -wal has the inode of the old one, but may hold what came with the new file: nobody can tell.
    And then nobody is told that a write was done. */
 static void replaced_in_doubt(void) {
@@ -1112,6 +1178,112 @@ static void replaced_and_written(void) {
     is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 79, "with what they wrote");
     sqlite3_close(next);
     end();
+    unlink(file("later.db"));
+}
+
+/* backup.db, with 500 rows of which all but the first are in its -wal. */
+static void make_backup(void) {
+    static const char rows[] = "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n"
+                               " WHERE i < 500) INSERT INTO t(a) SELECT 500 FROM n";
+    sqlite3          *c;
+    sqlite3_open(file("backup.db"), &c);
+    must(sqlite3_exec(c,
+             "PRAGMA journal_mode = WAL; CREATE TABLE t(id INTEGER PRIMARY KEY, a);"
+             "INSERT INTO t(a) VALUES(500); PRAGMA wal_checkpoint(TRUNCATE)",
+             NULL, NULL, NULL) == SQLITE_OK,
+        "a backup");
+    must(sqlite3_exec(c, rows, NULL, NULL, NULL) == SQLITE_OK, rows);
+    sqlite3_db_config(c, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_close(c);
+    unlink(file("backup.db-shm"));
+}
+
+static void wal_comes(void) {
+    must(rename(file("backup.db-wal"), file("later.db-wal")) == 0, "its -wal");
+}
+
+static void backup_comes(void) {
+    must(rename(file("backup.db"), file("later.db")) == 0, "the backup");
+}
+
+enum { WAL_FIRST, WAL_BEFORE_LOOK, NO_FILE, JUST_THEN };
+
+/* A backup comes with its -wal, which is no part of the old file, whenever it comes. */
+static void restored(int how) {
+    static const char *const names[] = {"the -wal of a backup comes first", "... just before it",
+        "... when nothing is left", "... as the old one is taken away"};
+    begin_beside_next();
+    make_backup();
+    must(link(file("later.db"), file("aside.db")) == 0, "another name");
+    unlink(file("later.db-wal.old"));
+    hears(QUIET);
+    if (how == NO_FILE) {
+        unlink(file("later.db"));
+        unlink(file("later.db-wal"));
+        unlink(file("later.db-shm"));
+    }
+    if (how == NO_FILE) tick();
+    if (how == JUST_THEN) meanwhile = wal_comes;
+    else wal_comes();
+    if (how == WAL_FIRST || how == NO_FILE) tick();
+    backup_comes();
+    tick();
+    ok(!meanwhile && strstr(logged, "opened the new one"), "%s: %s", names[how], logged);
+    is_int(sse_db_one(db, &n, "SELECT sum(a) FROM t") == 0 ? n : -1, 500 * 500, "... whole");
+    ok(access(file("later.db-wal.old"), F_OK) != 0, "... and none is kept");
+    own("INSERT INTO t(a) VALUES(1)");
+    end();
+    is_int(asked("later.db", whole), 1, "... at the next start as well");
+    is_int(asked("later.db", "SELECT count(*) FROM t"), 501, "... with what was written then");
+    is_int(asked("aside.db", "SELECT max(a) FROM t"), 1, "the old file has all that was its own");
+    is_int(asked("aside.db", whole), 1, "... and is whole");
+    unlink(file("aside.db"));
+    unlink(file("later.db"));
+}
+
+/* A copy of both files is put back: its -wal holds the same as the one that it replaces. */
+static void restored_alike(void) {
+    char command[900];
+    begin_beside_next();
+    snprintf(command, sizeof command, "cp %s %s; cp %s %s", file("later.db"), file("copy.db"),
+        file("later.db-wal"), file("copy.db-wal"));
+    must(system(command) == 0, "a copy");
+    hears(QUIET);
+    must(rename(file("copy.db-wal"), file("later.db-wal")) == 0, "its -wal");
+    tick();
+    must(rename(file("copy.db"), file("later.db")) == 0, "the copy");
+    tick();
+    ok(strstr(logged, "opened the new one") != NULL, "a copy of both files comes back: %s", logged);
+    is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 1, "... with its -wal");
+    end();
+    is_int(asked("later.db", "SELECT max(a) FROM t"), 1, "... at the next start as well");
+    unlink(file("later.db"));
+}
+
+enum { ALONE, SEVERAL, NO_FILE_THEN };
+
+/* Nothing follows the database, which is closed: its -wal is no part of the new file. */
+static void replaced_unfollowed(int how) {
+    begin_beside_next();
+    end();
+    unlink(file("later.db-wal.old"));
+    db = sse_db_open(file("later.db"), NULL);
+    sqlite3_open(file("later.db"), &other);
+    own("INSERT INTO t(a) VALUES(5)");
+    if (how == SEVERAL) others("INSERT INTO t(a) VALUES(6)");
+    must(rename(file("later.db"), file("aside.db")) == 0, "away");
+    if (how != NO_FILE_THEN) must(rename(file("next.db"), file("later.db")) == 0, "replaced");
+    own("INSERT INTO t(a) VALUES(7)");
+    sse_db_close(db);
+    is_int(access(file("later.db-wal"), F_OK), -1,
+        "a database that nothing follows leaves no -wal");
+    is_int(access(file("later.db-wal.old"), F_OK), how == SEVERAL ? 0 : -1,
+        "... but for those who have it still");
+    if (how == NO_FILE_THEN) must(rename(file("next.db"), file("later.db")) == 0, "then");
+    is_int(asked("later.db", "SELECT sum(a) FROM t"), 77, "... beside the new file");
+    is_int(asked("aside.db", "SELECT max(a) FROM t"), 7, "... and the old one is whole");
+    sqlite3_close(other);
+    unlink(file("aside.db"));
     unlink(file("later.db"));
 }
 
@@ -1430,6 +1602,7 @@ int main(void) {
     replaced_beside(true);
     replaced_for_several();
     replaced_in_doubt();
+    replaced_exclusive();
     replaced_at_once();
     replaced_as_set();
     replaced_later(WAL_LEFT);
@@ -1441,6 +1614,14 @@ int main(void) {
     replaced_at_the_end(ROWS_OPEN);
     replaced_at_the_end(IN_DOUBT);
     replaced_and_written();
+    restored(WAL_FIRST);
+    restored(WAL_BEFORE_LOOK);
+    restored(NO_FILE);
+    restored(JUST_THEN);
+    restored_alike();
+    replaced_unfollowed(ALONE);
+    replaced_unfollowed(SEVERAL);
+    replaced_unfollowed(NO_FILE_THEN);
     deleted();
     closed_by_a_child();
     hidden();
