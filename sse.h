@@ -10751,7 +10751,7 @@ struct sse_db {
     unsigned long  runs;         /* sse__apps.runs then: a loop that began later has not used it */
     char          *file;         /* NULL: attached */
     sse_buf        whole;        /* file without links, to open it again; empty: in memory */
-    sse__file_id   id;           /* of the file as it was opened */
+    sse__file_id   id;           /* of the file; {0}: it lost its name while it was opened */
     sse__beside    beside;
     int            busy_ms;
     bool           read_only;
@@ -12027,6 +12027,15 @@ static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
     return sqlite3_exec(raw, "PRAGMA schema_version", NULL, NULL, NULL);
 }
 
+/* The file that raw has open, if that has its name, else {0}: it may have been replaced since. What
+   has the name is asked for first, or it could be replaced in between. */
+static sse__file_id sse__db_file_id(sqlite3 *raw, const char *schema) {
+    const sse__file_id none = {0, 0}, id = sse__file_id_at(sqlite3_db_filename(raw, schema));
+    int                moved = 0;
+    sqlite3_file_control(raw, schema, SQLITE_FCNTL_HAS_MOVED, &moved);
+    return moved ? none : id;
+}
+
 static uint32_t sse__big_u32(const unsigned char *p) { /* most significant byte first */
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
@@ -12228,10 +12237,19 @@ static void sse__db_save_aside(sqlite3 *raw, const char *schema, sse_buf *kept) 
 static void sse__db_note_file(sse_db *db, sqlite3 *raw) {
     memset(&db->beside, 0, sizeof db->beside);
     sse__db_note_beside(raw, "main", &db->beside);
-    db->id = sse__file_id_at(sqlite3_db_filename(raw, "main"));
+    db->id = sse__db_file_id(raw, "main");
 }
 
 /* ---- opening a connection ---- */
+
+/* What is beside the name of its file is left alone as raw closes. */
+static void sse__db_keep_wal(sqlite3 *raw) {
+#ifdef SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE
+    sqlite3_db_config(raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+#else
+    (void)raw;
+#endif
+}
 
 /* Only sse_db_open makes a file that is missing: one that was deleted lives on for its connections,
    and would be given up for an empty one. *raw is to be closed in any case. */
@@ -12242,12 +12260,9 @@ static int sse__db_connect(sse_db *db, sqlite3 **raw) {
                                       : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
     const char *file  = db->whole.len ? sse_buf_text(&db->whole) : db->file;
     int         rc    = sqlite3_open_v2(file, raw, flags | SQLITE_OPEN_URI, NULL);
-#ifdef SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE
     /* Only of a file that was replaced just now is the writer the last one to close: the old WAL,
        which is beside that, would go into it. */
-    if (rc == SQLITE_OK && db->is_writer)
-        sqlite3_db_config(*raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-#endif
+    if (rc == SQLITE_OK && db->is_writer) sse__db_keep_wal(*raw);
     if (rc == SQLITE_OK) rc = sse__db_setup(db, *raw);
     if (rc == SQLITE_OK) sse__db_note_file(db, *raw);
 #ifndef SQLITE_OMIT_AUTHORIZATION
@@ -12378,6 +12393,7 @@ static int sse__db_reopen(sse_db *db) {
         db->beside = beside;
         return SSE_E_DB;
     }
+    sse__db_keep_wal(db->raw); /* SQLite knows a file by its number only, not by the disk */
     sse__db_disconnect(db);
     db->raw = raw;
     db->reopened++;
@@ -12391,14 +12407,13 @@ static int sse__db_reopen(sse_db *db) {
    name: it may have another one. The next start would take what is beside that name for part of the
    file that has it then. */
 static void sse__db_leave(sse_db *db) {
-    sse_buf kept  = {NULL, 0, 0, SSE_OK};
-    int     moved = 0;
+    sse_buf kept = {NULL, 0, 0, SSE_OK};
     if (!db->raw || db->open_error || db->is_writer || !sse__db_path(db)) return;
-    sqlite3_file_control(db->raw, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-    if (!moved) return;
+    if (sse__file_id_equal(db->id, sse__db_file_id(db->raw, "main"))) return;
     if (!db->read_only) (void)sse__db_put_aside(sse__db_path(db), &db->beside, &kept);
     if (sqlite3_next_stmt(db->raw, NULL)) kept.len = 0; /* the program's, which may go on */
     sse__db_save_aside(db->raw, "main", &kept);
+    sse__db_keep_wal(db->raw);
     sse_buf_free(&kept);
 }
 
@@ -24715,10 +24730,10 @@ static bool sse__dbfile_is_main(const sse__dbfile *f, const sse_db *db) { /* one
 }
 
 static void sse__dbfile_open(sse_db *db, sse__dbfile *f) {
-    const bool noted = sse__dbfile_is_main(f, db); /* it may have been replaced since */
+    const bool noted = sse__dbfile_is_main(f, db);
     f->our_version = sse__version_prepare(db->raw, f->schema);
     (void)sse__version_read(f->our_version, &f->we_saw);
-    f->id = noted ? db->id : sse__file_id_at(f->path);
+    f->id = noted ? db->id : sse__db_file_id(db->raw, f->schema);
     if (f->id.ino && !sse__dbfile_replaced(f)) sse__dbfile_watch(f);
 }
 

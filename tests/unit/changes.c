@@ -2,36 +2,45 @@
 #define _DEFAULT_SOURCE
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-static void (*meanwhile)(void); /* comes just before a -wal loses its name */
+/* What comes just before a -wal loses its name; before it is looked which file has a name. */
+static void (*meanwhile)(void), (*before_look)(void);
+static int other_disk; /* all files are said to lie on that one, by the same numbers */
 
-static void name_goes(const char *path) {
-    void (*const comes)(void) = meanwhile;
+static void comes(void (**what)(void), const char *path, const char *end) {
+    void (*const fn)(void) = *what;
     const size_t len = strlen(path);
-    if (!comes || len < 4 || strcmp(path + len - 4, "-wal") != 0) return;
-    meanwhile = NULL;
-    comes();
+    if (!fn || len < strlen(end) || strcmp(path + len - strlen(end), end) != 0) return;
+    *what = NULL;
+    fn();
 }
 
 static int rename_late(const char *from, const char *to) {
-    name_goes(from);
+    comes(&meanwhile, from, "-wal");
     return rename(from, to);
 }
 
 static int unlink_late(const char *path) {
-    name_goes(path);
+    comes(&meanwhile, path, "-wal");
     return unlink(path);
 }
 
-#define rename rename_late
-#define unlink unlink_late
+static int stat_late(const char *path, struct stat *s) {
+    const int error = (comes(&before_look, path, ".db"), stat(path, s));
+    if (!error) s->st_dev += (dev_t)other_disk;
+    return error;
+}
+
+#define rename        rename_late
+#define unlink        unlink_late
+#define stat(path, s) stat_late(path, s)
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #include "../tap.h"
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #ifdef SSE_NO_SQLITE
@@ -797,6 +806,58 @@ static void replaced_before(void) {
     is_int(asked("aside.db", "SELECT max(a) FROM t"), 2, "the old one has what was written");
     unlink(file("later.db"));
     unlink(file("aside.db"));
+}
+
+static void next_comes(void) {
+    must(rename(file("later.db"), file("aside.db")) == 0, "moved");
+    must(rename(file("next.db"), file("later.db")) == 0, "replaced");
+}
+
+/* The file is replaced just when it is open, and nothing of it was looked at. */
+static void replaced_as_opened(bool attached) {
+    begin_beside_next();
+    end();
+    if (attached) {
+        begin("first.db", "WAL");
+        must(sse_db_exec(db, "ATTACH %s AS later", file("later.db")) >= 0, "attached");
+        own("INSERT INTO later.t(a) VALUES(2)");
+        next_comes();
+        hears(QUIET);
+    } else {
+        before_look = next_comes;
+        begin_again("later.db");
+    }
+    tick();
+    ok(!before_look && strstr(logged, "later.db was replaced: "),
+        "a file is replaced as it is opened: %s", logged);
+    if (attached) must(sse_db_exec(db, "ATTACH %s AS later", file("later.db")) >= 0, "again");
+    is_int(sse_db_one(db, &n, attached ? "SELECT sum(a) FROM later.t" : "SELECT sum(a) FROM t"), 0,
+        "... and opened");
+    is_int(n, 77, "... anew");
+    end();
+    is_int(asked("later.db", "SELECT sum(a) FROM t"), 77, "the new one is as it came");
+    is_int(asked("aside.db", "SELECT max(a) FROM t"), attached ? 2 : 1, "the old one is whole");
+    unlink(file("first.db"));
+    unlink(file("later.db"));
+    unlink(file("aside.db"));
+}
+
+/* Another disk is mounted over the directory, and its files have the numbers of ours. */
+static void replaced_by_disk(void) {
+    struct stat before, after;
+    begin_beside_next();
+    unlink(file("later.db-wal.old"));
+    hears(QUIET);
+    must(stat(file("later.db-wal"), &before) == 0, "a -wal");
+    other_disk = 1;
+    tick();
+    ok(strstr(logged, "opened the new one") != NULL, "another disk has that file: %s", logged);
+    must(stat(file("later.db-wal"), &after) == 0, "a -wal");
+    ok(after.st_ino == before.st_ino, "... and its -wal stays");
+    is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 1, "... which is read");
+    end();
+    other_disk = 0;
+    unlink(file("later.db"));
 }
 
 /* An attached file is replaced as well, or alone. */
@@ -1598,6 +1659,9 @@ int main(void) {
     replaced_while_read();
     whose_wal();
     replaced_before();
+    replaced_as_opened(false);
+    replaced_as_opened(true);
+    replaced_by_disk();
     replaced_beside(false);
     replaced_beside(true);
     replaced_for_several();
