@@ -3525,13 +3525,13 @@ typedef struct sse_db_options {
    tables are gone, also if it is an ATTACHed file that was replaced. If the new one cannot be
    opened, an error is logged, reads show the old one, and writes answer SSE_E_DB: it is no
    database; the connection may be the program's (sse_db_raw; sse_db_attach, which goes on to
-   write); another process keeps its directory locked (flock); or an old -wal is there and the
-   database .read_only, or that -wal was overwritten where it lies. With that -wal the next start,
-   too, would damage the new file. So what is there when the app or the database is closed, because
-   the file was replaced or deleted and the new one not opened, is put aside as above, also if
-   nothing follows the database; not if it is .read_only or of sse_db_attach, nor by a process that
-   was killed: then remove app.db-wal and app.db-shm before the start. If the file is deleted, that
-   is logged as an error, once, and every call goes on as before, but that what is posted, and
+   write); another process keeps it, or its directory (flock), locked; or an old -wal is there and
+   the database .read_only, or that -wal was overwritten where it lies. With that -wal the next
+   start, too, would damage the new file. So what is there when the app or the database is closed,
+   because the file was replaced or deleted and the new one not opened, is put aside as above, also
+   if nothing follows the database; not if it is .read_only or of sse_db_attach, nor by a process
+   that was killed: then remove app.db-wal and app.db-shm before the start. If the file is deleted,
+   that is logged as an error, once, and every call goes on as before, but that what is posted, and
    events that topics keep, are written on the loop: the contents of the database then end with the
    process (VACUUM INTO saves them). Neither is noticed of a database that nothing follows, and all
    calls go on with the old file, which has all that they wrote when the database is closed.
@@ -12380,19 +12380,26 @@ static bool sse__db_set_alike(sqlite3 *raw, sqlite3 *old) {
     return true;
 }
 
-/* For a file that was replaced. db is idle. SSE_E_STATE: the connection is not ours, or the program
-   may hold it. */
+/* For a file that was replaced. db is idle. It waits for no lock: the loop would. SSE_E_STATE: the
+   connection is not ours, or the program may hold it; SSE_E_BUSY: the file is locked. */
 static int sse__db_reopen(sse_db *db) {
-    const sse__file_id id     = db->id;
-    const sse__beside  beside = db->beside;
-    sqlite3           *raw    = NULL;
+    const sse__file_id id      = db->id;
+    const sse__beside  beside  = db->beside;
+    const int          busy_ms = db->busy_ms;
+    sqlite3           *raw     = NULL;
+    int                rc;
     if (!db->file || db->raw_given) return SSE_E_STATE;
-    if (sse__db_connect(db, &raw) != SQLITE_OK || !sse__db_set_alike(raw, db->raw)) {
+    db->busy_ms = 0;
+    rc          = sse__db_connect(db, &raw);
+    db->busy_ms = busy_ms;
+    if (rc != SQLITE_OK || !sse__db_set_alike(raw, db->raw)) {
+        if (raw) sse__db_keep_wal(raw); /* of a file that is not complete, say */
         sqlite3_close(raw);
         db->id     = id;
         db->beside = beside;
-        return SSE_E_DB;
+        return (rc & 0xFF) == SQLITE_BUSY ? SSE_E_BUSY : SSE_E_DB;
     }
+    sqlite3_busy_timeout(raw, busy_ms);
     sse__db_keep_wal(db->raw); /* SQLite knows a file by its number only, not by the disk */
     sse__db_disconnect(db);
     db->raw = raw;
@@ -24605,7 +24612,7 @@ static void sse__views_use(sse_app *app, sse__route_node *routes, void (*ask_hoo
 enum {
     SSE__LOOK_SOON_MS = 1, SSE__LOOK_SLOW_MS = 1000,
     SSE__LOOK_BLIND_MS = 100, /* blind: without inotify */
-    SSE__WRITER_MS = 20
+    SSE__WRITER_MS = 20, SSE__PUT_OFF_MS = 2000
 };
 
 typedef struct sse__dbfile { /* main, temp or an attached database of our connection */
@@ -24647,7 +24654,7 @@ struct sse__changes {
     bool          waiting;   /* our connection is in a transaction, and shows an old state */
     bool          warned;    /* views wait, which the log said */
     int           stuck;     /* why a new file cannot be opened, which it said; 0: it can */
-    bool          put_off;   /* so that another server does at first what we are to do */
+    uint64_t      put_off;   /* since when the new one is, for another to be done with it; 0 */
     bool          held;      /* so that our connection is not to write */
     bool          unverified; /* .tables of a live route were not compared with the database yet */
 };
@@ -24968,7 +24975,7 @@ static void sse__changes_stuck(sse__changes *ch, sse__dbfile *f, int error) {
     ch->stuck = error;
     if (error == SSE_E_BUSY)
         sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew, as long as "
-                 "another process has locked its directory (flock)", f->path);
+                 "another process has locked its directory (flock) or the new file", f->path);
     else if (sse__dbfile_has_old_wal(f))
         sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew, the old -wal "
                  "is still there: stop, remove %s and %s if they are there, then start", f->path,
@@ -24978,12 +24985,15 @@ static void sse__changes_stuck(sse__changes *ch, sse__dbfile *f, int error) {
                  f->path);
 }
 
-/* Another server needs a moment to take away what is left of the old file. */
+/* Another server needs a moment to take away what is left of the old file, or another program to
+   make the new one. */
 static bool sse__changes_put_off(sse__changes *ch) {
-    const bool before = ch->put_off;
-    ch->put_off = true;
-    if (!before) ch->delay_ms = SSE__LOOK_SOON_MS;
-    return !before || ch->delay_ms < ch->slow_ms;
+    const uint64_t now = sse__loop_clock_ms(&ch->app->loop);
+    if (!ch->put_off) {
+        ch->put_off  = now;
+        ch->delay_ms = SSE__LOOK_SOON_MS;
+    }
+    return now - ch->put_off < SSE__PUT_OFF_MS;
 }
 
 static sse__dbfile *sse__dbfile_find_replaced(sse__dbfile *f) { /* from f on; NULL: none */
@@ -25014,19 +25024,20 @@ static void sse__changes_reopen_replaced(sse__changes *ch) {
     if (!f) {
         sse__changes_hold(ch, false);
         ch->stuck   = SSE_OK;
-        ch->put_off = false;
+        ch->put_off = 0;
         return;
     }
     if (!sse__db_is_idle(db) || db->writer_jobs) return;
     if (ours) error = sse__changes_clear(ch, &f);
-    if (error == SSE_E_BUSY && sse__changes_put_off(ch)) return;
     if (!error) error = sse__db_reopen(db);
+    if (error && error != SSE_E_STATE && sse__changes_put_off(ch)) return;
     if (error) {
         sse__changes_stuck(ch, f, error);
         return;
     }
-    ch->stuck = SSE_OK;
-    ch->held = ch->put_off = false;
+    ch->stuck   = SSE_OK;
+    ch->held    = false;
+    ch->put_off = 0;
     for (; f; f = sse__dbfile_find_replaced(f->next))
         sse__log(ch->app, SSE_LOG_WARNING, "%s was replaced: %s%s%s", f->path,
                  strcmp(f->schema, "main") ? "ATTACH the new one" : "opened the new one",

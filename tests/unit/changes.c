@@ -713,7 +713,7 @@ static void replaced_large(void) {
     tick();
     is_str(logged, "", "one server at a time opens what replaces a file");
     is_int(app.changes->delay_ms, 2 * SSE__LOOK_SOON_MS, "... and another looks again soon");
-    for (looks = 0; looks < 20 && !logged[0]; looks++) tick();
+    for (looks = 0; looks < 300 && !logged[0]; looks++) hears(100);
     ok(strstr(logged, "locked its directory") != NULL, "that lasts: the log says so: %s", logged);
     is_int(sse_db_exec(db, "DELETE FROM t"), SSE_E_DB, "... and nothing more is written");
     close(fd);
@@ -840,6 +840,32 @@ static void replaced_as_opened(bool attached) {
     unlink(file("first.db"));
     unlink(file("later.db"));
     unlink(file("aside.db"));
+}
+
+/* The new file is locked by who has made it: the loop does not wait, and looks again. */
+static void replaced_by_locked(void) {
+    const char *again = "PRAGMA busy_timeout";
+    uint64_t    since;
+    int         i;
+    begin_beside_next();
+    hears(QUIET);
+    sqlite3_open(file("next.db"), &other);
+    others("BEGIN EXCLUSIVE");
+    must(rename(file("next.db"), file("later.db")) == 0, "replaced");
+    since = sse__clock_ms();
+    tick();
+    ok(sse__clock_ms() - since < 1000, "a new file that is locked: the loop goes on");
+    is_str(logged, "", "... which is nothing to be logged for a moment");
+    is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 1, "... reads the old one");
+    for (i = 0; i < 300 && !logged[0]; i++) hears(100);
+    ok(strstr(logged, "or the new file") != NULL, "... but then: %s", logged);
+    others("COMMIT");
+    for (i = 0; i < 300 && !strstr(logged, "opened the new one"); i++) hears(100);
+    is_int(sse_db_one(db, &n, "SELECT max(a) FROM t") == 0 ? n : -1, 77, "... until it is not");
+    is_int(sse_db_one(db, &n, again) == 0 ? n : -1, 5000, "calls wait as before");
+    own("INSERT INTO t(a) VALUES(78)");
+    end();
+    unlink(file("later.db"));
 }
 
 /* Another disk is mounted over the directory, and its files have the numbers of ours. */
@@ -1661,6 +1687,7 @@ int main(void) {
     replaced_before();
     replaced_as_opened(false);
     replaced_as_opened(true);
+    replaced_by_locked();
     replaced_by_disk();
     replaced_beside(false);
     replaced_beside(true);
