@@ -3513,28 +3513,29 @@ typedef struct sse_db_options {
 
 /* Opens file in WAL mode with synchronous NORMAL and foreign keys enforced: what was committed
    outlives the process, and, if PRAGMA synchronous = FULL is set, also a power cut. If the file is
-   replaced (another one is renamed to its name), and a live view, sse_on_commit or
-   sse_topic_from_table follows it or begins to, the new one is opened a moment later; what is
-   written until then goes into the old one. By the old "-wal", which is still there, SQLite would
-   damage the new file: it becomes "app.db-wal.old" ("app.db-wal.old2", if that is taken, and so on,
-   as is logged), with which the old file is whole; what is in it goes into the old file, and it is
-   deleted, unless others have that file open, or locking_mode is EXCLUSIVE. One that comes with the
-   new file stays: rename that to "app.db-wal" first, and the file then; copy neither to where the
-   old one lies. The new one is opened with the synchronous, foreign_keys, wal_autocheckpoint,
-   cache_size and journal_size_limit of before; other settings, ATTACHed databases and temporary
-   tables are gone, also if it is an ATTACHed file that was replaced. If the new one cannot be
-   opened, an error is logged, reads show the old one, and writes answer SSE_E_DB: it is no
-   database; the connection may be the program's (sse_db_raw; sse_db_attach, which goes on to
-   write); another process keeps it, or its directory (flock), locked; or an old -wal is there and
-   the database .read_only, or that -wal was overwritten where it lies. With that -wal the next
-   start, too, would damage the new file. So what is there when the app or the database is closed,
-   because the file was replaced or deleted and the new one not opened, is put aside as above, also
-   if nothing follows the database; not if it is .read_only or of sse_db_attach, nor by a process
-   that was killed: then remove app.db-wal and app.db-shm before the start. If the file is deleted,
-   that is logged as an error, once, and every call goes on as before, but that what is posted, and
-   events that topics keep, are written on the loop: the contents of the database then end with the
-   process (VACUUM INTO saves them). Neither is noticed of a database that nothing follows, and all
-   calls go on with the old file, which has all that they wrote when the database is closed.
+   replaced (another one is renamed to its name, or written under it when it was deleted), and a
+   live view, sse_on_commit or sse_topic_from_table follows it or begins to, the new one is opened a
+   moment later, once it is complete; what is written until then goes into the old one. By the old
+   "-wal", which is still there, SQLite would damage the new file: it becomes "app.db-wal.old"
+   ("app.db-wal.old2", if that is taken, and so on, as is logged), with which the old file is whole;
+   what is in it goes into the old file, and it is deleted, unless others have that file open, or
+   locking_mode is EXCLUSIVE. One that comes with the new file stays: rename that to "app.db-wal"
+   first, and the file then; copy neither to where the old one lies. The new one is opened with the
+   synchronous, foreign_keys, wal_autocheckpoint, cache_size and journal_size_limit of before; other
+   settings, ATTACHed databases and temporary tables are gone, also if it is an ATTACHed file that
+   was replaced. If the new one cannot be opened, an error is logged, reads show the old one, and
+   writes answer SSE_E_DB: it is no database, or not complete; the connection may be the program's
+   (sse_db_raw; sse_db_attach, which goes on to write); another process keeps it, or its directory
+   (flock), locked; or an old -wal is there and the database .read_only, or that -wal was
+   overwritten where it lies. With that -wal the next start, too, would damage the new file. So what
+   is there when the app or the database is closed, because the file was replaced or deleted and the
+   new one not opened, is put aside as above, also if nothing follows the database; not if it is
+   .read_only or of sse_db_attach, nor by a process that was killed: then remove app.db-wal and
+   app.db-shm before the start. If the file is deleted, that is logged as an error, once, and every
+   call goes on as before, but that what is posted, and events that topics keep, are written on the
+   loop: the contents of the database then end with the process (VACUUM INTO saves them). Neither is
+   noticed of a database that nothing follows, and all calls go on with the old file, which has all
+   that they wrote when the database is closed.
    file: a path, ":memory:", or a file: URI; borrows until return. A relative one stays what it is
    now, also if the program changes its working directory, and so does what a link leads to.
    options: NULL is all defaults.
@@ -24612,7 +24613,7 @@ static void sse__views_use(sse_app *app, sse__route_node *routes, void (*ask_hoo
 enum {
     SSE__LOOK_SOON_MS = 1, SSE__LOOK_SLOW_MS = 1000,
     SSE__LOOK_BLIND_MS = 100, /* blind: without inotify */
-    SSE__WRITER_MS = 20, SSE__PUT_OFF_MS = 2000
+    SSE__WRITER_MS = 20, SSE__PUT_OFF_MS = 2000, SSE__WRITTEN_S = 10
 };
 
 typedef struct sse__dbfile { /* main, temp or an attached database of our connection */
@@ -24753,6 +24754,35 @@ static void sse__dbfile_note(sse__dbfile *f, sse_db *db) {
     sse__beside *b = sse__dbfile_is_main(f, db) ? &db->beside : &f->beside;
     sse__db_note_beside(db->raw, f->schema, b);
     f->beside = *b;
+}
+
+/* Whether the file that has the name of f now is still being written there, as by cp: SQLite would
+   take an empty one for a new database, and write to it. Its head says how long it is; where it is
+   not, and nobody has written to it lately, the rest may be in its WAL. SQLite reads it: to close a
+   descriptor of ours would let go of its locks. Spec: sqlite.org/fileformat2.html 1.3. */
+static bool sse__dbfile_unfinished(const sse__dbfile *f, int64_t now_ms) {
+    enum { HEAD = 100, PAGE_BYTES = 16, CHANGES = 24, PAGES = 28, PAGES_VALID = 92 };
+    unsigned char head[HEAD];
+    sqlite3      *raw  = NULL;
+    sqlite3_file *file = NULL;
+    struct stat   s;
+    bool          unfinished = false;
+    uint64_t      page; /* 64 KiB is said as 1 */
+    int64_t       age;
+    if (stat(f->path, &s) != 0 || s.st_size == 0) return true;
+    age = now_ms / 1000 - (int64_t)s.st_mtime;
+    if (age < 0 || age >= SSE__WRITTEN_S) return false;
+    if (s.st_size < HEAD) return true;
+    if (sqlite3_open_v2(f->path, &raw, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK)
+        sqlite3_file_control(raw, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (file && file->pMethods && file->pMethods->xRead(file, head, HEAD, 0) == SQLITE_OK &&
+        memcmp(head, "SQLite format 3", 16) == 0 &&
+        memcmp(head + CHANGES, head + PAGES_VALID, 4) == 0) {
+        page = (uint64_t)head[PAGE_BYTES] << 8 | (uint64_t)head[PAGE_BYTES + 1] << 16;
+        unfinished = (uint64_t)s.st_size < page * sse__big_u32(head + PAGES);
+    }
+    sqlite3_close(raw);
+    return unfinished;
 }
 
 /* Whether the WAL is the one that belonged to f, with something in it. */
@@ -24927,8 +24957,9 @@ static void sse__changes_list(sse__changes *ch, const char *schema, const char *
     sse__dbfile_note(f, ch->db);
     if (ch->notify_fd < 0 || !slash) return;
     /* Writes, and files that come and go, as journals do. Each look asks again, as a WAL may be a
-       new file; for a file that is watched already that changes nothing. */
-    sse__notify_add(ch->notify_fd, f->path, false);
+       new file; for a file that is watched already that changes nothing. One that replaces ours may
+       be written for long. */
+    if (!sse__dbfile_replaced(f)) sse__notify_add(ch->notify_fd, f->path, false);
     sse__notify_add(ch->notify_fd, sse_buf_text(&f->wal), false);
     sse__notify_add(ch->notify_fd, f->dir, true);
 }
@@ -24976,6 +25007,9 @@ static void sse__changes_stuck(sse__changes *ch, sse__dbfile *f, int error) {
     if (error == SSE_E_BUSY)
         sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew, as long as "
                  "another process has locked its directory (flock) or the new file", f->path);
+    else if (error == SSE_E_ABSENT)
+        sse__log(ch->app, SSE_LOG_WARNING, "%s was replaced by a file that is empty or not "
+                 "complete: it is opened when it is", f->path);
     else if (sse__dbfile_has_old_wal(f))
         sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced and cannot be opened anew, the old -wal "
                  "is still there: stop, remove %s and %s if they are there, then start", f->path,
@@ -25002,11 +25036,15 @@ static sse__dbfile *sse__dbfile_find_replaced(sse__dbfile *f) { /* from f on; NU
 }
 
 /* Takes away what is left of all files that were replaced, from *f on. After an error *f is the one
-   that still has it. */
+   that still has it. SSE_E_ABSENT: a new one is not there yet as a whole. */
 static int sse__changes_clear(sse__changes *ch, sse__dbfile **f) {
-    sse__dbfile *at = *f;
-    int          error = SSE_OK;
-    for (; at && !error; at = sse__dbfile_find_replaced(at->next)) {
+    const int64_t now_ms = sse__loop_wall_ms(&ch->app->loop);
+    sse__dbfile  *at     = *f;
+    int           error  = SSE_OK;
+    while (at && !sse__dbfile_unfinished(at, now_ms)) at = sse__dbfile_find_replaced(at->next);
+    if (at) *f = at;
+    if (at) return SSE_E_ABSENT;
+    for (at = *f; at && !error; at = sse__dbfile_find_replaced(at->next)) {
         if (!ch->db->read_only) error = sse__dbfile_clear(at, ch->db);
         if (!error && sse__dbfile_has_old_wal(at)) error = SSE_E_STATE;
         if (error) *f = at;

@@ -868,6 +868,56 @@ static void replaced_by_locked(void) {
     unlink(file("later.db"));
 }
 
+static void copy_part(const char *from, const char *to, off_t at, size_t count) {
+    char      *bytes = (char *)malloc(count);
+    const int  in = open(file(from), O_RDONLY), out = open(file(to), O_WRONLY | O_CREAT, 0644);
+    const bool all = pread(in, bytes, count, at) == (ssize_t)count &&
+                     pwrite(out, bytes, count, at) == (ssize_t)count;
+    must(all, "a part of a copy");
+    close(in);
+    close(out);
+    free(bytes);
+}
+
+enum { EMPTY, HEAD_ONLY, HALF, HALF_FOR_GOOD };
+
+/* The new file is written under the name of ours, which was deleted: it is opened when it is whole,
+   and nothing is written to it before. */
+static void replaced_by_part(int how) {
+    static const off_t    parts[] = {0, 60, 4096, 4096};
+    const struct timespec old[2] = {{1000000000, 0}, {1000000000, 0}};
+    struct stat           s;
+    off_t                 size;
+    int                   i;
+    begin_beside_next();
+    must(asked("next.db", "VACUUM") == -1 && stat(file("next.db"), &s) == 0, "next.db");
+    size = s.st_size;
+    must(size > 4096, "of several pages");
+    hears(QUIET);
+    unlink(file("later.db"));
+    unlink(file("later.db-wal"));
+    unlink(file("later.db-shm"));
+    copy_part("next.db", "later.db", 0, (size_t)parts[how]);
+    if (how == HALF_FOR_GOOD) utimensat(AT_FDCWD, file("later.db"), old, 0);
+    for (i = 0; i < 5; i++) tick();
+    is_str(logged, "", "a file that is written where ours was");
+    must(stat(file("later.db"), &s) == 0, "there");
+    is_int(s.st_size, parts[how], "... is left alone until it is whole");
+    for (i = 0; i < 300 && !logged[0]; i++) hears(100);
+    ok(strstr(logged, how == HALF_FOR_GOOD ? "anew: restart" : "not complete") != NULL,
+        "... which is logged: %s", logged);
+    is_int(sse_db_exec(db, "DELETE FROM t"), SSE_E_DB, "... and nothing is written");
+    copy_part("next.db", "later.db", parts[how], (size_t)(size - parts[how]));
+    for (i = 0; i < 300 && !strstr(logged, "opened the new one"); i++) hears(100);
+    is_int(sse_db_one(db, &n, "SELECT sum(a) FROM t") == 0 ? n : -1, 77, "then it is opened");
+    own("INSERT INTO t(a) VALUES(78)");
+    end();
+    is_int(asked("later.db", whole), 1, "... and stays whole");
+    is_int(asked("later.db", "SELECT sum(a) FROM t"), 77 + 78, "... with what was written to it");
+    unlink(file("later.db"));
+    unlink(file("next.db"));
+}
+
 /* Another disk is mounted over the directory, and its files have the numbers of ours. */
 static void replaced_by_disk(void) {
     struct stat before, after;
@@ -1688,6 +1738,10 @@ int main(void) {
     replaced_as_opened(false);
     replaced_as_opened(true);
     replaced_by_locked();
+    replaced_by_part(EMPTY);
+    replaced_by_part(HEAD_ONLY);
+    replaced_by_part(HALF);
+    replaced_by_part(HALF_FOR_GOOD);
     replaced_by_disk();
     replaced_beside(false);
     replaced_beside(true);
