@@ -3533,9 +3533,11 @@ typedef struct sse_db_options {
    .read_only or of sse_db_attach, nor by a process that was killed: then remove app.db-wal and
    app.db-shm before the start. If the file is deleted, that is logged as an error, once, and every
    call goes on as before, but that what is posted, and events that topics keep, are written on the
-   loop: the contents of the database then end with the process (VACUUM INTO saves them). Neither is
-   noticed of a database that nothing follows, and all calls go on with the old file, which has all
-   that they wrote when the database is closed.
+   loop: the contents of the database then end with the process (VACUUM INTO saves them). So is a
+   -wal that was replaced or deleted while its database was not: what is committed then is lost if
+   the process is killed; as the database is closed, the other one becomes "app.db-wal.old". None of
+   this is noticed of a database that nothing follows, and all calls go on with the old file, which
+   has all that they wrote when the database is closed.
    file: a path, ":memory:", or a file: URI; borrows until return. A relative one stays what it is
    now, also if the program changes its working directory, and so does what a link leads to.
    options: NULL is all defaults.
@@ -12411,17 +12413,29 @@ static int sse__db_reopen(sse_db *db) {
     return SSE_OK;
 }
 
-/* As the last connection closes, SQLite saves what is in the WAL, but not if the file has lost its
-   name: it may have another one. The next start would take what is beside that name for part of the
-   file that has it then. */
+/* Another -wal that has the name of the one that db has open. {0}: none. */
+static sse__file_id sse__db_other_wal(const sse_db *db) {
+    const sse__file_id none = {0, 0};
+    char              *path = sqlite3_mprintf("%s-wal", sse__db_path(db));
+    const sse__file_id id   = sse__file_id_at(path);
+    sqlite3_free(path);
+    return !db->beside.wal.ino || sse__file_id_equal(id, db->beside.wal) ? none : id;
+}
+
+/* As the last connection closes, SQLite saves what is in the WAL, and deletes what has its name;
+   but not if the file has lost its own: it may have another one. The next start would take what is
+   beside that name for part of the file that has it then. */
 static void sse__db_leave(sse_db *db) {
-    sse_buf kept = {NULL, 0, 0, SSE_OK};
+    sse_buf     kept = {NULL, 0, 0, SSE_OK};
+    sse__beside b    = db->beside;
+    bool        named;
     if (!db->raw || db->open_error || db->is_writer || !sse__db_path(db)) return;
-    if (sse__file_id_equal(db->id, sse__db_file_id(db->raw, "main"))) return;
-    if (!db->read_only) (void)sse__db_put_aside(sse__db_path(db), &db->beside, &kept);
+    named = sse__file_id_equal(db->id, sse__db_file_id(db->raw, "main"));
+    if (named) b.wal = sse__db_other_wal(db);
+    if (!db->read_only) (void)sse__db_put_aside(sse__db_path(db), &b, &kept);
     if (sqlite3_next_stmt(db->raw, NULL)) kept.len = 0; /* the program's, which may go on */
-    sse__db_save_aside(db->raw, "main", &kept);
-    sse__db_keep_wal(db->raw);
+    if (!named) sse__db_save_aside(db->raw, "main", &kept);
+    if (!named) sse__db_keep_wal(db->raw);
     sse_buf_free(&kept);
 }
 
@@ -24626,6 +24640,8 @@ typedef struct sse__dbfile { /* main, temp or an attached database of our connec
     sse__file_id        id;
     sse__beside         beside;
     bool                listed, deleted; /* deleted: no file has its name, and that was logged */
+    bool                wal_lost; /* its WAL has not, which was logged */
+    uint64_t            wal_lost_since; /* 0: it has */
     bool                cleared; /* its WAL was taken away: it cannot go on by that */
 } sse__dbfile;
 
@@ -25100,9 +25116,25 @@ static void sse__changes_put_aside(sse__changes *ch) {
     }
 }
 
+/* SQLite goes on with a WAL that has lost its name. For a moment, that of a new file may have it,
+   which comes first. */
+static void sse__changes_report_lost_wal(sse__changes *ch, sse__dbfile *f) {
+    const uint64_t now  = sse__loop_clock_ms(&ch->app->loop);
+    const bool     lost = f->beside.wal.ino && !f->deleted && !sse__dbfile_replaced(f) &&
+                          !sse__file_id_equal(sse__file_id_at(sse_buf_text(&f->wal)),
+                                              f->beside.wal);
+    if (!lost || !f->wal_lost_since) f->wal_lost_since = lost ? now : 0;
+    if (lost && !f->wal_lost && now - f->wal_lost_since < SSE__LOOK_SLOW_MS) return;
+    if (lost && !f->wal_lost)
+        sse__log(ch->app, SSE_LOG_ERROR, "%s was replaced or deleted, its database was not: what "
+                 "is committed is lost if this process is killed: stop it, then put both back",
+                 sse_buf_text(&f->wal));
+    f->wal_lost = lost;
+}
+
 /* A file that was deleted lives on for our connection alone, and SQLite goes on as if nothing had
    happened. */
-static void sse__changes_report_deleted(sse__changes *ch) {
+static void sse__changes_report_lost(sse__changes *ch) {
     sse__dbfile *f;
     for (f = ch->files; f; f = f->next) {
         const bool deleted = sse__dbfile_deleted(f);
@@ -25110,6 +25142,7 @@ static void sse__changes_report_deleted(sse__changes *ch) {
             sse__log(ch->app, SSE_LOG_ERROR, "%s was deleted: what is in it ends with this process "
                      "(VACUUM INTO saves it)", f->path);
         f->deleted = deleted;
+        sse__changes_report_lost_wal(ch, f);
     }
 }
 
@@ -25131,7 +25164,7 @@ static void sse__changes_noticed(sse_app *app, int fd, int events, void *user) {
 static void sse__changes_tick(sse__alarm *alarm) {
     sse__changes *ch = SSE__CONTAINER(alarm, sse__changes, alarm);
     sse__changes_reopen_replaced(ch);
-    sse__changes_report_deleted(ch);
+    sse__changes_report_lost(ch);
     sse__changes_refresh(ch);
     (void)sse__changes_check(ch);
     if (ch->waiting && !ch->warned && ch->delay_ms >= ch->slow_ms / 2) {

@@ -1397,6 +1397,38 @@ static void restored_alike(void) {
     unlink(file("later.db"));
 }
 
+/* A -wal comes when its file was opened without it, or goes alone. */
+static void wal_lost(bool replaced) {
+    int i;
+    begin_beside_next();
+    make_backup();
+    hears(QUIET);
+    unlink(file("later.db-wal.old"));
+    if (replaced) wal_comes();
+    else unlink(file("later.db-wal"));
+    tick();
+    own("INSERT INTO t(a) VALUES(2)");
+    is_str(logged, "", "a -wal that has lost its name may be on its way");
+    for (i = 0; i < 300 && !logged[0]; i++) {
+        hears(100);
+        own("UPDATE t SET a = a + 1");
+    }
+    ok(strstr(logged, "later.db-wal was replaced or deleted, its database was not") != NULL,
+        "... but not for long: %s", logged);
+    logged[0] = '\0';
+    tick();
+    is_str(logged, "", "... once");
+    own("INSERT INTO t(a) VALUES(1000)");
+    end();
+    is_int(access(file("later.db-wal.old"), F_OK), replaced ? 0 : -1, "the other one is kept");
+    is_int(asked("later.db", whole), 1, "... and no part of the file");
+    is_int(asked("later.db", "SELECT max(a) FROM t"), 1000, "... which has what was committed");
+    must(!replaced || !rename(file("later.db-wal.old"), file("backup.db-wal")), "its own");
+    is_int(asked("backup.db", "SELECT count(*) FROM t"), 500, "... to its file");
+    unlink(file("backup.db"));
+    unlink(file("later.db"));
+}
+
 enum { ALONE, SEVERAL, NO_FILE_THEN };
 
 /* Nothing follows the database, which is closed: its -wal is no part of the new file. */
@@ -1764,6 +1796,8 @@ int main(void) {
     restored(NO_FILE);
     restored(JUST_THEN);
     restored_alike();
+    wal_lost(true);
+    wal_lost(false);
     replaced_unfollowed(ALONE);
     replaced_unfollowed(SEVERAL);
     replaced_unfollowed(NO_FILE_THEN);
