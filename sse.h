@@ -12030,13 +12030,17 @@ static int sse__db_setup(const sse_db *db, sqlite3 *raw) {
     return sqlite3_exec(raw, "PRAGMA schema_version", NULL, NULL, NULL);
 }
 
+static bool sse__db_has_moved(sqlite3 *raw, const char *schema) { /* its file has lost its name */
+    int moved = 0;
+    sqlite3_file_control(raw, schema, SQLITE_FCNTL_HAS_MOVED, &moved);
+    return moved != 0;
+}
+
 /* The file that raw has open, if that has its name, else {0}: it may have been replaced since. What
    has the name is asked for first, or it could be replaced in between. */
 static sse__file_id sse__db_file_id(sqlite3 *raw, const char *schema) {
     const sse__file_id none = {0, 0}, id = sse__file_id_at(sqlite3_db_filename(raw, schema));
-    int                moved = 0;
-    sqlite3_file_control(raw, schema, SQLITE_FCNTL_HAS_MOVED, &moved);
-    return moved ? none : id;
+    return sse__db_has_moved(raw, schema) ? none : id;
 }
 
 static uint32_t sse__big_u32(const unsigned char *p) { /* most significant byte first */
@@ -12186,7 +12190,7 @@ static bool sse__file_take(const char *path, const char *to, sse__file_id id) {
 /* Takes the names of what was left beside file, which has lost its own: by them SQLite would take
    it for part of the file that has that now, and damage it. Not of what has come since: that may
    belong to the new one. The WAL, in which others may be in the middle of the old one, is kept by a
-   name that is free: one that was kept before is part of another file. Appends that to *kept.
+   name that is free, which *kept is then: one that was kept before is part of another file.
    Of several servers one does it at a time, or what two take may be what a third has made for the
    new one. The lock is of the directory: to close any descriptor of the database would let go of
    SQLite's locks. Returns 0; SSE_E_BUSY: another is at it; SSE_E_IO. */
@@ -12427,15 +12431,18 @@ static sse__file_id sse__db_other_wal(const sse_db *db) {
    beside that name for part of the file that has it then. */
 static void sse__db_leave(sse_db *db) {
     sse_buf     kept = {NULL, 0, 0, SSE_OK};
-    sse__beside b    = db->beside;
+    sse__beside b    = {{0, 0}, {0, 0}};
     bool        named;
     if (!db->raw || db->open_error || db->is_writer || !sse__db_path(db)) return;
-    named = sse__file_id_equal(db->id, sse__db_file_id(db->raw, "main"));
+    named = db->id.ino ? sse__file_id_equal(db->id, sse__db_file_id(db->raw, "main"))
+                       : !sse__db_has_moved(db->raw, "main"); /* its name is none of the system's */
     if (named) b.wal = sse__db_other_wal(db);
+    else b = db->beside;
     if (!db->read_only) (void)sse__db_put_aside(sse__db_path(db), &b, &kept);
-    if (sqlite3_next_stmt(db->raw, NULL)) kept.len = 0; /* the program's, which may go on */
-    if (!named) sse__db_save_aside(db->raw, "main", &kept);
-    if (!named) sse__db_keep_wal(db->raw);
+    if (!named) {
+        sse__db_save_aside(db->raw, "main", &kept);
+        sse__db_keep_wal(db->raw);
+    }
     sse_buf_free(&kept);
 }
 
@@ -25163,6 +25170,7 @@ static void sse__changes_noticed(sse_app *app, int fd, int events, void *user) {
 
 static void sse__changes_tick(sse__alarm *alarm) {
     sse__changes *ch = SSE__CONTAINER(alarm, sse__changes, alarm);
+    if (ch->db->schemas_changed) sse__changes_refresh(ch); /* in this turn */
     sse__changes_reopen_replaced(ch);
     sse__changes_report_lost(ch);
     sse__changes_refresh(ch);
