@@ -3520,24 +3520,24 @@ typedef struct sse_db_options {
    ("app.db-wal.old2", if that is taken, and so on, as is logged), with which the old file is whole;
    what is in it goes into the old file, and it is deleted, unless others have that file open, or
    locking_mode is EXCLUSIVE. One that comes with the new file stays: rename that to "app.db-wal"
-   first, and the file then; copy neither to where the old one lies. The new one is opened with the
-   synchronous, foreign_keys, wal_autocheckpoint, cache_size and journal_size_limit of before; other
-   settings, ATTACHed databases and temporary tables are gone, also if it is an ATTACHed file that
-   was replaced. If the new one cannot be opened, an error is logged, reads show the old one, and
-   writes answer SSE_E_DB: it is no database, or not complete; the connection may be the program's
-   (sse_db_raw; sse_db_attach, which goes on to write); another process keeps it, or its directory
-   (flock), locked; or an old -wal is there and the database .read_only, or that -wal was
-   overwritten where it lies. With that -wal the next start, too, would damage the new file. So what
-   is there when the app or the database is closed, because the file was replaced or deleted and the
-   new one not opened, is put aside as above, also if nothing follows the database; not if it is
-   .read_only or of sse_db_attach, nor by a process that was killed: then remove app.db-wal and
-   app.db-shm before the start. If the file is deleted, that is logged as an error, once, and every
-   call goes on as before, but that what is posted, and events that topics keep, are written on the
-   loop: the contents of the database then end with the process (VACUUM INTO saves them). So is a
-   -wal that was replaced or deleted while its database was not: what is committed then is lost if
-   the process is killed; as the database is closed, the other one becomes "app.db-wal.old". None of
-   this is noticed of a database that nothing follows, and all calls go on with the old file, which
-   has all that they wrote when the database is closed.
+   first, and the file then; copy neither to where the old one lies (".restore" of the sqlite3 shell
+   may). The new one is opened with the synchronous, foreign_keys, wal_autocheckpoint, cache_size
+   and journal_size_limit of before; other settings, ATTACHed databases and temporary tables are
+   gone, also if it is an ATTACHed file that was replaced. If the new one cannot be opened, an error
+   is logged, reads show the old one, and writes answer SSE_E_DB: it is no database, or not
+   complete; the connection may be the program's (sse_db_raw; sse_db_attach, which goes on to
+   write); another process keeps it, or its directory (flock), locked; or an old -wal is there and
+   the database .read_only, or that -wal was overwritten where it lies. With that -wal the next
+   start, too, would damage the new file. So what is there when the app or the database is closed,
+   because the file was replaced or deleted and the new one not opened, is put aside as above, also
+   if nothing follows the database; not if it is .read_only or of sse_db_attach, nor by a process
+   that was killed: then remove app.db-wal and app.db-shm before the start. If the file is deleted,
+   that is logged as an error, once, and every call goes on as before, but that what is posted, and
+   events that topics keep, are written on the loop: the contents of the database then end with the
+   process (VACUUM INTO saves them). So is a -wal that was replaced or deleted while its database
+   was not: what is committed then is lost if the process is killed; as the database is closed, the
+   other one becomes "app.db-wal.old". None of this is noticed of a database that nothing follows,
+   and all calls go on with the old file, which has all that they wrote when the database is closed.
    file: a path, ":memory:", or a file: URI; borrows until return. A relative one stays what it is
    now, also if the program changes its working directory, and so does what a link leads to.
    options: NULL is all defaults.
