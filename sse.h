@@ -7992,7 +7992,7 @@ static unsigned sse__br_runs(const sse__prefix *x, sse__run *runs) {
 /* Up to four symbols are listed (3.4), the shortest code first. One alone gets the length 0: it
    takes no bits. */
 static void sse__br_put_simple(sse__encoder *p, sse__prefix *x, unsigned symbol_bits) {
-    unsigned symbols[4] = {0, 0, 0, 0}, n = 0, i, d;
+    unsigned symbols[4] = {0}, n = 0, i, d;
     for (d = 1; d <= 3; d++)
         for (i = 0; i < x->size; i++)
             if (x->len[i] == d) symbols[n++] = i;
@@ -27036,10 +27036,9 @@ static void sse__picks_sort(sse__picks *p, uint32_t low, uint32_t high) {
         uint32_t  i, middle = low;
         sse__pick pivot, other;
         p->dice = p->dice * 1664525u + 1013904223u;
-        i       = low + (uint32_t)(((uint64_t)p->dice * (high - low)) >> 32);
-        pivot   = p->at[i];
-        p->at[i]        = p->at[high - 1];
-        p->at[high - 1] = pivot;
+        i        = low + (uint32_t)(((uint64_t)p->dice * (high - low)) >> 32);
+        pivot    = p->at[i];
+        p->at[i] = p->at[high - 1];
         for (i = low; i < high - 1; i++) {
             if (!sse__picks_less(p, &p->at[i], &pivot)) continue;
             other = p->at[i], p->at[i] = p->at[middle], p->at[middle] = other;

@@ -1466,18 +1466,18 @@ static void reads_then_defers(sse_req *req, void *user) {
 
 static void defers_in_reader(void) {
     sse_app          *app = app_new();
-    sse_test_reply    r;
+    sse_test_reply    got;
     sse_route_options o;
-    memset(&r, 0, sizeof r);
+    memset(&got, 0, sizeof got);
     memset(&o, 0, sizeof o);
     o.method = "POST";
     o.body_later = true;
     sse_route(app, "/reads", reads_then_defers, NULL, &o);
-    sse_test_request(app, "POST /reads", NULL, "body", &r);
+    sse_test_request(app, "POST /reads", NULL, "body", &got);
     sse_test_run(app, 20);
-    ok(r.status == 200 && strcmp(r.body, "late") == 0, "a reader defers in its last call");
-    sse_test_request(app, "POST /reads", "Content-Length: 9\n", "body", &r);
-    sse_test_close(&r);
+    ok(got.status == 200 && strcmp(got.body, "late") == 0, "a reader defers in its last call");
+    sse_test_request(app, "POST /reads", "Content-Length: 9\n", "body", &got);
+    sse_test_close(&got);
     sse_test_run(app, 20);
     sse_app_free(app);
 }
