@@ -2832,7 +2832,8 @@ SSE_API int sse_come_back(sse_req *req, int ms);
 /* Keeps the request beyond its handler. req stays valid, whatever the client does, until
    sse_finish, called exactly once, on the loop, or sse_app_free; the text written by then is the
    reply, never a stream (see sse_stream_open). What is written later is refused, with a line in the
-   log. One that is not answered within a minute is named in the log, once.
+   log. It leaves when the callback that called sse_finish has returned, not before. One that is not
+   answered within a minute is named in the log, once.
    Without sse_defer a request is over when its handler returns, or the reader of its body
    (sse_body_read) from its last call, and req soon is another one. If it still is the user of a
    timer, sse_offload or sse_db_post that is to come, it fails, unless it has a reply, the log
@@ -3688,11 +3689,11 @@ SSE_API long long sse_db_last_id(sse_db *db); /* the rowid of the latest INSERT;
    most once; rows of a statement that writes end with it.
    Once the transaction is over inside fn, because SQLite undid it (a full disk) or fn ended it,
    calls with db answer SSE_E_STATE until fn returns, so that nothing of it stays.
-   Returns: what fn returned; SSE_E_BUSY without the lock after busy_ms (fn did not run) or where
-   the commit could not get it; SSE_E_CONFLICT if a constraint forbids the commit (DEFERRABLE
-   INITIALLY DEFERRED); SSE_E_STATE if fn ended the transaction itself, or if rows of a statement
-   that writes are open (RETURNING), which would share its fate (fn did not run); else the error of
-   BEGIN or COMMIT (rolled back). */
+   Returns: what fn returned; SSE_E_BUSY without the lock after busy_ms, or in a loop as sse_db_exec
+   answers it (fn did not run), or where the commit could not get it; SSE_E_CONFLICT if a constraint
+   forbids the commit (DEFERRABLE INITIALLY DEFERRED); SSE_E_STATE if fn ended the transaction
+   itself, or if rows of a statement that writes are open (RETURNING), which would share its fate
+   (fn did not run); else the error of BEGIN or COMMIT (rolled back). */
 SSE_API int sse_db_write(sse_db *db, int (*fn)(sse_db *db, void *user), void *user);
 
 /* Runs a script of any number of statements in one transaction: all of it or nothing. It runs at
