@@ -11028,7 +11028,10 @@ static const char sse__db_astray_loop[] =
     "thread, with sse_db_open";
 
 #if defined(SSE_NO_THREADS)
-static const char *sse__db_astray(const sse_db *db) { return (void)db, NULL; }
+static const char *sse__db_astray(const sse_db *db) {
+    (void)db;
+    return NULL;
+}
 static bool sse__db_adopt(sse_db *db) { return (void)db, true; }
 #else
 /* Why another thread has it: D7; app: whose loop, if one has. NULL: none has. sse__apps.mutex is
@@ -28129,7 +28132,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     struct sse_server *server;
     sse__callback      around;
     sse__db_faulty     faults;
-    int                failed = SSE_OK;
+    int                error = SSE_OK;
     bool               over;
     if (!app) return SSE_E_ARG;
     if (app->config_error) return app->config_error;
@@ -28147,7 +28150,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     memset(&sse__unsaved, 0, sizeof sse__unsaved);
     sse__unsaved.around = &around;
     faults = sse__db_faults; /* what fails in there is not its failure */
-    if (around.app) failed = around.app->failures.call_error;
+    if (around.app) error = around.app->failures.call_error;
     server->turning = true;
     if (!server->inited) {
         server->inited = true;
@@ -28163,7 +28166,7 @@ SSE_API int sse_poll(sse_app *app, int timeout_ms) {
     if (over) sse__server_end(app);
     sse__unsaved    = around;
     server->turning = false;
-    if (around.app) around.app->failures.call_error = failed;
+    if (around.app) around.app->failures.call_error = error;
     if (around.running) sse__db_faults = faults;
     if (over) (void)sse__server_run(app, false);
     return !over;
