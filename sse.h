@@ -12923,7 +12923,7 @@ static void sse__dbposts_alone(sse__dbposts *posts, sse_db *on) {
     for (p = posts->first; p; p = p->next) {
         sse__db_wait(on, sse__db_left(on, p->until));
         sse__dbpost_run(p, on, sse__dbpost_start(p, on));
-        if (p->result.changes == SSE_E_BUSY) sse__dbposts_outwaited(posts, p);
+        on->in_vain = p->result.changes == SSE_E_BUSY; /* those whose time is over try only: PO2 */
     }
 }
 

@@ -500,6 +500,43 @@ static void deadlines(void) { /* PO2 */
     stands_end();
 }
 
+/* Those that share no transaction: each that has to wait in vain fails alone, and none is lost. */
+static void alone_in_vain(void) { /* PO1, PO2 */
+    static const struct {
+        const char *sql, *answer;
+    } all[] = {{"INSERT INTO t (data) VALUES (1)", "1 "}, {"SELECT 1", "0 "},
+        {"DROP TABLE gone", "-9 "}, {"DROP TABLE gone", "-9 "},
+        {"INSERT INTO t (data) VALUES (1)", "1 "}, {"DROP TABLE gone", "-9 "},
+        {"INSERT INTO t (data) VALUES (1)", "1 "}};
+    sse_db   *db;
+    sse_app  *app;
+    sse_rows *rows;
+    size_t    i;
+    stands_begin();
+    db = open_db(":memory:");
+    app = begin();
+    sse_db_exec(db, "CREATE TABLE gone(a)");
+    sse_db_exec(db, "INSERT INTO gone VALUES (1), (2)");
+    rows = sse_db_query(db, "SELECT * FROM gone"); /* so that nobody drops it */
+    ok(sse_db_next(rows), "a query is open");
+    for (i = 0; i < SSE__COUNT(all); i++) {
+        sse_db_post_options o = to(app, "a");
+        if (i == 4) stands_at(4000);
+        is_int(sse_db_post(db, &o, all[i].sql), 0, all[i].sql);
+    }
+    stands_at(7000);
+    wait_for(app, SSE__COUNT(all));
+    for (i = 0; i < SSE__COUNT(all); i++)
+        ok(strncmp(answers[i] + strlen("a: "), all[i].answer, strlen(all[i].answer)) == 0, "%s: %s",
+            all[i].sql, answers[i]);
+    turns(app, 3);
+    is_int(n_answers, SSE__COUNT(all), "each is answered once");
+    sse_db_done(rows);
+    dial_free(app);
+    sse_db_close(db);
+    stands_end();
+}
+
 static void hears_topic(sse_req *req, sse_stream s) {
     (void)req;
     sse_subscribe(s, "t");
@@ -1378,6 +1415,7 @@ int main(void) {
 #ifndef SSE_NO_THREADS /* without, the loop waits for the lock */
     full();
     deadlines();
+    alone_in_vain();
     events_wait_as_well();
     failures_leave();
 #endif
