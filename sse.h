@@ -15609,6 +15609,7 @@ struct sse_req {
     sse__pairs   query, form, cookies, headers_all;
     sse__pair   *attrs;
     uint32_t     attrs_set;  /* how often the program set one, or a pointer */
+    bool         caused;     /* what finished it has reported a change: C5 */
     struct sse__pointer *pointers; /* of sse_set_attr_ptr */
     const char *const *param_names; /* of the route; NULL behind the last */
     sse_str      signals;    /* the JSON; ptr NULL: none */
@@ -16836,6 +16837,7 @@ SSE_API int sse_finish(sse_req *req) {
     if (!here) sse__alarm_set(&req->app->loop.wheel, &req->finish, 0);
     return SSE_OK;
 }
+    req->caused = sse__net_after(req->app->net) != 0;
 
 /* ---- the head -------------------------------------------------------------------- */
 
@@ -25855,7 +25857,8 @@ static void sse__req_conclude(sse_req *req) {
     sse__req_set_phase(req, SSE__REQ_CONCLUDED);
     c = req->conn;
     if (c) c->req = NULL;
-    if (c && c->net->told != req->told && !sse__reply_fails(req)) sse__net_report(c->net); /* C5 */
+    if (c && c->net->told != req->told && (req->caused || !sse__reply_fails(req))) /* C5 */
+        sse__net_report(c->net);
     if (req->stream) app->stream_begun(req->stream);
     if (c && !streaming) {
         sse__conn_skip_body(c);
