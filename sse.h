@@ -9701,6 +9701,13 @@ static bool sse__promise_is_of(const sse__promise *p, const sse_app *app) {
     return p->link.next && p->app == app;
 }
 
+/* Whether a callback that turns this loop is still to save what it tells, as far as is known. */
+static bool sse__promise_is_open(const sse__promise *p) {
+    const sse__callback *c = sse__unsaved.around;
+    while (c && !c->settle && !c->broken) c = c->around;
+    return p->link.next && c;
+}
+
 static void sse__promise_make(sse_app *app, sse__promise *p) {
     if (sse__promise_is_of(p, app)) return;
     if (p->link.next && !p->around) p->around = p->app;
@@ -11002,12 +11009,24 @@ static void sse__db_forget_place(sse_db *db) {
     sse__unlock(&sse__apps.mutex);
 }
 
+static sse_db *sse__db_of_place(uint64_t place) { /* one that is held there. NULL: none is left */
+    sse_db *db;
+    sse__lock(&sse__apps.mutex);
+    db = sse__dbs_held;
+    while (db && db->place != place) db = db->next_held;
+    sse__unlock(&sse__apps.mutex);
+    return db;
+}
+
 /* Something may have ended. What is left of sse_db_write where no callback runs is the program's to
    end. */
 static void sse__db_note_end(sse_db *db) { /* D8 */
     db->begun = db->begun && !sqlite3_get_autocommit(db->raw);
     if (db->writing || !db->place) return;
-    if (!db->begun && !db->midway) sse__db_forget_place(db);
+    if (!db->begun && !db->midway) {
+        sse__db_forget_place(db);
+        if (!sse__db_of_place(sse__unsaved.place)) sse__unsaved.settle = NULL;
+    }
     if (!db->held || db->place != sse__unsaved.between) return;
     sse__lock(&sse__apps.mutex);
     sse__db_leave_place(db);
@@ -11581,15 +11600,6 @@ static bool sse__db_settle(sse_db *db, sse_app *app, const char *which) { /* D8 
         sse__log(app, sse__log_level_kind(app, SSE_LOG_ERROR, "%s %s: %s", which, file, why),
                  "%s %s a transaction open (%s): %s", which, did, file, why);
     return !error && !undone;
-}
-
-static sse_db *sse__db_of_place(uint64_t place) { /* one that is held there. NULL: none is left */
-    sse_db *db;
-    sse__lock(&sse__apps.mutex);
-    db = sse__dbs_held;
-    while (db && db->place != place) db = db->next_held;
-    sse__unlock(&sse__apps.mutex);
-    return db;
 }
 
 /* upcall of >>core */
@@ -15599,6 +15609,7 @@ struct sse_req {
     sse_str      body;
     size_t       held;       /* bytes of it that count in app.body_bytes */
     uint64_t     told;       /* net.told when it began: see net_after */
+    bool         caused;     /* what finished it has reported a change: C5 */
     uint64_t     given;      /* app.ngiven, likewise: see req_is_given */
     sse__arena   arena;
     const char  *path, *params[SSE__MAX_PARAMS];
@@ -15609,7 +15620,6 @@ struct sse_req {
     sse__pairs   query, form, cookies, headers_all;
     sse__pair   *attrs;
     uint32_t     attrs_set;  /* how often the program set one, or a pointer */
-    bool         caused;     /* what finished it has reported a change: C5 */
     struct sse__pointer *pointers; /* of sse_set_attr_ptr */
     const char *const *param_names; /* of the route; NULL behind the last */
     sse_str      signals;    /* the JSON; ptr NULL: none */
@@ -16827,6 +16837,7 @@ SSE_API int sse_finish(sse_req *req) {
     if (!here || !sse__promise_is_of(&req->promise, sse__unsaved.first))
         sse__req_take_failures(req); /* its handler may wait for the loop that runs this */
     if (req->app->posted.words) sse__req_db_failed(req, req->app->posted);
+    req->caused = sse__net_after(req->app->net) != 0;
     sse__req_set_phase(req, SSE__REQ_FINISHED);
     req->restore         = sse__req_restore;
     req->final_len       = req->out.len;
@@ -16837,7 +16848,6 @@ SSE_API int sse_finish(sse_req *req) {
     if (!here) sse__alarm_set(&req->app->loop.wheel, &req->finish, 0);
     return SSE_OK;
 }
-    req->caused = sse__net_after(req->app->net) != 0;
 
 /* ---- the head -------------------------------------------------------------------- */
 
@@ -25888,7 +25898,7 @@ enum { SSE__UNANSWERED_MS = 60000 };
 static void sse__req_finish_alarm(sse__alarm *alarm) {
     sse_req *req = SSE__CONTAINER(alarm, sse_req, finish);
     req->app->loop.upcall++;
-    if (req->phase == SSE__REQ_FINISHED && req->promise.link.next) /* CO3 */
+    if (req->phase == SSE__REQ_FINISHED && sse__promise_is_open(&req->promise)) /* CO3 */
         sse__alarm_set(&req->app->loop.wheel, alarm, req->app->loop.wheel.now + 1);
     else if (req->phase == SSE__REQ_FINISHED) sse__req_conclude(req);
     else

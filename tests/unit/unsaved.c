@@ -112,11 +112,17 @@ static void meets(sse_app *of, void *user) {
 
 static void parts(sse_app *of, void *user) { (void)of, (void)user, over = true; }
 
+static void lets_go(sse_app *of, void *user) { /* behind the handler */
+    (void)of, (void)user;
+    ok(!over && write(may[1], "", 1) == 1, "work goes on");
+}
+
 static void meet(void) {
     char c;
     over = false;
     sse_offload(app, meets, parts, NULL);
     ok(read(told[0], &c, 1) == 1, "work is at it");
+    sse_call(app, lets_go, NULL);
 }
 
 static sse_server *background;
@@ -165,6 +171,10 @@ static void act(char what, sse_req *req) {
     case 'U':
         sse_test_run(second, 5);
         ok(!inner.status, "what it finished is not answered yet");
+        break;
+    case 'X':
+        sse_test_run(second, 0);
+        is_int(inner.status, 200, "what it finished is answered: it has nothing open");
         break;
     case '1': meet(); break;
     case 'H': serves(); break;
@@ -635,6 +645,7 @@ static void finishes_another(void) { /* CO3 */
     } all[] = {
         {"GET /a?do=biFUs", "what a callback finishes that leaves a transaction", 500},
         {"GET /a?do=biFUcs", "... or commits it", 200},
+        {"GET /a?do=bicFXs", "... or has committed it", 200},
     };
     size_t i;
     for (i = 0; i < SSE__COUNT(all); i++) {
@@ -777,12 +788,6 @@ static void offloaded(void) {
 }
 
 #if !defined(SSE_NO_THREADS)
-static void part(void) {
-    int i;
-    ok(write(may[1], "", 1) == 1, "... and goes on");
-    for (i = 0; i < 30000 && !over; i++) sse_test_run(app, 1);
-}
-
 /* What work and a handler do with one database, by turns. */
 static void shared(void) { /* D7, D8 */
     static const struct {
@@ -806,7 +811,7 @@ static void shared(void) { /* D7, D8 */
         then = all[i].then;
         sse_test_request(app, all[i].request, NULL, NULL, &replies[0]);
         ok(replies[0].status == all[i].status, "%s: %d", all[i].name, replies[0].status);
-        part();
+        ok(over, "... and is over");
         is_int(saved(), all[i].saved, "... saved");
         sse_test_request(app, "GET /a?do=bis", NULL, NULL, &replies[0]);
         is_int(replies[0].status, 500, "... a transaction that is left open later");
