@@ -947,6 +947,52 @@ static void together(void) {
     max_bodies = 0;
 }
 
+static void in_whole(sse_req *req, void *user) {
+    (void)user;
+    sse_printf(sse_out(req), "%lu", (unsigned long)sse_body(req).len);
+}
+
+/* UP4: what the disk was slow to take leaves memory with it: other bodies have the room, though the
+   client has more to send, and waits. */
+static void gives_room(void) {
+    enum { MOST = 1000000 };
+    sse_body_file_options o;
+    sse_app              *app;
+    sse__upload          *u;
+    client               *c, *other;
+    size_t                sent = 0;
+    int                   i;
+    memset(&o, 0, sizeof o);
+    max_bodies = MOST;
+    app = app_with(&o);
+    sse_put(app, "/whole", in_whole, NULL);
+    SSE__FLAG_SET(held);
+    c = begin(app, "PUT /file HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2500000\r\n\r\n");
+    for (i = 0; i < 30000 && sse__list_empty(&app->router->kept); i++) turns(app, 1);
+    u = (sse__upload *)SSE__CONTAINER(app->router->kept.next, sse_req, kept)->body_user;
+    for (i = 0; i < 3000 && !u->req->conn->paused; i++) {
+        const ssize_t n = send(c->fd, big + sent, 16384, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n > 0) sent += (size_t)n;
+        turns(app, 1);
+    }
+    ok(in_memory(app) > MOST / 2, "while the disk is slow an upload holds %lu bytes",
+        (unsigned long)in_memory(app));
+    SSE__FLAG_CLEAR(held);
+    for (i = 0; i < 30000 && (u->writing || u->file.bytes < sent); i++) turns(app, 1);
+    ok(in_memory(app) < MOST / 2, "... and %lu when all that came is written",
+        (unsigned long)in_memory(app));
+    other = begin(app, "PUT /whole HTTP/1.1\r\nHost: localhost\r\nContent-Length: 600000\r\n\r\n");
+    more(app, other, big, 600000);
+    answered(app, other);
+    ok(strstr(other->got, "\r\n\r\n600000") != NULL, "... another body has room: %.12s",
+        other->got);
+    more(app, c, big + sent, BIG - sent);
+    answered(app, c);
+    ok(strncmp(c->got, "HTTP/1.1 204", 12) == 0, "... and all of it comes to its end");
+    dial_free(app);
+    max_bodies = 0;
+}
+
 static int shut; /* no work of the program ends */
 
 static void waits(sse_app *app, void *user) {
@@ -1330,6 +1376,7 @@ int main(void) {
     few_left();
 #ifndef SSE_NO_THREADS
     together();
+    gives_room();
     apart();
     leaves_early();
     leaves_late();
