@@ -1070,14 +1070,16 @@ static void start_time(void) {
 
 /* The next process is told which descriptor is what; whoever stops begins nothing. */
 static void letters(void) {
-    char              file[64], script[100], host[80], got[2000] = "", want[80];
+    char              file[64], script[200], host[80], got[2000] = "", want[200];
     sse_serve_options serve;
     sse_app          *app;
     FILE             *f;
-    int               fd;
+    int               fd, n;
+    sse__link        *l;
     memset(&serve, 0, sizeof serve);
     snprintf(file, sizeof file, "/tmp/sse-letters-%d", (int)getpid());
-    snprintf(script, sizeof script, "env >%s; exit 7", file);
+    snprintf(script, sizeof script,
+        "exec >%s; env; for i in 3 4 5; do readlink /proc/$$/fd/$i; done; exit 7", file);
     snprintf(host, sizeof host, "unix:/tmp/sse-letter-%d", (int)getpid());
     app = app_with(script, 0, 0);
     serve.host = host;
@@ -1092,6 +1094,14 @@ static void letters(void) {
     unlink(file);
     snprintf(want, sizeof want, "SSE_LISTENERS=%ld lus\n", (long)getpid());
     ok(strstr(got, want) != NULL, "the next one is told of each: %s", want);
+    n = 0;
+    for (l = app->net->listeners.next; l != &app->net->listeners; l = l->next) {
+        struct stat st;
+        is_int(fstat(SSE__CONTAINER(l, sse__listener, link)->source.fd, &st), 0, "a listener");
+        n +=
+            snprintf(want + n, sizeof want - (size_t)n, "socket:[%lu]\n", (unsigned long)st.st_ino);
+    }
+    ok(strstr(got, want) != NULL, "... and has each, in this order: %s", want);
     sse_get(app, "/later", later, NULL);
     fd = joins(app);
     is_str(asks(app, fd, "/later"), "", "a request is in hand");
