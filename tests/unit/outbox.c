@@ -645,6 +645,30 @@ static void test_deleted(void) {
     sse_db_close(db);
 }
 
+/* Rows that were deleted and came back, as by an undo, are those that were sent: the table is no
+   other one when the newest of them is deleted again. */
+static void test_undeleted(void) {
+    sse_db  *db = new_db(4);
+    sse_app *app = follows(db);
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('five')");
+    sse_test_run(app, 0);
+    sse_db_exec(db, "CREATE TABLE kept AS SELECT * FROM outbox WHERE id > 3");
+    sse_db_exec(db, "DELETE FROM outbox WHERE id > 3");
+    sse_test_run(app, 0);
+    sse_db_exec(db, "INSERT INTO outbox SELECT * FROM kept");
+    sse_test_run(app, 0);
+    sse_db_exec(db, "DELETE FROM outbox WHERE id = 5");
+    sse_test_run(app, 0);
+    is_int(came("event: gap") * 10 + came("data: "), 1,
+        "rows are deleted, come back, and the newest is deleted again: no gap");
+    sse_db_exec(db, "INSERT INTO outbox (body) VALUES ('six')");
+    sse_test_run(app, 0);
+    is_int(came("event: gap") * 10 + came("id: 6\ndata: six\n\n"), 1, "... and what follows comes");
+    sse_test_close(&feed);
+    sse_app_free(app);
+    sse_db_close(db);
+}
+
 /* Who comes back gets what it missed in pages: of 256 KiB, of half a queue, or of one row. */
 static void test_pages(void) {
     static const struct {
@@ -1010,6 +1034,7 @@ int main(void) {
     test_replaced();
     test_unread();
     test_deleted();
+    test_undeleted();
     test_pages();
     test_unreadable();
     test_unread_row();
