@@ -33,12 +33,24 @@ static int chmod_seen(const char *path, mode_t mode) {
     open_to_all = takes_calls(path);
     return chmod(path, mode);
 }
+static int nameless; /* the nth that is accepted; 0: none */
+
+/* A client without an address of its own, as at unix sockets, for which POSIX lets a system leave
+   what is there for it as it was. */
+
+static int accept_some(int fd, struct sockaddr *from, socklen_t *len) {
+    if (!nameless || --nameless) return accept(fd, from, len);
+    *len = 0;
+    return accept(fd, NULL, NULL);
+}
+#define accept accept_some
 #define unlink unlink_seen
 #define chmod  chmod_seen
 #define SSE_IMPLEMENTATION
 #include "../../sse.h"
 #undef chmod
 #undef unlink
+#undef accept
 #include "../tap.h"
 #include "come.h"
 #include "dial.h"
@@ -365,6 +377,20 @@ static void accept_again(void) { /* nobody waits for what is no lack */
         close(fd);
     }
     is_str(strstr(logged, "cannot") ? logged : "", "", "nothing is said");
+    sse_app_free(app);
+}
+
+static void no_name(void) { /* nobody is taken for the one before, a proxy to be believed, say */
+    sse_app *app = app_new("127.0.0.1", 0);
+    int      fd, other;
+    is_int(listens(app, NULL, 0), 0, "a proxy's server");
+    fd = come_with(app, "127.0.0.1", "GET /");
+    other = come_with(app, "127.0.0.1",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n");
+    nameless = 2;
+    ok(strstr(answered(app, other), "hello") != NULL && !nameless, "one without an address comes");
+    is_str(peer, "unix", "... behind one that has one");
+    close(fd);
     sse_app_free(app);
 }
 
@@ -781,6 +807,7 @@ int main(void) {
     without_descriptors();
     without_spare();
     accept_again();
+    no_name();
     portions();
     without_memory();
     refused_old();
