@@ -12470,7 +12470,6 @@ SSE_API void sse_db_close(sse_db *db) {
     if (db->on_close) db->on_close(db->on_close_user);
     if (db->users) return; /* the last of them closes it */
     sse__db_forget_place(db);
-    sse__db_set_files(db, NULL);
     sse_db_close(db->writer);
     while (db->statements) {
         sse_rows *r = db->statements;
@@ -12483,6 +12482,7 @@ SSE_API void sse_db_close(sse_db *db) {
     }
     if (db->file && ours) sse__db_leave(db);
     if (db->file && ours) sqlite3_close_v2(db->raw); /* v2: the program may hold statements */
+    sse__db_set_files(db, NULL); /* FL2 */
     sse_buf_free(&db->message);
     sse_buf_free(&db->text);
     sse_buf_free(&db->whole);
