@@ -8658,6 +8658,8 @@ static int sse__thread_start(pthread_t *thread, void *(*fn)(void *), void *user)
 
 typedef struct sse__file_id { dev_t dev; ino_t ino; } sse__file_id; /* {0}: none, or unknown */
 
+#define SSE__FILE_GONE ((ino_t)-1) /* of what has no name any more: equals none */
+
 /* Which file it is, whatever its names are. */
 static sse__file_id sse__file_id_of(const struct stat *s) {
     sse__file_id id;
@@ -8667,7 +8669,7 @@ static sse__file_id sse__file_id_of(const struct stat *s) {
 }
 
 static bool sse__file_id_equal(sse__file_id a, sse__file_id b) { /* false: not known to be */
-    return a.ino && a.ino == b.ino && a.dev == b.dev;
+    return a.ino && a.ino != SSE__FILE_GONE && a.ino == b.ino && a.dev == b.dev;
 }
 
 static sse__file_id sse__file_id_at(const char *path) {
@@ -12050,11 +12052,14 @@ static bool sse__db_has_moved(sqlite3 *raw, const char *schema) { /* its file ha
     return moved != 0;
 }
 
-/* The file that raw has open, if that has its name, else {0}: it may have been replaced since. What
-   has the name is asked for first, or it could be replaced in between. */
+/* The file that raw has open, which has that name; SSE__FILE_GONE: it has lost it. What has the name
+   is asked for first, or it could be replaced in between. {0}: that cannot be told now. */
 static sse__file_id sse__db_file_id(sqlite3 *raw, const char *schema) {
-    const sse__file_id none = {0, 0}, id = sse__file_id_at(sqlite3_db_filename(raw, schema));
-    return sse__db_has_moved(raw, schema) ? none : id;
+    const char        *path = sqlite3_db_filename(raw, schema);
+    const sse__file_id id   = sse__file_id_at(path);
+    const bool         told = id.ino || (path && *path && errno == ENOENT);
+    sse__file_id       gone = {0, SSE__FILE_GONE};
+    return told && sse__db_has_moved(raw, schema) ? gone : id;
 }
 
 static uint32_t sse__big_u32(const unsigned char *p) { /* most significant byte first */
@@ -12181,10 +12186,10 @@ static void sse__db_note_beside(sqlite3 *raw, const char *schema, sse__beside *b
     *b   = none;
     path = sqlite3_mprintf("%s-wal", file);
     shm  = sqlite3_mprintf("%s-shm", file);
-    if (path && shm) { /* memory short: the next look does */
+    if (path && shm) b->wal = sse__file_id_at(path);
+    if (path && shm && (b->wal.ino || errno == ENOENT)) { /* else the next look does */
         flag = 1;
         (void)wal->pMethods->xFileControl(wal, SQLITE_FCNTL_PERSIST_WAL, &flag);
-        b->wal = sse__file_id_at(path);
         if (b->wal.ino && !sse__wal_is_at(wal, path)) *b = none;
         if (b->wal.ino) b->shm = sse__file_id_at(shm);
     }
@@ -12446,10 +12451,12 @@ static sse__file_id sse__db_other_wal(const sse_db *db) {
 static void sse__db_leave(sse_db *db) {
     sse_buf     kept = {NULL, 0, 0, SSE_OK};
     sse__beside b    = {{0, 0}, {0, 0}};
+    sse__file_id now;
     bool        named;
     if (!db->raw || db->open_error || db->is_writer || !sse__db_path(db)) return;
-    named = db->id.ino ? sse__file_id_equal(db->id, sse__db_file_id(db->raw, "main"))
-                       : !sse__db_has_moved(db->raw, "main"); /* its name is none of the system's */
+    now   = sse__db_file_id(db->raw, "main"); /* {0}: its name may be none of the system's */
+    named = now.ino != SSE__FILE_GONE &&
+            (!now.ino || !db->id.ino || sse__file_id_equal(db->id, now));
     if (named) b.wal = sse__db_other_wal(db);
     else b = db->beside;
     if (!db->read_only) (void)sse__db_put_aside(sse__db_path(db), &b, &kept);
@@ -24769,7 +24776,7 @@ static void sse__dbfile_free(sse__dbfile *f) {
 
 static bool sse__dbfile_replaced(const sse__dbfile *f) { /* another file has taken its name */
     const sse__file_id now = sse__file_id_at(f->path);
-    return now.ino && (f->cleared || !sse__file_id_equal(now, f->id));
+    return now.ino && f->id.ino && (f->cleared || !sse__file_id_equal(now, f->id));
 }
 
 static bool sse__dbfile_is_main(const sse__dbfile *f, const sse_db *db) { /* one that db opened */
@@ -24781,7 +24788,7 @@ static void sse__dbfile_open(sse_db *db, sse__dbfile *f) {
     f->our_version = sse__version_prepare(db->raw, f->schema);
     (void)sse__version_read(f->our_version, &f->we_saw);
     f->id = noted ? db->id : sse__db_file_id(db->raw, f->schema);
-    if (f->id.ino && !sse__dbfile_replaced(f)) sse__dbfile_watch(f);
+    if (sse__file_id_equal(f->id, sse__file_id_at(f->path))) sse__dbfile_watch(f);
 }
 
 static bool sse__dbfile_deleted(const sse__dbfile *f) { /* no file has its name */
@@ -24790,8 +24797,12 @@ static bool sse__dbfile_deleted(const sse__dbfile *f) { /* no file has its name 
 }
 
 static void sse__dbfile_note(sse__dbfile *f, sse_db *db) {
-    sse__beside *b = sse__dbfile_is_main(f, db) ? &db->beside : &f->beside;
+    const bool    is_main = sse__dbfile_is_main(f, db);
+    sse__file_id *id      = is_main ? &db->id : &f->id;
+    sse__beside  *b       = is_main ? &db->beside : &f->beside;
+    if (!id->ino) *id = sse__db_file_id(db->raw, f->schema);
     sse__db_note_beside(db->raw, f->schema, b);
+    f->id     = *id;
     f->beside = *b;
 }
 
@@ -25143,9 +25154,10 @@ static void sse__changes_put_aside(sse__changes *ch) {
    which comes first. */
 static void sse__changes_report_lost_wal(sse__changes *ch, sse__dbfile *f) {
     const uint64_t now  = sse__loop_clock_ms(&ch->app->loop);
-    const bool     lost = f->beside.wal.ino && !f->deleted && !sse__dbfile_replaced(f) &&
-                          !sse__file_id_equal(sse__file_id_at(sse_buf_text(&f->wal)),
-                                              f->beside.wal);
+    const sse__file_id id = sse__file_id_at(sse_buf_text(&f->wal));
+    const bool     told = id.ino || errno == ENOENT;
+    const bool     lost = told && f->beside.wal.ino && !sse__file_id_equal(id, f->beside.wal) &&
+                          !f->deleted && !sse__dbfile_replaced(f);
     if (!lost || !f->wal_lost_since) f->wal_lost_since = lost ? now : 0;
     if (lost && !f->wal_lost && now - f->wal_lost_since < SSE__LOOK_SLOW_MS) return;
     if (lost && !f->wal_lost)
