@@ -1079,7 +1079,8 @@ static void letters(void) {
     memset(&serve, 0, sizeof serve);
     snprintf(file, sizeof file, "/tmp/sse-letters-%d", (int)getpid());
     snprintf(script, sizeof script,
-        "exec >%s; env; for i in 3 4 5; do readlink /proc/$$/fd/$i; done; exit 7", file);
+        "exec >%s; env | grep SSE_; for i in 3 4 5; do readlink /proc/$$/fd/$i; done; exit 7",
+        file);
     snprintf(host, sizeof host, "unix:/tmp/sse-letter-%d", (int)getpid());
     app = app_with(script, 0, 0);
     serve.host = host;
