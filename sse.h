@@ -10755,7 +10755,7 @@ struct sse_rows {
 };
 
 /* What lies beside a file in WAL mode, as it was opened. {0}: none, or not known to be of it. */
-typedef struct sse__beside { sse__file_id wal, shm; } sse__beside;
+typedef struct sse__beside { sse__file_id wal, shm; bool noted; } sse__beside;
 
 struct sse_db {
     sqlite3       *raw;
@@ -12052,8 +12052,8 @@ static bool sse__db_has_moved(sqlite3 *raw, const char *schema) { /* its file ha
     return moved != 0;
 }
 
-/* The file that raw has open, which has that name; SSE__FILE_GONE: it has lost it. What has the name
-   is asked for first, or it could be replaced in between. {0}: that cannot be told now. */
+/* The file that raw has open and that has its name; SSE__FILE_GONE: it has lost that. What has the
+   name is asked for first, or it could be replaced in between. {0}: that cannot be told now. */
 static sse__file_id sse__db_file_id(sqlite3 *raw, const char *schema) {
     const char        *path = sqlite3_db_filename(raw, schema);
     const sse__file_id id   = sse__file_id_at(path);
@@ -12174,7 +12174,7 @@ static bool sse__wal_is_at(sqlite3_file *wal, const char *path) {
 /* Notes what lies beside the file, once for each WAL that raw opens: later another may have that
    name. It is known again by a flag, which SQLite asks of the file of the database only. */
 static void sse__db_note_beside(sqlite3 *raw, const char *schema, sse__beside *b) {
-    const sse__beside none = {{0, 0}, {0, 0}};
+    const sse__beside none = {{0, 0}, {0, 0}, false};
     const char       *file = sqlite3_db_filename(raw, schema);
     sqlite3_file     *wal  = sse__db_open_wal(raw, schema);
     char             *path, *shm;
@@ -12182,7 +12182,7 @@ static void sse__db_note_beside(sqlite3 *raw, const char *schema, sse__beside *b
     if (!wal || !file) *b = none;
     if (!wal || !file) return;
     (void)wal->pMethods->xFileControl(wal, SQLITE_FCNTL_PERSIST_WAL, &flag);
-    if (flag == 1 || (flag < 0 && b->wal.ino)) return;
+    if ((flag == 1 && b->noted) || (flag < 0 && b->wal.ino)) return;
     *b   = none;
     path = sqlite3_mprintf("%s-wal", file);
     shm  = sqlite3_mprintf("%s-shm", file);
@@ -12192,6 +12192,7 @@ static void sse__db_note_beside(sqlite3 *raw, const char *schema, sse__beside *b
         (void)wal->pMethods->xFileControl(wal, SQLITE_FCNTL_PERSIST_WAL, &flag);
         if (b->wal.ino && !sse__wal_is_at(wal, path)) *b = none;
         if (b->wal.ino) b->shm = sse__file_id_at(shm);
+        b->noted = true;
     }
     sqlite3_free(path);
     sqlite3_free(shm);
@@ -12436,34 +12437,57 @@ static int sse__db_reopen(sse_db *db) {
     return SSE_OK;
 }
 
-/* Another -wal that has the name of the one that db has open. {0}: none. */
-static sse__file_id sse__db_other_wal(const sse_db *db) {
-    const sse__file_id none = {0, 0};
+static sse__file_id sse__db_named_wal(const sse_db *db) { /* what has that name */
     char              *path = sqlite3_mprintf("%s-wal", sse__db_path(db));
     const sse__file_id id   = sse__file_id_at(path);
     sqlite3_free(path);
-    return !db->beside.wal.ino || sse__file_id_equal(id, db->beside.wal) ? none : id;
+    return id;
+}
+
+/* Whether the WAL that db has open, which may be another one than at first, has its name. */
+static bool sse__db_has_named_wal(sse_db *db) {
+    sse__db_note_beside(db->raw, "main", &db->beside);
+    return !db->beside.wal.ino || sse__file_id_equal(sse__db_named_wal(db), db->beside.wal);
+}
+
+/* Of files that are ATTACHed: as of the one of db. */
+static void sse__db_leave_attached(sse_db *db, sse_buf *kept) {
+    sqlite3_stmt *stmt = NULL;
+    sqlite3_prepare_v2(db->raw, "PRAGMA database_list", -1, &stmt, NULL);
+    while (stmt && sqlite3_step(stmt) == SQLITE_ROW) {
+        const char *schema = (const char *)sqlite3_column_text(stmt, 1);
+        const char *path   = (const char *)sqlite3_column_text(stmt, 2);
+        sse__beside b      = {{0, 0}, {0, 0}, false};
+        if (!schema || !path || !*path || sqlite3_column_int(stmt, 0) == 0) continue;
+        if (sse__db_file_id(db->raw, schema).ino != SSE__FILE_GONE) continue;
+        sse__db_note_beside(db->raw, schema, &b);
+        kept->len = 0;
+        (void)sse__db_put_aside(path, &b, kept);
+        sse__db_save_aside(db->raw, schema, kept);
+    }
+    sqlite3_finalize(stmt);
 }
 
 /* As the last connection closes, SQLite saves what is in the WAL, and deletes what has its name;
    but not if the file has lost its own: it may have another one. The next start would take what is
    beside that name for part of the file that has it then. */
 static void sse__db_leave(sse_db *db) {
-    sse_buf     kept = {NULL, 0, 0, SSE_OK};
-    sse__beside b    = {{0, 0}, {0, 0}};
+    sse_buf      kept = {NULL, 0, 0, SSE_OK};
+    sse__beside  b    = {{0, 0}, {0, 0}, false};
     sse__file_id now;
-    bool        named;
+    bool         named;
     if (!db->raw || db->open_error || db->is_writer || !sse__db_path(db)) return;
     now   = sse__db_file_id(db->raw, "main"); /* {0}: its name may be none of the system's */
     named = now.ino != SSE__FILE_GONE &&
             (!now.ino || !db->id.ino || sse__file_id_equal(db->id, now));
-    if (named) b.wal = sse__db_other_wal(db);
-    else b = db->beside;
+    if (!named) b = db->beside;
+    else if (!sse__db_has_named_wal(db)) b.wal = sse__db_named_wal(db); /* another one */
     if (!db->read_only) (void)sse__db_put_aside(sse__db_path(db), &b, &kept);
     if (!named) {
         sse__db_save_aside(db->raw, "main", &kept);
         sse__db_keep_wal(db->raw);
     }
+    if (!db->read_only) sse__db_leave_attached(db, &kept);
     sse_buf_free(&kept);
 }
 
@@ -12651,7 +12675,7 @@ typedef struct sse__db_job {
     int     synchronous; /* as db has it, or more: of a writer */
     uint64_t until;      /* it may wait for a lock, by lock_clock_ms */
 #ifndef SSE_NO_SQLITE
-    sse__file_id   id;           /* of db: D5 */
+    sse__file_id   id, wal;      /* of db: D5 */
     int            foreign_keys, autocheckpoint; /* as db has them */
     sse__table_set wrote;        /* D4 */
 #endif
@@ -12704,11 +12728,13 @@ static int sse__db_autocheckpoint(sse_db *db) { /* pages of its WAL */
 
 /* On the loop, before it goes to the thread. */
 static void sse__db_job_begin(sse__db_job *job, sse_db *db) {
-    const bool there = sse__file_id_equal(db->id, sse__file_id_at(sse__db_path(db))); /* D5 */
+    const bool there = sse__file_id_equal(db->id, sse__file_id_at(sse__db_path(db))) &&
+                       sse__db_has_named_wal(db); /* D5 */
     sse_db    *w     = there ? sse__db_writer(db) : NULL;
-    job->db = db;
-    job->on = w ? w : db;
-    job->id = db->id;
+    job->db  = db;
+    job->on  = w ? w : db;
+    job->id  = db->id;
+    job->wal = db->beside.wal;
     if (!w) return;
     job->synchronous = sse__db_synchronous(db);
     job->autocheckpoint = sse__db_autocheckpoint(db);
@@ -12763,7 +12789,8 @@ static int sse__db_job_enter(const sse__db_job *job) {
         sse__db_disconnect(w);
         return w->error;
     }
-    if (!sse__file_id_equal(w->id, job->id)) { /* D5 */
+    if (!sse__file_id_equal(w->id, job->id) ||
+        (job->wal.ino && w->beside.wal.ino && !sse__file_id_equal(w->beside.wal, job->wal))) {
         sse__db_disconnect(w);
         return sse__db_fail(w, SSE_E_DB, "the file was replaced: nothing was written", w->file);
     }
@@ -24821,7 +24848,7 @@ static bool sse__dbfile_unfinished(const sse__dbfile *f, int64_t now_ms) {
     int64_t       age;
     if (stat(f->path, &s) != 0 || s.st_size == 0) return true;
     age = now_ms / 1000 - (int64_t)s.st_mtime;
-    if (age < 0 || age >= SSE__WRITTEN_S) return false;
+    if (age <= -SSE__WRITTEN_S || age >= SSE__WRITTEN_S) return false;
     if (s.st_size < HEAD) return true;
     if (sqlite3_open_v2(f->path, &raw, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK)
         sqlite3_file_control(raw, "main", SQLITE_FCNTL_FILE_POINTER, &file);

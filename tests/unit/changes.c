@@ -1456,6 +1456,74 @@ static void replaced_unfollowed(int how) {
     unlink(file("later.db"));
 }
 
+/* Likewise; the program has left WAL mode and come back, and others have that -wal as well. */
+static void begun_anew_unfollowed(void) {
+    begin("anew.db", "WAL");
+    end();
+    db = sse_db_open(file("anew.db"), NULL);
+    must(link(file("anew.db-wal"), file("anew.keep")) == 0, "its number is not given again");
+    must(sqlite3_exec(db->raw,
+             "PRAGMA journal_mode = DELETE; VACUUM; PRAGMA journal_mode = WAL;"
+             "INSERT INTO t(a) VALUES(1)",
+             NULL, NULL, NULL) == SQLITE_OK,
+        "another -wal");
+    sqlite3_open(file("anew.db"), &other);
+    others("INSERT INTO t(a) VALUES(2)");
+    sse_db_close(db);
+    ok(access(file("anew.db-wal.old"), F_OK) != 0, "a -wal that was begun anew keeps its name");
+    is_int(asked("anew.db", "SELECT count(*) FROM t"), 2, "... and others see all");
+    others("INSERT INTO t(a) VALUES(3)");
+    sqlite3_close(other);
+}
+
+/* An ATTACHed file is replaced: where nothing follows the database, or a second app does. */
+static void replaced_attached(bool followed) {
+    begin_beside_next();
+    end();
+    begin("first.db", "WAL");
+    own("INSERT INTO u VALUES(1)");
+    if (!followed) sse__changes_end(app.changes);
+    must(sse_db_exec(db, "ATTACH %s AS later", file("later.db")) >= 0, "attached");
+    own("INSERT INTO later.t(a) VALUES(2)");
+    if (followed) {
+        hears(QUIET);
+        sse__changes_end(app.changes);
+        is_int(follow(), 0, "it is followed again");
+        hears(QUIET);
+    }
+    next_comes();
+    if (followed) tick();
+    if (followed) ok(strstr(logged, "later.db was replaced: ") != NULL, "%s", logged);
+    else end();
+    is_int(access(file("later.db-wal"), F_OK), -1, "an ATTACHed file that is replaced");
+    is_int(asked("later.db", "SELECT sum(a) FROM t"), 77, "... is what took its place");
+    is_int(asked("aside.db", "SELECT max(a) FROM t"), 2, "... and the old one is whole");
+    if (followed) end();
+    unlink(file("aside.db"));
+    unlink(file("later.db"));
+}
+
+/* The writer would open the -wal of a backup, whose file is still to come, and write to it. */
+static void posted_between(void) {
+    sse__db_job job;
+    begin_beside_next();
+    make_backup();
+    hears(QUIET);
+    wal_comes();
+    memset(&job, 0, sizeof job);
+    sse__db_job_begin(&job, db);
+    ok(!sse__db_job_is_away(&job), "another -wal is there: the writer writes nothing");
+    is_int(sse__db_job_enter(&job), 0, "... the database does");
+    sse__db_job_leave(&job);
+    sse__db_job_end(&job);
+    backup_comes();
+    tick();
+    is_int(sse_db_one(db, &n, "SELECT sum(a) FROM t") == 0 ? n : -1, 500 * 500,
+        "... and the backup is whole");
+    end();
+    unlink(file("later.db"));
+}
+
 static void deleted(void) {
     begin("gone.db", "WAL");
     own("INSERT INTO t(a) VALUES(1)");
@@ -1802,6 +1870,10 @@ int main(void) {
     replaced_unfollowed(SEVERAL);
     replaced_unfollowed(NO_FILE_THEN);
     replaced_unfollowed(AS_OPENED);
+    begun_anew_unfollowed();
+    replaced_attached(false);
+    replaced_attached(true);
+    posted_between();
     deleted();
     closed_by_a_child();
     hidden();
