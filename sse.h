@@ -2832,8 +2832,9 @@ SSE_API int sse_come_back(sse_req *req, int ms);
 /* Keeps the request beyond its handler. req stays valid, whatever the client does, until
    sse_finish, called exactly once, on the loop, or sse_app_free; the text written by then is the
    reply, never a stream (see sse_stream_open). What is written later is refused, with a line in the
-   log. It leaves when the callback that called sse_finish has returned, not before. One that is not
-   answered within a minute is named in the log, once.
+   log. It leaves when the callback that called sse_finish has returned; before that only where this
+   turns the request's loop, and has nothing open in a database. One that is not answered within a
+   minute is named in the log, once.
    Without sse_defer a request is over when its handler returns, or the reader of its body
    (sse_body_read) from its last call, and req soon is another one. If it still is the user of a
    timer, sse_offload or sse_db_post that is to come, it fails, unless it has a reply, the log
