@@ -10765,7 +10765,7 @@ struct sse_db {
     unsigned long  runs;         /* sse__apps.runs then: a loop that began later has not used it */
     char          *file;         /* NULL: attached */
     sse_buf        whole;        /* file without links, to open it again; empty: in memory */
-    sse__file_id   id;           /* of the file; {0}: it lost its name while it was opened */
+    sse__file_id   id;           /* of the file, as sse__db_file_id tells it */
     sse__beside    beside;
     int            busy_ms;
     bool           read_only;
